@@ -1,0 +1,60 @@
+# The challenge's data: folders under data/FFHQ (data/README.md), and how they are scored.
+_base_ = ['degradation.py']
+
+train_dataloader = dict(
+    batch_size=12,  # images per GPU, whole faces
+    num_workers=2,  # processes per GPU
+    persistent_workers=True,
+    sampler=dict(type='InfiniteSampler', shuffle=True),
+    dataset=dict(
+        type='FaceDataset',
+        data_root='data/FFHQ',
+        data_prefix=dict(gt='train/GT'),
+        pipeline=[
+            dict(type='LoadFace', key='gt', size=512),
+            dict(type='SetValues', dictionary=dict(scale=4)),  # for crops: PairedRandomCrop reads it
+            dict(type='CopyValues', src_keys=['gt'], dst_keys=['img']),
+            *_base_.degradation,
+            # After the degradation: JPEG and area resizing do not commute with flipping.
+            dict(type='Flip', keys=['img', 'gt'], flip_ratio=0.5, direction='horizontal'),
+            dict(type='PackInputs'),
+        ],
+    ),
+)
+
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='FaceDataset',
+        data_root='data/FFHQ',
+        data_prefix=dict(img='val/LQ', gt='val/GT'),
+        pipeline=[
+            dict(type='LoadFace', key='img', size=128),
+            dict(type='LoadFace', key='gt', size=512),
+            dict(type='PackInputs'),
+        ],
+    ),
+)
+# On the float output, RGB, no border crop, as the published runs logged it. The leaderboard's score
+# of the 8-bit files is what tools/test.py and tools/score.py give.
+val_evaluator = dict(type='Evaluator', metrics=[dict(type='PSNR'), dict(type='SSIM')])
+val_cfg = dict(type='MultiValLoop')
+
+# The test set has no ground truth.
+test_dataloader = dict(
+    batch_size=1,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='FaceDataset',
+        data_root='data/FFHQ',
+        data_prefix=dict(img='test/LQ'),
+        pipeline=[dict(type='LoadFace', key='img'), dict(type='PackInputs')],
+    ),
+)
+test_evaluator = dict(type='Evaluator', metrics=[dict(type='NIQE', input_order='CHW')])
+test_cfg = dict(type='MultiTestLoop')

@@ -1,0 +1,43 @@
+# What every run shares: logs, checkpoints, pictures, seeds. Intervals are iterations.
+default_scope = 'mmagic'
+custom_imports = dict(imports=['facesr'], allow_failed_imports=False)
+
+randomness = dict(seed=0)
+launcher = 'none'
+env_cfg = dict(
+    cudnn_benchmark=True,  # every batch has the same shape
+    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+    dist_cfg=dict(backend='nccl'),
+)
+
+default_hooks = dict(
+    timer=dict(type='IterTimerHook'),
+    logger=dict(type='LoggerHook', interval=100, log_metric_by_epoch=False),
+    param_scheduler=dict(type='ParamSchedulerHook'),
+    checkpoint=dict(
+        type='CheckpointHook',
+        by_epoch=False,
+        interval=5000,
+        max_keep_ckpts=3,
+        save_best='PSNR',
+        rule='greater',
+    ),
+    sampler_seed=dict(type='DistSamplerSeedHook'),
+)
+custom_hooks = [
+    # The challenge allows fewer trainable parameters than this in the generator.
+    dict(type='RunSummaryHook', parameter_limit=2_276_356),
+    dict(type='SafeCheckpointHook'),
+    # A panel of every 100th validation image, at each validation.
+    dict(type='BasicVisualizationHook', interval=dict(val=100), on_test=False),
+]
+
+log_level = 'INFO'
+log_processor = dict(type='LogProcessor', window_size=100, by_epoch=False)
+visualizer = dict(
+    type='PanelVisualizer',
+    vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')],
+)
+
+load_from = None
+resume = False

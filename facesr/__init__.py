@@ -1,0 +1,74 @@
+"""Blind face super-resolution (128x128 -> 512x512) on MMagic and MMEngine.
+
+Importing the package registers what the configs name: MMagic's components in use, and ours.
+A config does it by itself, with ``custom_imports``.
+"""
+
+from . import compat
+
+compat.install()
+
+from mmagic.datasets.transforms import (  # noqa: E402
+    CopyValues,
+    Flip,
+    PackInputs,
+    PairedRandomCrop,
+    RandomBlur,
+    RandomJPEGCompression,
+    RandomNoise,
+    RandomResize,
+    SetValues,
+)
+from mmagic.engine.hooks import BasicVisualizationHook, IterTimerHook  # noqa: E402
+from mmagic.engine.runner import LogProcessor, MultiTestLoop, MultiValLoop  # noqa: E402
+from mmagic.evaluation import NIQE, PSNR, SSIM, Evaluator  # noqa: E402
+from mmagic.models import (  # noqa: E402
+    SRGAN,
+    BaseEditModel,
+    CharbonnierLoss,
+    DataPreprocessor,
+    L1Loss,
+    MSELoss,
+    MSRResNet,
+    PSNRLoss,
+)
+
+from .data import FaceDataset, LoadFace  # noqa: E402
+from .engine import RunSummaryHook, SafeCheckpointHook  # noqa: E402
+from .report import PanelVisualizer  # noqa: E402
+
+__version__ = '0.1.0'
+
+__all__ = [
+    'NIQE',
+    'PSNR',
+    'SRGAN',
+    'SSIM',
+    'BaseEditModel',
+    'BasicVisualizationHook',
+    'CharbonnierLoss',
+    'CopyValues',
+    'DataPreprocessor',
+    'Evaluator',
+    'FaceDataset',
+    'Flip',
+    'IterTimerHook',
+    'L1Loss',
+    'LoadFace',
+    'LogProcessor',
+    'MSELoss',
+    'MSRResNet',
+    'MultiTestLoop',
+    'MultiValLoop',
+    'PSNRLoss',
+    'PackInputs',
+    'PairedRandomCrop',
+    'PanelVisualizer',
+    'RandomBlur',
+    'RandomJPEGCompression',
+    'RandomNoise',
+    'RandomResize',
+    'RunSummaryHook',
+    'SafeCheckpointHook',
+    'SetValues',
+]

@@ -1,0 +1,132 @@
+"""What the frozen stack needs on today's PyTorch and NumPy; nothing else in the package knows of it.
+
+mmagic 1.2.0 (2023) imports every editor it has as soon as one is asked for, and those want the
+diffusers, transformers and mediapipe of 2023. :func:`install` makes mmagic's packages lazy instead:
+their ``__init__`` files are read, not run, and a name is imported when it is first used (PEP 562).
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from importlib.util import find_spec
+from types import CodeType, ModuleType
+from typing import Any
+
+# The packages whose `__init__` imports more than a face super-resolver uses.
+LAZY_PACKAGES = frozenset(
+    f'mmagic.{name}'
+    for name in (
+        'datasets',
+        'datasets.transforms',
+        'engine',
+        'engine.hooks',
+        'engine.optimizers',
+        'engine.runner',
+        'engine.schedulers',
+        'evaluation',
+        'evaluation.metrics',
+        'models',
+        'models.archs',
+        'models.base_models',
+        'models.editors',
+        'models.losses',
+        'models.utils',
+        'utils',
+        'visualization',
+    )
+)
+
+SETUP_COMMAND = 'bash scripts/setup.sh'
+
+
+class _LazyPackageLoader(SourceFileLoader):
+    """Loads a package without running the imports of its ``__init__``."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        tree = ast.parse(self.get_data(self.path), self.path)
+        names: dict[str, tuple[str, str]] = {}
+        stars: list[str] = []
+        for node in tree.body:
+            if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module:
+                source = f'{module.__name__}.{node.module}'
+                for alias in node.names:
+                    if alias.name == '*':
+                        stars.append(source)
+                    else:
+                        names[alias.asname or alias.name] = (source, alias.name)
+            elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == '__all__':
+                try:
+                    module.__dict__['__all__'] = ast.literal_eval(node.value)
+                except ValueError:
+                    pass  # built from names that only running the file would give
+
+        def resolve(name: str) -> Any:
+            if name in names:
+                source, original = names[name]
+                value = getattr(importlib.import_module(source), original)
+            else:
+                if name.startswith('__'):
+                    raise AttributeError(name)
+                for source in stars:
+                    value = getattr(importlib.import_module(source), name, None)
+                    if value is not None:
+                        break
+                else:
+                    raise AttributeError(f'module {module.__name__!r} has no attribute {name!r}')
+            module.__dict__[name] = value
+            return value
+
+        module.__dict__['__getattr__'] = resolve
+
+
+class _NumPy2Loader(SourceFileLoader):
+    """Loads a module that uses ``np.bool8``, a name that NumPy 2 dropped."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        source = self.get_data(self.path).replace(b'np.bool8', b'np.bool_')
+        return self.source_to_code(source, self.path)
+
+
+LOADERS: dict[str, type[SourceFileLoader]] = {
+    **dict.fromkeys(LAZY_PACKAGES, _LazyPackageLoader),
+    'mmagic.utils.trans_utils': _NumPy2Loader,
+}
+
+
+class _CompatFinder:
+    """Gives the modules of :data:`LOADERS` their loader; leaves all others alone."""
+
+    @staticmethod
+    def find_spec(
+        fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname not in LOADERS:
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is not None and isinstance(spec.loader, SourceFileLoader):
+            spec.loader = LOADERS[fullname](fullname, spec.loader.path)
+        return spec
+
+
+def install() -> None:
+    """Make ``import mmagic`` work on the stack that ``scripts/setup.sh`` installs.
+
+    Raises:
+        ImportError: a package of the stack is missing; the message names it and the remedy.
+    """
+    missing = [
+        name
+        for name in ('torch', 'torchvision', 'mmengine', 'mmcv', 'mmagic', 'cv2')
+        if find_spec(name) is None
+    ]
+    if missing:
+        remedy = SETUP_COMMAND
+        if missing == ['mmagic']:  # requirements.txt cannot ask pip for --no-deps
+            remedy = f'pip install --no-deps mmagic==1.2.0 (or: {SETUP_COMMAND})'
+        raise ImportError(f'not installed: {", ".join(missing)}; run: {remedy}')
+    if not any(isinstance(finder, _CompatFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _CompatFinder())

@@ -1,0 +1,196 @@
+"""Configs read with their overrides, and refused by name where nothing would take a key.
+
+MMEngine hands a config's dictionaries to whoever asks for them: a misspelt key at the top is never
+read, one in a ``params`` is ignored, one in an untyped dictionary is passed over.
+"""
+
+from __future__ import annotations
+
+import inspect
+from argparse import ArgumentParser
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import mmagic.registry
+from mmengine.config import Config, DictAction
+from mmengine.registry import DefaultScope, Registry
+from mmengine.runner import Runner, set_random_seed
+from torch.utils.data import DataLoader
+
+from .degradation import DEGRADATION_PARAMS
+from .errors import UserError
+
+RUNNER_KEYS = frozenset(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'} | {
+    'custom_imports'
+}
+
+# Dictionaries that MMEngine reads without a `type`, by their place in the config.
+_DATALOADER_KEYS = frozenset(inspect.signature(DataLoader.__init__).parameters) - {'self'} | {
+    'num_batch_per_epoch',
+    'diff_rank_seed',
+    'disable_subprocess_warning',
+}
+_UNTYPED_KEYS: dict[str, frozenset[str]] = {
+    'train_dataloader': _DATALOADER_KEYS,
+    'val_dataloader': _DATALOADER_KEYS,
+    'test_dataloader': _DATALOADER_KEYS,
+    'custom_imports': frozenset({'imports', 'allow_failed_imports'}),
+    'env_cfg': frozenset({'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'}),
+    'env_cfg.mp_cfg': frozenset({'mp_start_method', 'opencv_num_threads'}),
+    'randomness': frozenset(inspect.signature(set_random_seed).parameters),
+    'auto_scale_lr': frozenset({'base_batch_size', 'enable'}),
+}
+# Every entry below these needs a `type`.
+_TYPED_PARENTS = ('default_hooks', 'custom_hooks')
+# Keys that MMEngine's builders take out before the class sees them.
+_BUILDER_KEYS = {
+    'type',
+    '_scope_',
+    'priority',  # hooks
+    'convert_to_iter_based',  # schedules
+    'constructor',  # optimiser wrappers
+    'paramwise_cfg',
+}
+
+
+def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
+    """Read a config file, apply ``key=value`` overrides, and check every name in it.
+
+    Args:
+        path: a Python config file.
+        overrides: as after ``--cfg-options``: ``optim_wrapper.optimizer.lr=2e-4``.
+
+    Returns:
+        The config, with ``work_dir`` set (by default ``work_dirs/<the file's name>``).
+
+    Raises:
+        UserError: the file cannot be read, or a key is taken by nothing; names the nearest.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f'{path}: no such config')
+    try:
+        config = Config.fromfile(str(path))
+    except SyntaxError as error:
+        raise UserError(f'{error.filename or path}, line {error.lineno}: {error.msg}') from error
+    except UserError:
+        raise
+    except Exception as error:  # a config is a program: it can fail in any way
+        raise UserError(f'{path}: {type(error).__name__}: {error}') from error
+    options = parse_overrides(overrides)
+    for key in options:
+        if key.split('.')[0] not in RUNNER_KEYS:
+            raise UserError(f'--cfg-options {key}: {_unknown(key.split(".")[0], RUNNER_KEYS)}')
+    try:
+        config.merge_from_dict(options)
+    except (KeyError, TypeError, IndexError, AssertionError) as error:
+        raise UserError(f'--cfg-options: {error.args[0] if error.args else error}') from error
+    config.setdefault('work_dir', f'work_dirs/{path.stem}')
+    check_config(config)
+    return config
+
+
+def parse_overrides(overrides: Iterable[str]) -> dict[str, Any]:
+    """Parse ``key=value`` strings with MMEngine's own rules (numbers, lists, tuples, booleans)."""
+    overrides = list(overrides)
+    for override in overrides:
+        if not override.partition('=')[0] or '=' not in override:
+            raise UserError(f'--cfg-options {override}: KEY=VALUE expected')
+    if not overrides:
+        return {}
+    parser = ArgumentParser()
+    parser.add_argument('--options', nargs='+', action=DictAction)
+    options: dict[str, Any] = parser.parse_args(['--options', *overrides]).options
+    return options
+
+
+def check_config(config: Mapping[str, Any]) -> None:
+    """Check that every key of a config reaches something that takes it.
+
+    At the top a config may hold helper variables of its own, but none that looks like a misspelt
+    key of MMEngine's ``Runner``.
+
+    Raises:
+        UserError: the first key that nothing takes, with the nearest that is taken.
+    """
+    for key in config:
+        if key not in RUNNER_KEYS and get_close_matches(key, RUNNER_KEYS, 1, cutoff=0.85):
+            raise UserError(f'config: {_unknown(key, RUNNER_KEYS)}')
+    scope = DefaultScope.get_instance('facesr-check', scope_name='mmagic')
+    del scope
+    for problem in _problems({key: config[key] for key in config if key in RUNNER_KEYS}, ''):
+        raise UserError(f'config: {problem}')
+
+
+def _problems(node: Any, place: str) -> Iterator[str]:
+    if isinstance(node, list | tuple):
+        for index, item in enumerate(node):
+            yield from _problems(item, f'{place}.{index}')
+        return
+    if not isinstance(node, Mapping):
+        return
+    allowed = _UNTYPED_KEYS.get(place)
+    if 'type' in node:
+        if isinstance(node['type'], str):
+            component = _find_component(node['type'])
+            if component is None:
+                known = {name for registry in _registries() for name in registry.module_dict}
+                yield f'{place}: {_unknown(node["type"], known, "type")}'
+                return
+        else:
+            component = node['type']
+        allowed = _accepted(component)
+        if node['type'] in DEGRADATION_PARAMS:
+            for key in node.get('params', {}):
+                if key not in DEGRADATION_PARAMS[node['type']]:
+                    taken = DEGRADATION_PARAMS[node['type']]
+                    yield f'{place}.params: {_unknown(key, taken, taker=node["type"])}'
+    elif place.rpartition('.')[0] in _TYPED_PARENTS:
+        yield f'{place}: no type is given, so nothing is built from it'
+    if allowed is not None:
+        for key in node:
+            if key not in allowed and not (key in _BUILDER_KEYS and 'type' in node):
+                yield f'{place}: {_unknown(key, allowed, taker=node.get("type"))}'
+    for key, value in node.items():
+        yield from _problems(value, f'{place}.{key}' if place else key)
+
+
+def _registries() -> list[Registry]:
+    return [value for value in vars(mmagic.registry).values() if isinstance(value, Registry)]
+
+
+def _find_component(name: str) -> Any:
+    for registry in _registries():
+        component = registry.get(name)
+        if component is not None:
+            return component
+    return None
+
+
+def _accepted(component: Any) -> frozenset[str] | None:
+    """The keyword arguments that a class or function takes; None where it takes any."""
+    if not inspect.isclass(component):
+        parameters = inspect.signature(component).parameters.values()
+        if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+            return None
+        return frozenset(parameter.name for parameter in parameters)
+    names: set[str] = set()
+    for base in component.__mro__:
+        if base is object or '__init__' not in base.__dict__:
+            continue
+        parameters = inspect.signature(base.__init__).parameters.values()
+        names |= {parameter.name for parameter in parameters} - {'self'}
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+            return frozenset(names)
+    return None if names else frozenset()
+
+
+def _unknown(
+    key: str, known: Iterable[str], kind: str = 'key', taker: str | None = None
+) -> str:
+    nearest = get_close_matches(key, sorted(known), 1, cutoff=0.5)
+    hint = f'; did you mean {nearest[0]!r}?' if nearest else ''
+    by = f'{taker} takes no such {kind}' if isinstance(taker, str) else f'unknown {kind}'
+    return f'{by}: {key!r}{hint}'

@@ -1,0 +1,6 @@
+"""Folders of faces -> batches."""
+
+from .dataset import FaceDataset, LoadFace
+from .images import list_images, pair_images, read_image, write_png
+
+__all__ = ['FaceDataset', 'LoadFace', 'list_images', 'pair_images', 'read_image', 'write_png']

@@ -1,0 +1,66 @@
+"""Folders of faces as an MMEngine dataset, and the transform that reads one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmagic.datasets import BasicImageDataset
+from mmagic.datasets.transforms import LoadImageFromFile
+from mmagic.registry import DATASETS, TRANSFORMS
+
+from ..errors import UserError
+from .images import Image8, pair_images, read_image
+
+
+@DATASETS.register_module()
+class FaceDataset(BasicImageDataset):
+    """MMagic's ``BasicImageDataset`` with a fixed order and no silent gaps.
+
+    The stock class lists files in ``scandir`` order, which differs between copies of a folder and
+    so changes every draw; it wants one file format for inputs and ground truth; and it accepts an
+    empty folder. This one sorts, pairs by stem, and stops with the folder's name.
+
+    Args:
+        data_root: folder above those of ``data_prefix``.
+        data_prefix: one folder per key: ``dict(gt=...)`` to degrade on the fly, ``dict(img=...,
+            gt=...)`` for pairs, ``dict(img=...)`` without ground truth.
+        pipeline, test_mode, indices, ...: as in ``mmengine.dataset.BaseDataset``.
+
+    Raises:
+        UserError: a folder is missing or empty, or inputs and ground truths do not match.
+    """
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        return [
+            {'key': stem, **{f'{role}_path': str(path) for role, path in paths.items()}}
+            for stem, paths in pair_images(self.data_prefix)
+        ]
+
+
+@TRANSFORMS.register_module()
+class LoadFace(LoadImageFromFile):
+    """MMagic's ``LoadImageFromFile`` for 8-bit RGB that names a file it cannot use.
+
+    The stock transform ends in an AttributeError of ``None`` that names no file.
+
+    Args:
+        key: ``'gt'`` or ``'img'``; reads ``<key>_path``, writes ``<key>`` as (H, W, 3) uint8 RGB.
+        size: height and width in pixels that the file must have; None takes any.
+
+    Raises:
+        UserError: the file is unreadable or of another size.
+    """
+
+    def __init__(self, key: str, size: int | None = None) -> None:
+        super().__init__(key=key, channel_order='rgb')
+        self.size = size
+
+    def _load_image(self, filename: str) -> Image8:
+        image = read_image(filename)
+        if self.size is not None and image.shape[:2] != (self.size, self.size):
+            height, width = image.shape[:2]
+            raise UserError(
+                f'{filename}: {width}x{height} pixels, {self.size}x{self.size} expected; '
+                'tools/prepare_data.py lists all such files'
+            )
+        return image

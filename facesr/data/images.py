@@ -1,0 +1,103 @@
+"""Image files and folders of them: listed in a fixed order, read and written as 8-bit RGB."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..errors import UserError
+
+IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg')
+
+Image8 = NDArray[np.uint8]
+
+
+def list_images(folder: str | Path) -> dict[str, Path]:
+    """List a folder's PNG and JPEG files.
+
+    Args:
+        folder: where to look; subfolders are not entered.
+
+    Returns:
+        The paths by stem (``00012`` for ``00012.png``), sorted by stem, so that a ground truth and
+        its input are found by the same name whatever their formats.
+
+    Raises:
+        UserError: the folder is missing, holds no image, or holds one stem twice.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f'{folder}: no such folder; data/README.md shows the layout')
+    images: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith('.'):
+            continue
+        if path.stem in images:
+            raise UserError(f'{path}: same name as {images[path.stem].name}; keep one of the two')
+        images[path.stem] = path
+    if not images:
+        raise UserError(f'{folder}: no PNG or JPEG file in it')
+    return dict(sorted(images.items()))
+
+
+def pair_images(folders: dict[str, str | Path]) -> list[tuple[str, dict[str, Path]]]:
+    """Match the images of several folders by stem.
+
+    Args:
+        folders: a folder for each role, such as ``{'img': 'val/LQ', 'gt': 'val/GT'}``.
+
+    Returns:
+        ``(stem, {role: path})`` for every stem, sorted.
+
+    Raises:
+        UserError: as :func:`list_images`, or the folders do not hold the same stems.
+    """
+    listed = {role: list_images(folder) for role, folder in folders.items()}
+    stems = set().union(*listed.values())
+    for role, images in listed.items():
+        lacking = sorted(stems - images.keys())
+        if lacking:
+            raise UserError(
+                f'{folders[role]}: {len(lacking)} of {len(stems)} images are missing, '
+                f'the first is {lacking[0]!r}; every input needs its ground truth'
+            )
+    return [(stem, {role: listed[role][stem] for role in listed}) for stem in sorted(stems)]
+
+
+def read_image(path: str | Path) -> Image8:
+    """Read an image file as 8-bit RGB.
+
+    Pillow, not OpenCV: it tells a truncated file from a whole one on every release, and says what
+    kind of pixels the file holds.
+
+    Returns:
+        (H, W, 3), uint8, RGB, 0-255.
+
+    Raises:
+        UserError: the file cannot be read whole, or holds more than 8 bits a channel.
+    """
+    try:
+        with Image.open(path) as image:
+            if image.mode.startswith(('I', 'F')):
+                raise UserError(f'{path}: {image.mode} pixels, 8 bits a channel expected')
+            return np.array(image.convert('RGB'))  # a copy: transforms write in place
+    except FileNotFoundError:
+        raise UserError(f'{path}: no such file') from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        reason = str(error).replace('\n', ' ')
+        raise UserError(f'{path}: not a readable image ({reason}); replace or remove it') from error
+
+
+def write_png(path: str | Path, image: Image8) -> None:
+    """Write (H, W, 3) 8-bit RGB as a PNG; the file appears whole or not at all."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f'.{path.name}.partial')
+    try:
+        Image.fromarray(image).save(partial, format='PNG')
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,153 @@
+"""Checkpoints as tensors and plain Python values: read weights-only, loaded strictly or not at all."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+from mmengine.runner import CheckpointLoader
+from torch import Tensor, nn
+
+from ..errors import UserError
+
+# What a stock MMEngine checkpoint pickles besides tensors and plain values: its message hub.
+# Each of these names is answered by an inert stand-in; nothing of the file is run.
+_STOCK_NAMES = frozenset(
+    {
+        'mmengine.logging.history_buffer.HistoryBuffer',
+        'mmengine.logging.message_hub.MessageHub',
+        'builtins.getattr',
+        'builtins.range',
+        'numpy.dtype',
+        'numpy.dtypes.Float64DType',
+        'numpy.dtypes.Int64DType',
+        'numpy.ndarray',
+        'numpy.core.multiarray._reconstruct',
+        'numpy.core.multiarray.scalar',
+        'numpy._core.multiarray._reconstruct',
+        'numpy._core.multiarray.scalar',
+    }
+)
+
+
+class _Inert:
+    """Stands in for a class that is not loaded: takes anything, does and keeps nothing."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+
+    def __setstate__(self, state: Any) -> None: ...
+
+    def __hash__(self) -> int:
+        return id(self)
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint file weights-only: nothing that it holds is run.
+
+    Args:
+        path: a training checkpoint or a bare state dict. Of a stock MMEngine checkpoint, which
+            pickles objects of its own, only the weights (``state_dict``) are read.
+
+    Returns:
+        The file's dictionary, on the CPU. A bare state dict is wrapped as ``{'state_dict': ...}``.
+
+    Raises:
+        UserError: no such file, not a checkpoint, truncated, or a pickle with code in it.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f'{path}: no such checkpoint')
+    stock = False
+    try:
+        foreign = set(torch.serialization.get_unsafe_globals_in_checkpoint(path))
+        if foreign - _STOCK_NAMES:
+            raise UserError(
+                f'{path}: refused, it holds more than weights ({sorted(foreign - _STOCK_NAMES)[0]}); '
+                'such a file can run code'
+            )
+        stock = bool(foreign)
+        inert: list[Any] = [
+            (type(name, (_Inert,), {'__module__': __name__}), name) for name in foreign
+        ]
+        with torch.serialization.safe_globals(inert):
+            checkpoint = torch.load(path, map_location='cpu', weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, OSError, BadZipFile) as error:
+        reason = str(error).strip().split('\n')[0].split('. ')[0]
+        raise UserError(f'{path}: not a readable checkpoint ({reason})') from error
+    if not isinstance(checkpoint, dict):
+        raise UserError(f'{path}: not a checkpoint: {type(checkpoint).__name__}, a dict expected')
+    if 'state_dict' not in checkpoint:
+        return {'state_dict': checkpoint}
+    return {'state_dict': checkpoint['state_dict']} if stock else checkpoint
+
+
+@CheckpointLoader.register_scheme(prefixes='', force=True)
+def _load_local(filename: str, map_location: Any = None) -> dict[str, Any]:
+    """Puts :func:`read_checkpoint` behind MMEngine's own loading of local files."""
+    return read_checkpoint(filename)
+
+
+def model_weights(checkpoint: Mapping[str, Any], model: nn.Module, path: str | Path) -> dict[str, Tensor]:
+    """Take a checkpoint's weights for a model, after checking that they are exactly the model's.
+
+    Args:
+        checkpoint: what :func:`read_checkpoint` gives. Its weights may be those of the whole model
+            or, bare, those of its ``generator`` alone where the model has nothing else.
+        model: the model they are for.
+        path: the file's name, for messages.
+
+    Returns:
+        A state dict that ``model.load_state_dict`` takes strictly.
+
+    Raises:
+        UserError: a name is missing or unexpected, or a shape differs; nothing is loaded.
+    """
+    weights = checkpoint['state_dict']
+    if not isinstance(weights, Mapping):
+        raise UserError(f'{path}: its state_dict is not a dict')
+    weights = {str(name).removeprefix('module.'): value for name, value in weights.items()}
+    expected = model.state_dict()
+    if weights and not any(name in expected for name in weights):
+        bare = {f'generator.{name}': value for name, value in weights.items()}
+        weights = bare if any(name in expected for name in bare) else weights
+    problems = [f'{name} is missing' for name in expected if name not in weights]
+    problems += [f'{name} is unexpected' for name in weights if name not in expected]
+    problems += [
+        f'{name} has shape {tuple(getattr(weights[name], "shape", ()))}, the model {tuple(value.shape)}'
+        for name, value in expected.items()
+        if name in weights and getattr(weights[name], 'shape', None) != value.shape
+    ]
+    if problems:
+        more = f' and {len(problems) - 1} more' if len(problems) > 1 else ''
+        raise UserError(f"{path}: not this config's model: {problems[0]}{more}")
+    return weights
+
+
+def load_weights(model: nn.Module, path: str | Path) -> None:
+    """Load a checkpoint's weights into a model, strictly; see :func:`model_weights`."""
+    model.load_state_dict(model_weights(read_checkpoint(path), model, path))
+
+
+def to_plain(value: Any) -> Any:
+    """Copy a nested structure, NumPy scalars and arrays turned into Python numbers and lists.
+
+    Raises:
+        TypeError: a value is neither a tensor nor plain; a weights-only load would refuse it.
+    """
+    if value is None or isinstance(value, Tensor):
+        return value
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, bool | int | float | str | bytes):
+        return value
+    if isinstance(value, Mapping):
+        return {to_plain(key): to_plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        items = [to_plain(item) for item in value]
+        return tuple(items) if isinstance(value, tuple) else items
+    raise TypeError(f'{type(value).__module__}.{type(value).__qualname__} in a checkpoint')

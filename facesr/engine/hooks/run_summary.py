@@ -1,0 +1,94 @@
+"""What a run is, said before it starts, and how long it will take, said as soon as that is known."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta
+from typing import Any
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import nn
+
+from mmagic.registry import HOOKS
+
+from ...config import check_config
+from ...errors import UserError
+
+
+@HOOKS.register_module()
+class RunSummaryHook(Hook):
+    """Checks the config and the model's size, and prints the facts of the run.
+
+    Args:
+        parameter_limit: the generator's trainable parameters must be fewer; None allows any.
+        timing_iters: iterations timed before the whole duration is told; the first is left out.
+
+    Raises:
+        UserError: the config names something that nothing takes, or the generator is too large.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def __init__(self, parameter_limit: int | None = None, timing_iters: int = 20) -> None:
+        self.parameter_limit = parameter_limit
+        self.timing_iters = timing_iters
+
+    def before_run(self, runner: Runner) -> None:
+        check_config(runner.cfg)
+
+    def before_train(self, runner: Runner) -> None:
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        generator = model.generator
+        parameters = count_parameters(generator)
+        limit = self.parameter_limit
+        if limit is not None and parameters >= limit:
+            raise UserError(
+                f'the generator has {parameters:,} trainable parameters, fewer than {limit:,} are '
+                "allowed; make it smaller, or change RunSummaryHook's parameter_limit"
+            )
+        loader = runner.train_dataloader
+        facts = {
+            'device': describe_device(model),
+            'generator': f'{type(generator).__name__}, {parameters:,} trainable parameters'
+            + (f' (fewer than {limit:,} allowed)' if limit is not None else ''),
+            'training': f'{len(loader.dataset):,} images, iterations '
+            f'{runner.iter + 1:,} to {runner.max_iters:,}, batch of {loader.batch_size}'
+            + (f' on each of {runner.world_size} processes' if runner.world_size > 1 else ''),
+            'writing to': runner.work_dir,
+        }
+        if runner.val_loop is not None:
+            # Not the loop's own loaders: a MultiValLoop has several.
+            images = sum(len(loader.dataset) for loader in runner.val_loop.dataloaders)
+            facts['validation'] = f'{images:,} images every {runner.val_interval:,} iterations'
+        runner.logger.info('\n'.join(['', *(f'{name:>12}  {fact}' for name, fact in facts.items())]))
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        self._start_iter = runner.iter
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, *args: Any, **kwargs: Any) -> None:
+        done = runner.iter + 1 - self._start_iter
+        if done == 1:
+            self._start_time = time.perf_counter()
+        elif done == self.timing_iters:
+            seconds = (time.perf_counter() - self._start_time) / (done - 1)
+            left = timedelta(seconds=round(seconds * (runner.max_iters - runner.iter - 1)))
+            runner.logger.info(
+                f'{seconds:.3g} s an iteration: the {runner.max_iters - runner.iter - 1:,} left take '
+                f'about {left} (without validation), until {datetime.now() + left:%a %d %b %H:%M}'
+            )
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Count a module's trainable parameters."""
+    return sum(weight.numel() for weight in module.parameters() if weight.requires_grad)
+
+
+def describe_device(module: nn.Module) -> str:
+    """Name the device that a module is on: ``NVIDIA H100 (cuda:0)`` or ``CPU, 2 threads``."""
+    device = next(module.parameters()).device
+    if device.type == 'cuda':
+        return f'{torch.cuda.get_device_name(device)} ({device})'
+    return f'CPU, {torch.get_num_threads()} threads'

@@ -1,0 +1,48 @@
+"""Checkpoints that load on today's PyTorch with its protection on, and never half."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.logging import HistoryBuffer
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from mmagic.registry import HOOKS
+
+from ..checkpoint import model_weights, to_plain
+
+
+@HOOKS.register_module()
+class SafeCheckpointHook(Hook):
+    """Saves plain values only, and loads weights strictly.
+
+    MMEngine pickles its ``HistoryBuffer`` objects, which ``torch.load`` refuses since 2.6
+    (weights-only by default), and loads weights non-strictly, so that a checkpoint of another net
+    leaves layers untrained with no more than a warning.
+    """
+
+    # After the hooks that add to a checkpoint.
+    priority = 'VERY_LOW'
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        hub = checkpoint['message_hub']
+        hub['log_scalars'] = {
+            name: [buffer.data[0], buffer.data[1]] for name, buffer in hub['log_scalars'].items()
+        }
+        for key in checkpoint.keys() - {'state_dict'}:
+            checkpoint[key] = to_plain(checkpoint[key])
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        path = runner._load_from or 'checkpoint'
+        if 'state_dict' not in checkpoint:
+            weights = dict(checkpoint)
+            checkpoint.clear()
+            checkpoint['state_dict'] = weights
+        checkpoint['state_dict'] = model_weights(checkpoint, model, path)
+        if 'message_hub' in checkpoint:
+            scalars = checkpoint['message_hub']['log_scalars']
+            for name, (values, counts) in scalars.items():
+                scalars[name] = HistoryBuffer(values, counts)

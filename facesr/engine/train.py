@@ -1,0 +1,70 @@
+"""A training run from a config file and what the command line adds to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner, find_latest_checkpoint
+
+from ..config import load_config
+from ..errors import UserError
+from .checkpoint import read_checkpoint
+
+
+def train(
+    config_path: str | Path,
+    overrides: Iterable[str] = (),
+    *,
+    work_dir: str | None = None,
+    resume: str | None = None,
+    amp: bool = False,
+    launcher: str | None = None,
+) -> None:
+    """Train a config with MMEngine's runner.
+
+    Args:
+        config_path: the config file.
+        overrides: ``key=value`` strings, as after ``--cfg-options``.
+        work_dir: where logs and checkpoints go; None leaves it to the config.
+        resume: a checkpoint to go on from; ``'auto'`` takes the work directory's last, if any.
+        amp: MMEngine's mixed precision; needs a CUDA GPU.
+        launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``; None leaves it to the config.
+
+    Raises:
+        UserError: anything in the config, the data or the checkpoint that the user can mend.
+    """
+    config = load_config(config_path, overrides)
+    if work_dir is not None:
+        config.work_dir = work_dir
+    if launcher is not None:
+        config.launcher = launcher
+    if amp:
+        _switch_to_amp(config)
+    if resume == 'auto':
+        resume = find_latest_checkpoint(config.work_dir)
+        if resume is None:
+            print(f'{config.work_dir}: no checkpoint to go on from, starting from the beginning')
+    if resume is not None:
+        if 'message_hub' not in read_checkpoint(resume):
+            raise UserError(
+                f'{resume}: holds weights only, a run cannot go on from it; '
+                f'to start from these weights: --cfg-options load_from={resume}'
+            )
+        config.resume, config.load_from = True, str(resume)
+    elif config.get('load_from'):
+        read_checkpoint(config.load_from)
+    try:
+        runner = Runner.from_cfg(config)
+    except (AssertionError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f'{config_path}: cannot be built: {error}') from error
+    runner.train()
+
+
+def _switch_to_amp(config: Config) -> None:
+    if not torch.cuda.is_available():
+        raise UserError('--amp needs a CUDA GPU, and PyTorch sees none here')
+    config.optim_wrapper.type = 'AmpOptimWrapper'
+    config.optim_wrapper.setdefault('loss_scale', 'dynamic')

@@ -1,0 +1,9 @@
+"""The one exception that the tools show to a user without a traceback."""
+
+
+class UserError(Exception):
+    """A user's mistake, told in one line: what is wrong, with which file or key, what to do."""
+
+    def __str__(self) -> str:
+        # A data loader's worker puts its own traceback before the message it hands over.
+        return super().__str__().strip().rpartition('UserError: ')[2]

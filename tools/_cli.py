@@ -1,0 +1,42 @@
+"""What every tool does alike: find the package beside it, and end with one line on a mistake."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+
+def run(work: Callable[[argparse.Namespace], None], args: argparse.Namespace) -> None:
+    """Call ``work(args)`` and turn a user's mistake into ``error: ...`` and exit code 1.
+
+    FACESR_DEBUG=1 in the environment shows the traceback as well. Everything heavy is imported
+    in ``work``, so that ``--help`` answers at once.
+    """
+    if os.environ.get('FACESR_DEBUG') == '1':
+        work(args)
+        return
+    try:
+        from facesr.errors import UserError
+    except ImportError as error:  # the stack is not there, or not whole
+        raise SystemExit(f'error: {error}') from None
+    try:
+        work(args)
+    except UserError as error:
+        raise SystemExit(f'error: {error}') from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """Add the two arguments that every tool with a config takes, as everywhere in OpenMMLab."""
+    parser.add_argument('config', help='config file, such as configs/srresnet_24b.py')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        default=[],
+        metavar='KEY=VALUE',
+        help='override config entries: optim_wrapper.optimizer.lr=2e-4 train_dataloader.batch_size=8',
+    )

@@ -1,0 +1,45 @@
+"""Train a config: python tools/train.py configs/srresnet_24b.py"""
+
+import argparse
+import os
+
+from _cli import add_config_options, run
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_config_options(parser)
+    parser.add_argument('--work-dir', help='where logs and checkpoints go (default: see the config)')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='PATH',
+        help='go on from a checkpoint; without PATH, or with auto, from the last in the work dir',
+    )
+    parser.add_argument('--amp', action='store_true', help='mixed precision (needs a CUDA GPU)')
+    parser.add_argument(
+        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default=None, help='job launcher'
+    )
+    # torchrun and its forerunner hand this over.
+    parser.add_argument('--local-rank', '--local_rank', type=int, default=0, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    return args
+
+
+def main(args: argparse.Namespace) -> None:
+    from facesr.engine import train
+
+    train(
+        args.config,
+        args.cfg_options,
+        work_dir=args.work_dir,
+        resume=args.resume,
+        amp=args.amp,
+        launcher=args.launcher,
+    )
+
+
+if __name__ == '__main__':
+    run(main, parse_args())
