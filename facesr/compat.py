@@ -67,18 +67,20 @@ class _LazyPackageLoader(SourceFileLoader):
         def resolve(name: str) -> Any:
             if name in names:
                 source, original = names[name]
-                value = getattr(importlib.import_module(source), original)
-            else:
-                if name.startswith('__'):
-                    raise AttributeError(name)
+                loaded = importlib.import_module(source)
+                module.__dict__[name] = getattr(loaded, original)
+                # `from .ssim import SSIM, ssim` leaves the function in `ssim`, where the import
+                # has just put the submodule.
+                twin = source.rpartition('.')[2]
+                if names.get(twin, ('',))[0] == source:
+                    module.__dict__[twin] = getattr(loaded, names[twin][1])
+                return module.__dict__[name]
+            if not name.startswith('__'):
                 for source in stars:
-                    value = getattr(importlib.import_module(source), name, None)
-                    if value is not None:
-                        break
-                else:
-                    raise AttributeError(f'module {module.__name__!r} has no attribute {name!r}')
-            module.__dict__[name] = value
-            return value
+                    loaded = importlib.import_module(source)
+                    if hasattr(loaded, name):
+                        return getattr(loaded, name)
+            raise AttributeError(f'module {module.__name__!r} has no attribute {name!r}')
 
         module.__dict__['__getattr__'] = resolve
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import mmagic.registry
 from mmengine.config import Config, DictAction
-from mmengine.registry import DefaultScope, Registry
+from mmengine.registry import Registry
 from mmengine.runner import Runner, set_random_seed
 from torch.utils.data import DataLoader
 
@@ -118,8 +118,6 @@ def check_config(config: Mapping[str, Any]) -> None:
     for key in config:
         if key not in RUNNER_KEYS and get_close_matches(key, RUNNER_KEYS, 1, cutoff=0.85):
             raise UserError(f'config: {_unknown(key, RUNNER_KEYS)}')
-    scope = DefaultScope.get_instance('facesr-check', scope_name='mmagic')
-    del scope
     for problem in _problems({key: config[key] for key in config if key in RUNNER_KEYS}, ''):
         raise UserError(f'config: {problem}')
 
@@ -148,7 +146,8 @@ def _problems(node: Any, place: str) -> Iterator[str]:
                     taken = DEGRADATION_PARAMS[node['type']]
                     yield f'{place}.params: {_unknown(key, taken, taker=node["type"])}'
     elif place.rpartition('.')[0] in _TYPED_PARENTS:
-        yield f'{place}: no type is given, so nothing is built from it'
+        name = place.rpartition('.')[2]
+        yield f'{place}: no type is given, so nothing would take {name!r}'
     if allowed is not None:
         for key in node:
             if key not in allowed and not (key in _BUILDER_KEYS and 'type' in node):
@@ -158,7 +157,12 @@ def _problems(node: Any, place: str) -> Iterator[str]:
 
 
 def _registries() -> list[Registry]:
-    return [value for value in vars(mmagic.registry).values() if isinstance(value, Registry)]
+    # Looking into DIFFUSION_SCHEDULERS imports diffusers.
+    return [
+        registry
+        for name, registry in vars(mmagic.registry).items()
+        if isinstance(registry, Registry) and name != 'DIFFUSION_SCHEDULERS'
+    ]
 
 
 def _find_component(name: str) -> Any:

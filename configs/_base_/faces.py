@@ -12,9 +12,11 @@ train_dataloader = dict(
         data_prefix=dict(gt='train/GT'),
         pipeline=[
             dict(type='LoadFace', key='gt', size=512),
-            dict(type='SetValues', dictionary=dict(scale=4)),  # for crops: PairedRandomCrop reads it
             dict(type='CopyValues', src_keys=['gt'], dst_keys=['img']),
             *_base_.degradation,
+            # 512 keeps the whole face; a smaller multiple of 4 crops ground truth and input alike.
+            dict(type='SetValues', dictionary=dict(scale=4)),
+            dict(type='PairedRandomCrop', gt_patch_size=512),
             # After the degradation: JPEG and area resizing do not commute with flipping.
             dict(type='Flip', keys=['img', 'gt'], flip_ratio=0.5, direction='horizontal'),
             dict(type='PackInputs'),

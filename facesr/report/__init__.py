@@ -1,5 +1,5 @@
 """Pictures of a run."""
 
-from .panel import PanelVisualizer, draw_panel
+from .panel import PanelVisualizer, draw_panel, stack_panels
 
-__all__ = ['PanelVisualizer', 'draw_panel']
+__all__ = ['PanelVisualizer', 'draw_panel', 'stack_panels']

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -38,6 +38,17 @@ def draw_panel(images: Mapping[str, Image8]) -> Image8:
         )
         columns.append(np.concatenate([head, image]))
     return np.concatenate(columns, axis=1)
+
+
+def stack_panels(panels: Sequence[Image8]) -> Image8:
+    """Put panels one under the other, the narrower ones widened with white."""
+    width = max(panel.shape[1] for panel in panels)
+    return np.concatenate(
+        [
+            np.pad(panel, ((0, 0), (0, width - panel.shape[1]), (0, 0)), constant_values=255)
+            for panel in panels
+        ]
+    )
 
 
 @VISUALIZERS.register_module()

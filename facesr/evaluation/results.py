@@ -1,0 +1,125 @@
+"""A folder of degraded images -> restored PNGs, their scores, a panel, the leaderboard's zip."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+from rich.console import Console
+from rich.progress import track
+
+from ..data.images import Image8, list_images, pair_images, read_image, write_png
+from ..errors import UserError
+from ..report import draw_panel, stack_panels
+from .restore import Restorer
+from .score import format_scores, score_folder, score_image, write_csv
+from .submission import write_submission
+
+PANEL_ROWS = 3
+
+
+def bicubic(lq: Image8, height: int, width: int) -> Image8:
+    """Enlarge with OpenCV's bicubic: the baseline (27.257 dB on the challenge's validation set)."""
+    enlarged: Image8 = cv2.resize(lq, (width, height), interpolation=cv2.INTER_CUBIC)
+    return enlarged
+
+
+def check_folders(folder: Path, out: Path, gt: Path | None) -> dict[str, Path]:
+    """Look for what would go wrong after hours, before anything is computed or written.
+
+    Returns:
+        The input images by stem.
+
+    Raises:
+        UserError: no input, no matching ground truth, or ``out`` holds images of something else.
+    """
+    images = list_images(folder)
+    if gt is not None:
+        pair_images({'input': folder, 'gt': gt})
+    if out.exists() and not out.is_dir():
+        raise UserError(f'{out}: is a file; --out takes a folder')
+    if out.resolve() == folder.resolve():
+        raise UserError(f'{out}: is the input folder; choose another with --out')
+    foreign = [path.name for path in sorted(out.glob('*.*')) if path.name not in _targets(images)]
+    if foreign:
+        raise UserError(f'{out}: holds other files ({foreign[0]}); choose an empty folder with --out')
+    return images
+
+
+def restore_folder(restorer: Restorer, images: dict[str, Path], out: Path) -> None:
+    """Restore images into ``out``, one 8-bit RGB PNG per input under the same name.
+
+    Args:
+        restorer: the trained net.
+        images: input files by stem.
+        out: made if missing; files of earlier runs are replaced.
+    """
+    console = Console()
+    for stem, path in track(images.items(), 'restoring', console=console):
+        write_png(out / f'{stem}.png', restorer.restore(read_image(path)))
+        if restorer.last_tile is not None:
+            console.print(f'{path}: done in overlapping tiles of {restorer.last_tile} pixels')
+
+
+def test(
+    restorer: Restorer,
+    folder: Path,
+    out: Path,
+    gt: Path | None = None,
+    zip_file: Path | None = None,
+) -> None:
+    """Restore a folder, then score what was written, draw it, and pack it.
+
+    Beside ``out`` appear ``<out>.csv`` (a line per image) and ``<out>_panel.png``.
+
+    Args:
+        restorer: the trained net.
+        folder: degraded images of any size.
+        out: where the PNGs go.
+        gt: ground truths of the same names; without them the score is NIQE.
+        zip_file: where the leaderboard's zip goes; None makes none.
+
+    Raises:
+        UserError: see :func:`check_folders`.
+    """
+    images = check_folders(folder, out, gt)
+    restore_folder(restorer, images, out)
+    scores = score_folder(out, gt)
+    write_csv(out.with_name(f'{out.name}.csv'), scores)
+    print(f'{len(images)} images in {out}')
+    print(f' output: {format_scores(scores)}')
+    if gt is not None:
+        print(f'bicubic: {format_scores(_score_bicubic(images, gt))}')
+    print(f'scores of each image: {out.with_name(f"{out.name}.csv")}')
+    panel = out.with_name(f'{out.name}_panel.png')
+    write_png(panel, _draw_panels(images, out, gt))
+    print(f'panel: {panel}')
+    if zip_file is not None:
+        write_submission(zip_file, out)
+        print(f'submission: {zip_file}')
+
+
+def _targets(images: dict[str, Path]) -> set[str]:
+    return {f'{stem}.png' for stem in images}
+
+
+def _score_bicubic(images: dict[str, Path], gt: Path) -> list:
+    truths = list_images(gt)
+    scores = []
+    for stem, path in track(images.items(), 'bicubic', transient=True):
+        truth = read_image(truths[stem])
+        enlarged = bicubic(read_image(path), *truth.shape[:2])
+        scores.append(score_image(path.name, enlarged, truth))
+    return scores
+
+
+def _draw_panels(images: dict[str, Path], out: Path, gt: Path | None) -> Image8:
+    truths = list_images(gt) if gt is not None else {}
+    stems = list(images)
+    rows = []
+    for stem in stems[:: max(1, len(stems) // PANEL_ROWS)][:PANEL_ROWS]:
+        lq, output = read_image(images[stem]), read_image(out / f'{stem}.png')
+        row = {'ground truth': read_image(truths[stem])} if truths else {}
+        row |= {'input': lq, 'bicubic': bicubic(lq, *output.shape[:2]), 'output': output}
+        rows.append(draw_panel(row))
+    return stack_panels(rows)

@@ -1,0 +1,28 @@
+"""A results folder as the leaderboard's zip."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+from ..data.images import list_images
+
+
+def write_submission(path: str | Path, folder: str | Path) -> None:
+    """Pack a folder's images: one subfolder, named like the folder, same file names.
+
+    Args:
+        path: the zip file to write; it appears whole or not at all.
+        folder: the restored images.
+    """
+    path, folder = Path(path), Path(folder)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f'.{path.name}.partial')
+    try:
+        # PNG is compressed already.
+        with zipfile.ZipFile(partial, 'w', zipfile.ZIP_STORED) as archive:
+            for image in list_images(folder).values():
+                archive.write(image, f'{folder.resolve().name}/{image.name}')
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

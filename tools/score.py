@@ -1,0 +1,29 @@
+"""Score a folder of images as the leaderboard does: python tools/score.py RESULTS --gt GROUND_TRUTHS"""
+
+import argparse
+from pathlib import Path
+
+from _cli import run
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('folder', type=Path, help='images to score')
+    parser.add_argument(
+        '--gt', type=Path, metavar='DIR', help='ground truths of the same names; without: NIQE'
+    )
+    parser.add_argument('--csv', type=Path, metavar='FILE', help='also write a line per image')
+    return parser.parse_args()
+
+
+def main(args: argparse.Namespace) -> None:
+    from facesr.evaluation import format_scores, score_folder, write_csv
+
+    scores = score_folder(args.folder, args.gt)
+    if args.csv is not None:
+        write_csv(args.csv, scores)
+    print(format_scores(scores))
+
+
+if __name__ == '__main__':
+    run(main, parse_args())

@@ -1,0 +1,42 @@
+"""Restore a folder of degraded faces with a checkpoint, and score the written PNGs:
+python tools/test.py configs/srresnet_24b.py CHECKPOINT"""
+
+import argparse
+from pathlib import Path
+
+from _cli import add_config_options, run
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_config_options(parser)
+    parser.add_argument('checkpoint', help='training checkpoint or bare state dict')
+    parser.add_argument('--input', type=Path, metavar='DIR', help="default: the config's test set")
+    parser.add_argument(
+        '--out', type=Path, metavar='DIR', help="PNGs go here; default: results in the config's work dir"
+    )
+    parser.add_argument('--gt', type=Path, metavar='DIR', help='ground truths of the same names')
+    parser.add_argument('--zip', type=Path, metavar='FILE', help='also pack a submission')
+    parser.add_argument('--device', help='cuda, cuda:1 or cpu; default: a CUDA GPU if there is one')
+    parser.add_argument(
+        '--tile', type=int, metavar='PIXELS', help='largest side of the input done whole'
+    )
+    return parser.parse_args()
+
+
+def main(args: argparse.Namespace) -> None:
+    from facesr.config import load_config
+    from facesr.evaluation import Restorer, test
+
+    config = load_config(args.config, args.cfg_options)
+    folder = args.input
+    if folder is None:
+        dataset = config.test_dataloader.dataset
+        folder = Path(dataset.data_root, dataset.data_prefix.img)
+    out = args.out or Path(config.work_dir, 'results')
+    restorer = Restorer(config, args.checkpoint, args.device, args.tile)
+    test(restorer, folder, out, args.gt, args.zip)
+
+
+if __name__ == '__main__':
+    run(main, parse_args())
