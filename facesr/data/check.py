@@ -1,0 +1,60 @@
+"""Everything that is wrong with a data set, found before anyone trains on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.progress import track
+
+from ..errors import UserError
+from .images import list_images, read_image
+
+# Folder below the data set -> height and width of its images; None: any size.
+LAYOUT: dict[str, int | None] = {
+    'train/GT': 512,
+    'val/GT': 512,
+    'val/LQ': 128,
+    'test/LQ': 128,
+    'test_real/LQ': None,
+}
+# Not every user has these.
+OPTIONAL = frozenset({'test_real/LQ'})
+
+
+def check_data(root: str | Path) -> tuple[dict[str, int], list[str]]:
+    """Check a data set: every file decodes, has its size, and each input has its ground truth.
+
+    Args:
+        root: folder with the layout of ``data/README.md``.
+
+    Returns:
+        How many images each folder holds, and all problems, a line for each, by file name.
+    """
+    root = Path(root)
+    counts: dict[str, int] = {}
+    problems: list[str] = []
+    listed: dict[str, dict[str, Path]] = {}
+    for name in LAYOUT:
+        if name in OPTIONAL and not (root / name).exists():
+            continue
+        try:
+            listed[name] = list_images(root / name)
+            counts[name] = len(listed[name])
+        except UserError as error:
+            problems.append(str(error))
+    files = [(path, LAYOUT[name]) for name in listed for path in listed[name].values()]
+    for path, size in track(files, 'checking'):
+        try:
+            height, width = read_image(path).shape[:2]
+        except UserError as error:
+            problems.append(str(error))
+            continue
+        if size is not None and (height, width) != (size, size):
+            problems.append(f'{path}: {width}x{height} pixels, {size}x{size} expected')
+    if 'val/LQ' in listed and 'val/GT' in listed:
+        inputs, truths = listed['val/LQ'], listed['val/GT']
+        problems += [
+            f'{inputs[stem]}: no ground truth in val/GT' for stem in inputs if stem not in truths
+        ]
+        problems += [f'{truths[stem]}: no input in val/LQ' for stem in truths if stem not in inputs]
+    return counts, problems

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Set up and run everything that is checked: lint, format, types, tests.
+# Arguments go to pytest: bash scripts/test.sh tests/data
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+bash scripts/setup.sh demo tests
+. scripts/environment.sh
+"$PYTHON_BIN" -m ruff check .
+"$PYTHON_BIN" -m ruff format --check .
+"$PYTHON_BIN" -m mypy
+"$PYTHON_BIN" -m pytest "$@"
