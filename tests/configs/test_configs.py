@@ -1,0 +1,92 @@
+"""The published numbers, read off what the configs build."""
+
+import pytest
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import PARAM_SCHEDULERS
+
+from conftest import ROOT
+from facesr.config import load_config
+from facesr.engine.hooks import count_parameters
+from mmagic.registry import MODELS
+
+CONFIGS = sorted(path for path in (ROOT / 'configs').glob('*.py'))
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_every_config_is_sound(path):
+    assert load_config(path).work_dir == f'work_dirs/{path.stem}'
+
+
+@pytest.mark.parametrize(
+    ('name', 'parameters', 'batch'),
+    [('srresnet_24b', 2_108_419, 12), ('srresnet_26b', 2_256_131, 8)],
+)
+def test_size_and_batch(name: str, parameters: int, batch: int):
+    config = load_config(ROOT / f'configs/{name}.py')
+    model = MODELS.build(config.model)
+    assert count_parameters(model.generator) == parameters
+    assert config.train_dataloader.batch_size == batch
+    assert (model.pixel_loss.loss_weight, model.pixel_loss.reduction) == (1.0, 'mean')
+
+
+def learning_rates(name: str, iterations: set[int]) -> dict[int, float]:
+    """The learning rate with which the optimiser makes each (1-based) iteration."""
+    config = load_config(ROOT / f'configs/{name}.py')
+    model = MODELS.build({**config.model, 'generator': {**config.model.generator, 'num_blocks': 1}})
+    wrapper = build_optim_wrapper(model, config.optim_wrapper)
+    wrapper.optimizer.step()
+    schedulers = [
+        PARAM_SCHEDULERS.build(scheduler, default_args=dict(optimizer=wrapper))
+        for scheduler in config.param_scheduler
+    ]
+    rates = {}
+    for iteration in range(1, max(iterations) + 1):
+        if iteration in iterations:
+            rates[iteration] = wrapper.get_lr()['lr'][0]
+        for scheduler in schedulers:
+            scheduler.step()
+    return rates
+
+
+def test_five_cosine_cycles():
+    rates = learning_rates(
+        'srresnet_24b', {1, 15_001, 30_000, 30_001, 90_001, 120_000, 120_001, 135_001, 150_000}
+    )
+    assert rates[1] == rates[30_001] == rates[90_001] == pytest.approx(1e-4, rel=1e-9)
+    assert rates[15_001] == pytest.approx((1e-4 + 1e-7) / 2, rel=1e-9)
+    assert rates[30_000] == rates[120_000] == pytest.approx(1e-7, rel=1e-5)
+    assert rates[120_001] == pytest.approx(1e-5, rel=1e-9)
+    assert rates[135_001] == pytest.approx((1e-5 + 1e-9) / 2, rel=1e-9)
+    assert rates[150_000] == pytest.approx(1e-9, rel=1e-4)
+
+
+def test_one_cycle_for_the_generator():
+    rates = learning_rates('srresnet_26b', {1, 30_000})
+    assert rates == {1: pytest.approx(1e-4), 30_000: pytest.approx(1e-7, rel=1e-5)}
+    assert load_config(ROOT / 'configs/srresnet_26b.py').train_cfg.max_iters == 30_000
+
+
+def test_degradation_is_the_challenges():
+    config = load_config(ROOT / 'configs/srresnet_24b.py')
+    chain = [
+        (transform.type, transform.get('params')) for transform in config.train_dataloader.dataset.pipeline
+    ]
+    names = [name for name, _ in chain]
+    start = names.index('RandomBlur')
+    assert names[start : start + 6] == [
+        'RandomBlur',
+        'RandomResize',
+        'RandomNoise',
+        'RandomJPEGCompression',
+        'RandomResize',
+        'RandomResize',
+    ]
+    assert names.index('Flip') > start + 5
+    params = [parameters for _, parameters in chain[start : start + 6]]
+    assert params[0].kernel_size == [41]
+    assert params[0].sigma_x == params[0].sigma_y == [0.2, 5]
+    assert params[1].resize_scale == [1 / 16, 1]
+    assert params[2].gaussian_sigma == [0, 25]
+    assert params[3].quality == [50, 95]
+    assert params[4].target_size == (512, 512) and params[5].target_size == (128, 128)
+    assert params[5].resize_opt == ['area']

@@ -1,0 +1,85 @@
+"""A small real data set (scikit-image's photographs) and a tiny net, shared by the tests."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.registry import init_default_scope
+
+import facesr  # noqa: F401  (registers what the configs name)
+from facesr.config import load_config
+from facesr.data import write_png
+from facesr.data.demo import degrade
+
+ROOT = Path(__file__).resolve().parents[1]
+TINY = ROOT / 'tests/tiny_srresnet.py'
+
+# As the runner does: nested components are built by name.
+init_default_scope('mmagic')
+
+
+@pytest.fixture(scope='session')
+def degradation() -> list[dict]:
+    return load_config(ROOT / 'configs/srresnet_24b.py').degradation
+
+
+@pytest.fixture(scope='session')
+def faces(tmp_path_factory: pytest.TempPathFactory, degradation: list[dict]) -> Path:
+    """A data set in the challenge's layout: 4 training faces, 2 pairs, 2 test inputs."""
+    from skimage import data
+
+    root = tmp_path_factory.mktemp('faces')
+    portrait = data.astronaut()
+    for index in range(4):
+        write_png(root / f'train/GT/{index:05d}.png', portrait[:, :: (-1) ** index].copy())
+    for index in range(2):
+        lq = degrade(portrait, degradation, seed=index)
+        write_png(root / f'val/GT/{index:05d}.png', portrait)
+        write_png(root / f'val/LQ/{index:05d}.png', lq)
+        write_png(root / f'test/LQ/{index:05d}.png', lq)
+    return root
+
+
+@pytest.fixture
+def tiny_options(faces: Path, tmp_path: Path) -> list[str]:
+    """Overrides that point the tiny config at the test's own data and work directory."""
+    return [
+        *(f'{split}_dataloader.dataset.data_root={faces}' for split in ('train', 'val', 'test')),
+        'train_dataloader.dataset.pipeline.9.gt_patch_size=64',
+        f'work_dir={tmp_path}/work',
+    ]
+
+
+@pytest.fixture(scope='session')
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of the tiny net as it is initialised: a bare state dict."""
+    from mmagic.registry import MODELS
+
+    torch.manual_seed(0)
+    model = MODELS.build(load_config(TINY).model)
+    path = tmp_path_factory.mktemp('weights') / 'tiny.pth'
+    torch.save(model.state_dict(), path)
+    return path
+
+
+@pytest.fixture
+def tool() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run ``python tools/NAME.py ARGUMENTS`` as a user does, from the project's folder."""
+
+    def run(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, f'tools/{name}.py', *map(str, arguments)],
+            cwd=ROOT,
+            env={**os.environ, 'CUDA_VISIBLE_DEVICES': ''},
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+
+    return run

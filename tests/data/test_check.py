@@ -1,0 +1,29 @@
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from facesr.data import write_png
+from facesr.data.check import check_data
+
+
+def test_a_sound_set_has_no_problems(faces: Path):
+    counts, problems = check_data(faces)
+    assert counts == {'train/GT': 4, 'val/GT': 2, 'val/LQ': 2, 'test/LQ': 2}
+    assert problems == []
+
+
+def test_all_problems_are_listed_at_once(faces: Path, tmp_path: Path):
+    root = tmp_path / 'faces'
+    shutil.copytree(faces, root)
+    (root / 'train/GT/00001.png').write_bytes(b'not a picture')
+    write_png(root / 'train/GT/00002.png', np.zeros((64, 64, 3), np.uint8))
+    (root / 'val/GT/00001.png').unlink()
+    shutil.rmtree(root / 'test')
+    _, problems = check_data(root)
+    text = '\n'.join(problems)
+    assert len(problems) == 4, text
+    assert 'train/GT/00001.png: not a readable image' in text
+    assert 'train/GT/00002.png: 64x64 pixels, 512x512 expected' in text
+    assert 'val/LQ/00001.png: no ground truth in val/GT' in text
+    assert 'test/LQ: no such folder' in text

@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from facesr.data import list_images, pair_images, read_image, write_png
+from facesr.errors import UserError
+
+RED = np.full((4, 6, 3), (255, 0, 0), np.uint8)
+
+
+def test_written_png_reads_back_as_rgb(tmp_path):
+    write_png(tmp_path / 'new' / 'Ä b.png', RED)
+    np.testing.assert_array_equal(read_image(tmp_path / 'new' / 'Ä b.png'), RED)
+    assert [path.name for path in (tmp_path / 'new').iterdir()] == ['Ä b.png']
+
+
+def test_listing_is_sorted_and_takes_png_and_jpeg(tmp_path):
+    for name in ('b.png', 'a.JPG', 'c.jpeg'):
+        Image.fromarray(RED).save(tmp_path / name)
+    (tmp_path / 'notes.txt').write_text('x')
+    assert list(list_images(tmp_path)) == ['a', 'b', 'c']
+
+
+def test_pairs_match_by_stem_whatever_the_format(tmp_path):
+    write_png(tmp_path / 'lq/1.png', RED)
+    (tmp_path / 'gt').mkdir()
+    Image.fromarray(RED).save(tmp_path / 'gt/1.jpg')
+    [(stem, paths)] = pair_images({'img': tmp_path / 'lq', 'gt': tmp_path / 'gt'})
+    assert (stem, paths['gt'].name) == ('1', '1.jpg')
+
+
+def test_missing_partner_is_named(tmp_path):
+    for name in ('lq/1.png', 'lq/2.png', 'gt/1.png'):
+        write_png(tmp_path / name, RED)
+    with pytest.raises(UserError, match=r"gt: 1 of 2 images are missing, the first is '2'"):
+        pair_images({'img': tmp_path / 'lq', 'gt': tmp_path / 'gt'})
+
+
+def test_missing_empty_and_doubled_folders(tmp_path):
+    with pytest.raises(UserError, match='nowhere: no such folder'):
+        list_images(tmp_path / 'nowhere')
+    with pytest.raises(UserError, match='no PNG or JPEG file'):
+        list_images(tmp_path)
+    Image.fromarray(RED).save(tmp_path / 'a.png')
+    Image.fromarray(RED).save(tmp_path / 'a.jpg')
+    with pytest.raises(UserError, match=r'a\.png: same name as a\.jpg'):
+        list_images(tmp_path)
+
+
+@pytest.mark.parametrize('suffix', ['png', 'jpg'])
+def test_truncated_file_is_refused_by_name(tmp_path, suffix: str):
+    path = tmp_path / f'half.{suffix}'
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(UserError, match=rf'half\.{suffix}: not a readable image \(.*\); replace'):
+        read_image(path)
+
+
+def test_text_and_sixteen_bits_are_refused(tmp_path):
+    (tmp_path / 'text.png').write_text('hello')
+    with pytest.raises(UserError, match=r'text\.png: not a readable image'):
+        read_image(tmp_path / 'text.png')
+    Image.fromarray(np.zeros((4, 4), np.uint16)).save(tmp_path / 'deep.png')
+    with pytest.raises(UserError, match=r'deep\.png: .* 8 bits a channel expected'):
+        read_image(tmp_path / 'deep.png')

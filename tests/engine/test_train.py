@@ -1,0 +1,99 @@
+"""Training runs of the tiny net, through MMEngine's real runner."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from conftest import TINY
+from facesr.config import load_config
+from facesr.engine import read_checkpoint, train
+from facesr.errors import UserError
+
+
+def scalars(work_dir: Path) -> list[dict]:
+    lines = []
+    for path in sorted(work_dir.glob('*/vis_data/scalars.json')):
+        lines += [json.loads(line) for line in path.read_text().splitlines()]
+    return lines
+
+
+def test_trains_validates_saves_and_resumes(tiny_options: list[str], tmp_path: Path):
+    work = tmp_path / 'work'
+    train(TINY, tiny_options)
+    logged = scalars(work)
+    assert [line['iter'] for line in logged if 'loss' in line] == [1, 2, 3, 4]
+    assert all(15 < line['PSNR'] < 40 and 0 < line['SSIM'] < 1 for line in logged if 'PSNR' in line)
+    assert len([line for line in logged if 'PSNR' in line]) == 2
+    assert list(work.glob('best_PSNR_iter_*.pth'))
+    assert list(work.glob('*/vis_data/events.out.tfevents*')), 'TensorBoard'
+
+    train(TINY, [*tiny_options, 'train_cfg.max_iters=6'], resume='auto')
+    assert [line['iter'] for line in scalars(work) if 'loss' in line] == [1, 2, 3, 4, 5, 6]
+    checkpoint = torch.load(work / 'iter_6.pth')  # PyTorch's protection is on
+    assert checkpoint['meta']['iter'] == 6
+    assert len(checkpoint['message_hub']['log_scalars']['train/loss'][0]) == 6
+
+
+def test_panels_of_fixed_validation_images(tiny_options: list[str], tmp_path: Path):
+    options = [*tiny_options, 'custom_hooks.2.interval.val=1', 'train_cfg.max_iters=2']
+    train(TINY, options)
+    names = [path.name for path in sorted((tmp_path / 'work').glob('*/vis_data/vis_image/*.png'))]
+    assert names == ['00000_2.png', '00001_2.png']
+
+
+def test_runner_needs_the_config_alone(tiny_options: list[str], tmp_path: Path):
+    config = Config.fromfile(TINY)
+    config.merge_from_dict(dict(option.split('=') for option in tiny_options[:3]))
+    config.merge_from_dict({'train_dataloader.dataset.pipeline.9.gt_patch_size': 64})
+    config.train_cfg.max_iters, config.work_dir = 1, str(tmp_path / 'work')
+    Runner.from_cfg(config).train()
+    assert (tmp_path / 'work/last_checkpoint').exists()
+
+
+def test_misspelt_key_is_refused_from_the_config_alone(tiny_options: list[str], tmp_path: Path):
+    config = load_config(TINY, tiny_options)
+    config.train_dataloader.dataset.pipeline[5].params.qualty = 3
+    with pytest.raises(UserError, match="did you mean 'quality'"):
+        Runner.from_cfg(config).train()
+
+
+def test_resume_auto_without_a_checkpoint_starts_fresh(tiny_options, tmp_path: Path, capsys):
+    train(TINY, [*tiny_options, 'train_cfg.max_iters=1'], resume='auto')
+    assert 'no checkpoint to go on from, starting from the beginning' in capsys.readouterr().out
+    assert (tmp_path / 'work/iter_1.pth').exists()
+
+
+def test_resume_from_weights_alone_is_refused(tiny_options: list[str], tiny_checkpoint: Path):
+    with pytest.raises(UserError, match=r'holds weights only.*load_from='):
+        train(TINY, tiny_options, resume=str(tiny_checkpoint))
+
+
+def test_load_from_is_strict_and_takes_the_weights(tiny_options, tiny_checkpoint: Path, tmp_path):
+    options = [*tiny_options, f'load_from={tiny_checkpoint}']
+    with pytest.raises(UserError, match=r"not this config's model: generator\.trunk_net\.2\.conv1"):
+        train(TINY, [*options, 'model.generator.num_blocks=3'])
+    train(TINY, [*options, 'train_cfg.max_iters=1', 'optim_wrapper.optimizer.lr=0.0'])
+    trained = read_checkpoint(tmp_path / 'work/iter_1.pth')['state_dict']
+    given = torch.load(tiny_checkpoint)
+    assert all(torch.equal(trained[name], given[name]) for name in given)
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+def test_unreadable_training_file_is_named(tiny_options, faces: Path, tmp_path: Path, workers: int):
+    broken = tmp_path / 'broken/train/GT/a.png'
+    broken.parent.mkdir(parents=True)
+    broken.write_bytes(b'no picture')
+    options = [*tiny_options, f'train_dataloader.dataset.data_root={tmp_path}/broken']
+    with pytest.raises(UserError, match=r'^\S*a\.png: not a readable image') as error:
+        train(TINY, [*options, f'train_dataloader.num_workers={workers}'])
+    assert '\n' not in str(error.value)
+
+
+def test_amp_without_a_gpu(tiny_options: list[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    with pytest.raises(UserError, match='--amp needs a CUDA GPU'):
+        train(TINY, tiny_options, amp=True)

@@ -1,0 +1,80 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from conftest import TINY
+from facesr.config import load_config
+from facesr.data import read_image
+from facesr.errors import UserError
+from facesr.evaluation import Restorer, restore
+
+
+@pytest.fixture
+def restorer(tiny_checkpoint: Path) -> Restorer:
+    return Restorer(load_config(TINY), tiny_checkpoint, device='cpu')
+
+
+def test_agrees_with_the_validation_path(restorer: Restorer, faces: Path):
+    """The same 8-bit picture as MMagic's own val_step gives."""
+    lq = read_image(faces / 'val/LQ/00000.png')
+    from facesr.data import FaceDataset
+
+    config = load_config(TINY).val_dataloader.dataset
+    dataset = FaceDataset(
+        data_root=str(faces), data_prefix=config.data_prefix, pipeline=config.pipeline, test_mode=True
+    )
+    sample = dataset[0]
+    batch = {'inputs': [sample['inputs']], 'data_samples': [sample['data_samples']]}
+    [output] = restorer.model.val_step(batch)
+    expected = output.output.pred_img.numpy()[::-1].transpose(1, 2, 0).round()
+    result = restorer.restore(lq)
+    assert result.dtype == np.uint8
+    assert np.abs(result - expected).max() <= 1 and (result == expected).mean() > 0.999
+
+
+@pytest.mark.parametrize('size', [(1, 1), (7, 33), (40, 24)])
+def test_any_size(restorer: Restorer, size: tuple[int, int]):
+    assert restorer.restore(np.zeros((*size, 3), np.uint8)).shape == (4 * size[0], 4 * size[1], 3)
+
+
+def test_tiles_show_no_seams(restorer: Restorer, faces: Path):
+    lq = read_image(faces / 'val/LQ/00000.png')[:120, :90]
+    whole = restorer.restore(lq)
+    assert restorer.last_tile is None
+    restorer.tile = 32
+    tiled = restorer.restore(lq)
+    assert restorer.last_tile == 32
+    assert np.abs(tiled.astype(int) - whole).max() <= 1 and (tiled == whole).mean() > 0.999
+
+
+def test_too_large_for_the_free_memory_is_tiled(restorer: Restorer, monkeypatch):
+    monkeypatch.setattr(restore, 'free_memory', lambda device: 60 * 60 * restore.BYTES_PER_PIXEL)
+    restorer.restore(np.zeros((60, 60, 3), np.uint8))
+    assert restorer.last_tile is None
+    restorer.restore(np.zeros((61, 60, 3), np.uint8))
+    assert restorer.last_tile == restore.SMALLEST_TILE
+
+
+def test_out_of_memory_halves_the_tile_then_gives_up(restorer: Restorer, monkeypatch):
+    forward, limit = restorer._forward, 200
+
+    def small_memory(lq: np.ndarray) -> np.ndarray:
+        if max(lq.shape) > limit:
+            raise torch.OutOfMemoryError('CUDA out of memory')
+        return forward(lq)
+
+    monkeypatch.setattr(restorer, '_forward', small_memory)
+    image = np.random.default_rng(0).integers(0, 256, (260, 140, 3), dtype=np.uint8)
+    assert restorer.restore(image).shape == (1040, 560, 3)
+    assert restorer.last_tile == 65
+    limit = 1
+    with pytest.raises(UserError, match='140x260 image does not fit into the memory'):
+        restorer.restore(image)
+
+
+def test_another_nets_checkpoint_is_refused(tiny_checkpoint: Path):
+    config = load_config(TINY, ['model.generator.num_blocks=3'])
+    with pytest.raises(UserError, match=r"tiny\.pth: not this config's model"):
+        Restorer(config, tiny_checkpoint)

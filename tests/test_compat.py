@@ -1,0 +1,59 @@
+"""Each workaround, and that the stack still needs it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import ROOT
+from facesr import compat
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True, text=True)
+
+
+def test_stock_mmagic_still_does_not_import():
+    result = python('import mmagic.models')
+    assert result.returncode != 0, 'mmagic imports by itself now: delete the lazy packages'
+
+
+def test_numpy_still_lacks_bool8():
+    import mmagic
+
+    source = Path(mmagic.__file__).parent / 'utils/trans_utils.py'
+    assert 'np.bool8' in source.read_text(), 'mmagic no longer uses np.bool8: delete _NumPy2Loader'
+    assert int(np.__version__.split('.')[0]) < 2 or not hasattr(np, 'bool8')
+
+
+def test_import_brings_none_of_the_heavy_packages():
+    result = python(
+        'import facesr, sys\n'
+        'heavy = {"diffusers", "transformers", "mediapipe", "skimage", "mmagic.models.editors.esrgan"}\n'
+        'print(sorted(heavy & set(sys.modules)))'
+    )
+    assert result.stdout.strip() == '[]', result.stderr
+
+
+def test_lazy_packages_resolve_names_stars_and_twins():
+    from mmagic.evaluation import SSIM, ssim
+    from mmagic.models import EDSRNet, L1Loss  # through two levels of star imports
+
+    assert isinstance(SSIM, type) and isinstance(EDSRNet, type) and isinstance(L1Loss, type)
+    assert callable(ssim), 'the function, not the submodule of the same name'
+
+
+def test_unknown_name_is_an_attribute_error():
+    import mmagic.models
+
+    with pytest.raises(AttributeError, match='has no attribute .NoSuchNet'):
+        _ = mmagic.models.NoSuchNet
+
+
+def test_missing_mmagic_names_the_one_command(monkeypatch: pytest.MonkeyPatch):
+    find_spec = compat.find_spec
+    monkeypatch.setattr(compat, 'find_spec', lambda name: None if name == 'mmagic' else find_spec(name))
+    with pytest.raises(ImportError, match='pip install --no-deps mmagic==1.2.0'):
+        compat.install()

@@ -1,0 +1,98 @@
+"""The command lines, as a user types them."""
+
+import csv
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import TINY
+from facesr.data import read_image, write_png
+
+
+@pytest.mark.parametrize('name', ['train', 'test', 'score', 'prepare_data'])
+def test_help_loads_neither_torch_nor_mmagic(tool, name: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv('PYTHONPROFILEIMPORTTIME', '1')  # lists every import on stderr
+    result = tool(name, '--help')
+    assert result.returncode == 0 and 'usage' in result.stdout
+    assert 'argparse' in result.stderr
+    for package in ('torch', 'numpy', 'mmengine', 'mmagic'):
+        assert f'| {package}\n' not in result.stderr
+
+
+def test_train_test_and_score(tool, tiny_options: list[str], faces: Path, tmp_path: Path):
+    work, out = tmp_path / 'work', tmp_path / 'out'
+    result = tool('train', TINY, '--work-dir', work, '--cfg-options', *tiny_options)
+    assert result.returncode == 0, result.stderr
+    result = tool('train', TINY, '--work-dir', work, '--resume', '--cfg-options', *tiny_options)
+    assert result.returncode == 0, result.stderr
+    arguments = ['--input', faces / 'val/LQ', '--gt', faces / 'val/GT', '--out', out]
+    result = tool('test', TINY, work / 'iter_4.pth', *arguments, '--zip', tmp_path / 'sub.zip')
+    assert result.returncode == 0, result.stderr
+    assert sorted(path.name for path in out.iterdir()) == ['00000.png', '00001.png']
+    assert read_image(out / '00000.png').shape == (512, 512, 3)
+    assert read_image(tmp_path / 'out_panel.png').shape[1] == 4 * 512
+    rows = list(csv.DictReader((tmp_path / 'out.csv').open()))
+    mean = np.mean([float(row['psnr']) for row in rows])
+    assert f'output: PSNR {mean:.4f} dB, SSIM 0.' in result.stdout
+    assert 'bicubic: PSNR' in result.stdout
+    assert zipfile.ZipFile(tmp_path / 'sub.zip').namelist() == ['out/00000.png', 'out/00001.png']
+    # The score of the written files is, but for their rounding, what validation logged.
+    [log] = list(work.glob('*/vis_data/scalars.json'))[:1]
+    logged = [json.loads(line) for line in log.read_text().splitlines()]
+    assert mean == pytest.approx([line for line in logged if 'PSNR' in line][-1]['PSNR'], abs=0.05)
+    result = tool('score', out, '--gt', faces / 'val/GT')
+    assert f'PSNR {mean:.4f} dB' in result.stdout
+
+
+def test_default_input_is_the_configs_test_set(tool, tiny_checkpoint: Path, faces: Path, tmp_path):
+    options = [f'test_dataloader.dataset.data_root={faces}', f'work_dir={tmp_path}/work']
+    result = tool('test', TINY, tiny_checkpoint, '--cfg-options', *options)
+    assert result.returncode == 0, result.stderr
+    assert len(list((tmp_path / 'work/results').glob('*.png'))) == 2
+    assert 'NIQE' in result.stdout
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['train', 'nowhere.py'], 'error: nowhere.py: no such config'),
+        (['train', TINY, '--cfg-options', 'optim_wraper.lr=1'], "did you mean 'optim_wrapper'"),
+        (['train', TINY, '--resume', 'nowhere.pth'], 'error: nowhere.pth: no such checkpoint'),
+        (['train', TINY, '--cfg-options', 'optim_wrapper.optimizer.lr=-1'], 'Invalid learning rate'),
+        (['test', TINY, 'nowhere.pth'], 'error: nowhere.pth: no such checkpoint'),
+        (['score', 'nowhere'], 'error: nowhere: no such folder'),
+    ],
+)
+def test_a_mistake_is_one_line_and_a_nonzero_exit(tool, tmp_path: Path, arguments, message: str):
+    if arguments[0] == 'train':
+        arguments = [*arguments[:2], '--work-dir', tmp_path / 'work', *arguments[2:]]
+    result = tool(*arguments)
+    assert result.returncode == 1
+    assert message in result.stderr
+    assert 'Traceback' not in result.stderr
+    assert not list(tmp_path.glob('work/*.pth'))
+
+
+def test_refused_checkpoint_writes_nothing(tool, tiny_checkpoint: Path, faces: Path, tmp_path: Path):
+    options = ['--cfg-options', 'model.generator.num_blocks=3']
+    out = tmp_path / 'out'
+    result = tool('test', TINY, tiny_checkpoint, '--input', faces / 'test/LQ', '--out', out, *options)
+    assert result.returncode == 1 and "not this config's model" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_out_folder_with_other_files_is_refused(tool, tiny_checkpoint, faces: Path, tmp_path: Path):
+    write_png(tmp_path / 'out/other.png', np.zeros((4, 4, 3), np.uint8))
+    result = tool('test', TINY, tiny_checkpoint, '--input', faces / 'test/LQ', '--out', tmp_path / 'out')
+    assert result.returncode == 1 and 'holds other files (other.png)' in result.stderr
+
+
+def test_prepare_data_lists_what_is_wrong(tool, faces: Path, tmp_path: Path):
+    result = tool('prepare_data', faces)
+    assert result.returncode == 0 and 'all well' in result.stdout
+    result = tool('prepare_data', tmp_path)
+    assert result.returncode == 1
+    assert f'error: 4 problems in {tmp_path}' in result.stderr
