@@ -6,6 +6,7 @@ read, one in a ``params`` is ignored, one in an untyped dictionary is passed ove
 
 from __future__ import annotations
 
+import ast
 import inspect
 from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,6 +16,7 @@ from typing import Any
 
 import mmagic.registry
 from mmengine.config import Config, DictAction
+from mmengine.hooks import CheckpointHook
 from mmengine.registry import Registry
 from mmengine.runner import Runner, set_random_seed
 from torch.utils.data import DataLoader
@@ -73,20 +75,21 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
         raise UserError(f'{path}: no such config')
     try:
         config = Config.fromfile(str(path))
-    except SyntaxError as error:
-        raise UserError(f'{error.filename or path}, line {error.lineno}: {error.msg}') from error
+    except SyntaxError as error:  # here, or in a file that this one builds on
+        place = path if _is_broken(path) else f'a base of {path}'
+        raise UserError(f'{place}, line {error.lineno}: {error.msg}') from error
     except UserError:
         raise
     except Exception as error:  # a config is a program: it can fail in any way
         raise UserError(f'{path}: {type(error).__name__}: {error}') from error
-    options = parse_overrides(overrides)
-    for key in options:
-        if key.split('.')[0] not in RUNNER_KEYS:
-            raise UserError(f'--cfg-options {key}: {_unknown(key.split(".")[0], RUNNER_KEYS)}')
-    try:
-        config.merge_from_dict(options)
-    except (KeyError, TypeError, IndexError, AssertionError) as error:
-        raise UserError(f'--cfg-options: {error.args[0] if error.args else error}') from error
+    for key, value in parse_overrides(overrides).items():
+        top = key.partition('.')[0]
+        if top not in RUNNER_KEYS:
+            raise UserError(f'--cfg-options {key}: {_unknown(top, RUNNER_KEYS)}')
+        try:
+            config.merge_from_dict({key: value})
+        except (KeyError, TypeError, IndexError, AssertionError) as error:
+            raise UserError(f'--cfg-options {key}: there is no such place in {path}') from error
     config.setdefault('work_dir', f'work_dirs/{path.stem}')
     check_config(config)
     return config
@@ -120,6 +123,14 @@ def check_config(config: Mapping[str, Any]) -> None:
             raise UserError(f'config: {_unknown(key, RUNNER_KEYS)}')
     for problem in _problems({key: config[key] for key in config if key in RUNNER_KEYS}, ''):
         raise UserError(f'config: {problem}')
+
+
+def _is_broken(path: Path) -> bool:
+    try:
+        ast.parse(path.read_text(encoding='utf-8'))
+    except SyntaxError:
+        return True
+    return False
 
 
 def _problems(node: Any, place: str) -> Iterator[str]:
@@ -181,19 +192,18 @@ def _accepted(component: Any) -> frozenset[str] | None:
             return None
         return frozenset(parameter.name for parameter in parameters)
     names: set[str] = set()
-    for base in component.__mro__:
-        if base is object or '__init__' not in base.__dict__:
-            continue
-        parameters = inspect.signature(base.__init__).parameters.values()
+    chain = [vars(base)['__init__'] for base in component.__mro__[:-1] if '__init__' in vars(base)]
+    if issubclass(component, CheckpointHook):
+        chain.append(Runner.save_checkpoint)  # what it hands its keyword arguments to
+    for function in chain:
+        parameters = inspect.signature(function).parameters.values()
         names |= {parameter.name for parameter in parameters} - {'self'}
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
             return frozenset(names)
     return None if names else frozenset()
 
 
-def _unknown(
-    key: str, known: Iterable[str], kind: str = 'key', taker: str | None = None
-) -> str:
+def _unknown(key: str, known: Iterable[str], kind: str = 'key', taker: str | None = None) -> str:
     nearest = get_close_matches(key, sorted(known), 1, cutoff=0.5)
     hint = f'; did you mean {nearest[0]!r}?' if nearest else ''
     by = f'{taker} takes no such {kind}' if isinstance(taker, str) else f'unknown {kind}'

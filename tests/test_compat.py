@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from conftest import ROOT
+
 from facesr import compat
 
 
@@ -54,6 +54,8 @@ def test_unknown_name_is_an_attribute_error():
 
 def test_missing_mmagic_names_the_one_command(monkeypatch: pytest.MonkeyPatch):
     find_spec = compat.find_spec
-    monkeypatch.setattr(compat, 'find_spec', lambda name: None if name == 'mmagic' else find_spec(name))
+    monkeypatch.setattr(
+        compat, 'find_spec', lambda name: None if name == 'mmagic' else find_spec(name)
+    )
     with pytest.raises(ImportError, match='pip install --no-deps mmagic==1.2.0'):
         compat.install()

@@ -1,6 +1,6 @@
 import pytest
-
 from conftest import ROOT, TINY
+
 from facesr.config import check_config, load_config
 from facesr.errors import UserError
 
@@ -11,20 +11,35 @@ CONFIG = ROOT / 'configs/srresnet_24b.py'
     ('override', 'message'),
     [
         ('optim_wraper.optimizer.lr=1', "'optim_wraper'; did you mean 'optim_wrapper'"),
-        ('model.generator.num_block=8', "MSRResNet takes no such key: 'num_block'; did you mean 'num_blocks'"),
+        (
+            'model.generator.num_block=8',
+            "MSRResNet takes no such key: 'num_block'; did you mean 'num_blocks'",
+        ),
         ('model.generator.type=MSRResnet', "'MSRResnet'; did you mean 'MSRResNet'"),
         ('optim_wrapper.optimizer.lrr=1', "Adam takes no such key: 'lrr'; did you mean 'lr'"),
         ('train_cfg.max_iter=9', "'max_iter'; did you mean 'max_iters'"),
-        ('train_dataloader.batchsize=2', "train_dataloader: .*'batchsize'; did you mean 'batch_size'"),
-        ('train_dataloader.dataset.dataroot=x', "FaceDataset .*'dataroot'; did you mean 'data_root'"),
-        ('train_dataloader.dataset.pipeline.5.params.qualty=3', "JPEG.*'qualty'; did you mean 'quality'"),
+        (
+            'train_dataloader.batchsize=2',
+            "train_dataloader: .*'batchsize'; did you mean 'batch_size'",
+        ),
+        (
+            'train_dataloader.dataset.dataroot=x',
+            "FaceDataset .*'dataroot'; did you mean 'data_root'",
+        ),
+        (
+            'train_dataloader.dataset.pipeline.5.params.qualty=3',
+            "JPEG.*'qualty'; did you mean 'quality'",
+        ),
         ('default_hooks.chekpoint.interval=1', "nothing would take 'chekpoint'"),
         ('default_hooks.checkpoint.intervall=1', "'intervall'; did you mean 'interval'"),
         ('param_scheduler.0.period=[3]', "CosineRestartLR .*'period'; did you mean 'periods'"),
         ('env_cfg.cudnn_bench=True', "env_cfg: .*did you mean 'cudnn_benchmark'"),
         ('randomness.sed=1', "did you mean 'seed'"),
-        ('degradation.0.keys=gt', "unknown key: 'degradation'"),  # a variable: changing it has no effect
-        ('param_scheduler.7.begin=3', 'param_scheduler'),
+        (
+            'degradation.0.keys=gt',
+            "unknown key: 'degradation'",
+        ),  # a variable: changing it has no effect
+        ('param_scheduler.7.begin=3', 'param_scheduler.7.begin: there is no such place'),
         ('nonsense', 'KEY=VALUE expected'),
     ],
 )
@@ -34,7 +49,9 @@ def test_override_that_nothing_takes_is_refused(override: str, message: str):
 
 
 def test_overrides_reach_their_place():
-    config = load_config(CONFIG, ['optim_wrapper.optimizer.lr=2e-4', 'param_scheduler.0.periods=[9]'])
+    config = load_config(
+        CONFIG, ['optim_wrapper.optimizer.lr=2e-4', 'param_scheduler.0.periods=[9]']
+    )
     assert config.optim_wrapper.optimizer.lr == 2e-4
     assert config.param_scheduler[0].periods == [9]
 

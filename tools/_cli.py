@@ -38,5 +38,5 @@ def add_config_options(parser: argparse.ArgumentParser) -> None:
         nargs='+',
         default=[],
         metavar='KEY=VALUE',
-        help='override config entries: optim_wrapper.optimizer.lr=2e-4 train_dataloader.batch_size=8',
+        help='override config entries: optim_wrapper.optimizer.lr=2e-4 train_cfg.max_iters=1000',
     )

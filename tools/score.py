@@ -1,4 +1,4 @@
-"""Score a folder of images as the leaderboard does: python tools/score.py RESULTS --gt GROUND_TRUTHS"""
+"""Score a folder of images as the leaderboard does: python tools/score.py RESULTS --gt DIR"""
 
 import argparse
 from pathlib import Path

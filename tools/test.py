@@ -1,5 +1,6 @@
 """Restore a folder of degraded faces with a checkpoint, and score the written PNGs:
-python tools/test.py configs/srresnet_24b.py CHECKPOINT"""
+python tools/test.py configs/srresnet_24b.py CHECKPOINT
+"""
 
 import argparse
 from pathlib import Path
@@ -13,7 +14,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoint', help='training checkpoint or bare state dict')
     parser.add_argument('--input', type=Path, metavar='DIR', help="default: the config's test set")
     parser.add_argument(
-        '--out', type=Path, metavar='DIR', help="PNGs go here; default: results in the config's work dir"
+        '--out',
+        type=Path,
+        metavar='DIR',
+        help="PNGs go here; default: results in the config's work dir",
     )
     parser.add_argument('--gt', type=Path, metavar='DIR', help='ground truths of the same names')
     parser.add_argument('--zip', type=Path, metavar='FILE', help='also pack a submission')

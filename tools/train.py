@@ -9,7 +9,9 @@ from _cli import add_config_options, run
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add_config_options(parser)
-    parser.add_argument('--work-dir', help='where logs and checkpoints go (default: see the config)')
+    parser.add_argument(
+        '--work-dir', help='where logs and checkpoints go (default: see the config)'
+    )
     parser.add_argument(
         '--resume',
         nargs='?',

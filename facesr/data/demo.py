@@ -12,10 +12,9 @@ from typing import Any
 
 import cv2
 import numpy as np
+from mmagic.registry import TRANSFORMS
 from mmengine.dataset import Compose
 from rich.progress import track
-
-from mmagic.registry import TRANSFORMS
 
 from ..errors import UserError
 from .images import Image8, write_png
@@ -84,8 +83,9 @@ def _crop(photograph: Image8, rng: np.random.Generator) -> Image8:
     """A random square of a photograph, at least half its short side, scaled to 512 pixels."""
     short = min(photograph.shape[:2])
     side = int(rng.integers(short // 2, short, endpoint=True))
-    top, left = (int(rng.integers(0, length - side, endpoint=True)) for length in photograph.shape[:2])
+    top, left = (
+        int(rng.integers(0, length - side, endpoint=True)) for length in photograph.shape[:2]
+    )
     square = photograph[top : top + side, left : left + side]
     method = cv2.INTER_AREA if side > GT_SIZE else cv2.INTER_CUBIC
-    crop: Image8 = cv2.resize(square, (GT_SIZE, GT_SIZE), interpolation=method)
-    return crop
+    return np.asarray(cv2.resize(square, (GT_SIZE, GT_SIZE), interpolation=method), np.uint8)

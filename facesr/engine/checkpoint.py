@@ -76,7 +76,14 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         ]
         with torch.serialization.safe_globals(inert):
             checkpoint = torch.load(path, map_location='cpu', weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, OSError, BadZipFile) as error:
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        ValueError,
+        EOFError,
+        OSError,
+        BadZipFile,
+    ) as error:
         reason = str(error).strip().split('\n')[0].split('. ')[0]
         raise UserError(f'{path}: not a readable checkpoint ({reason})') from error
     if not isinstance(checkpoint, dict):
@@ -92,7 +99,9 @@ def _load_local(filename: str, map_location: Any = None) -> dict[str, Any]:
     return read_checkpoint(filename)
 
 
-def model_weights(checkpoint: Mapping[str, Any], model: nn.Module, path: str | Path) -> dict[str, Tensor]:
+def model_weights(
+    checkpoint: Mapping[str, Any], model: nn.Module, path: str | Path
+) -> dict[str, Tensor]:
     """Take a checkpoint's weights for a model, after checking that they are exactly the model's.
 
     Args:
@@ -125,7 +134,7 @@ def model_weights(checkpoint: Mapping[str, Any], model: nn.Module, path: str | P
     if problems:
         more = f' and {len(problems) - 1} more' if len(problems) > 1 else ''
         raise UserError(f"{path}: not this config's model: {problems[0]}{more}")
-    return weights
+    return dict(weights)
 
 
 def load_weights(model: nn.Module, path: str | Path) -> None:

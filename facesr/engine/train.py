@@ -47,20 +47,28 @@ def train(
         resume = find_latest_checkpoint(config.work_dir)
         if resume is None:
             print(f'{config.work_dir}: no checkpoint to go on from, starting from the beginning')
+    start = 0
     if resume is not None:
-        if 'message_hub' not in read_checkpoint(resume):
+        checkpoint = read_checkpoint(resume)
+        if 'message_hub' not in checkpoint:
             raise UserError(
                 f'{resume}: holds weights only, a run cannot go on from it; '
                 f'to start from these weights: --cfg-options load_from={resume}'
             )
         config.resume, config.load_from = True, str(resume)
+        start = checkpoint['meta']['iter']
     elif config.get('load_from'):
         read_checkpoint(config.load_from)
+    runner = None
     try:
         runner = Runner.from_cfg(config)
+        runner.train()
     except (AssertionError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f'{config_path}: cannot be built: {error}') from error
-    runner.train()
+        # The runner builds most of its parts as late as in train().
+        if runner is not None and runner.message_hub.get_info('iter', 0) > start:
+            raise
+        message = str(error.args[0] if error.args else error).split('\n')[0]
+        raise UserError(f'{config_path}: cannot be trained: {message}') from error
 
 
 def _switch_to_amp(config: Config) -> None:

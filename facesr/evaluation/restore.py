@@ -11,11 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from mmagic.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import Tensor
-
-from mmagic.registry import MODELS
 
 from ..data.images import Image8
 from ..engine.checkpoint import load_weights

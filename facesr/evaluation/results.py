@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import cv2
+import numpy as np
 from rich.console import Console
 from rich.progress import track
 
@@ -12,7 +13,7 @@ from ..data.images import Image8, list_images, pair_images, read_image, write_pn
 from ..errors import UserError
 from ..report import draw_panel, stack_panels
 from .restore import Restorer
-from .score import format_scores, score_folder, score_image, write_csv
+from .score import ImageScore, format_scores, score_folder, score_image, write_csv
 from .submission import write_submission
 
 PANEL_ROWS = 3
@@ -20,8 +21,7 @@ PANEL_ROWS = 3
 
 def bicubic(lq: Image8, height: int, width: int) -> Image8:
     """Enlarge with OpenCV's bicubic: the baseline (27.257 dB on the challenge's validation set)."""
-    enlarged: Image8 = cv2.resize(lq, (width, height), interpolation=cv2.INTER_CUBIC)
-    return enlarged
+    return np.asarray(cv2.resize(lq, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
 def check_folders(folder: Path, out: Path, gt: Path | None) -> dict[str, Path]:
@@ -42,7 +42,9 @@ def check_folders(folder: Path, out: Path, gt: Path | None) -> dict[str, Path]:
         raise UserError(f'{out}: is the input folder; choose another with --out')
     foreign = [path.name for path in sorted(out.glob('*.*')) if path.name not in _targets(images)]
     if foreign:
-        raise UserError(f'{out}: holds other files ({foreign[0]}); choose an empty folder with --out')
+        raise UserError(
+            f'{out}: holds other files ({foreign[0]}); choose an empty folder with --out'
+        )
     return images
 
 
@@ -103,7 +105,7 @@ def _targets(images: dict[str, Path]) -> set[str]:
     return {f'{stem}.png' for stem in images}
 
 
-def _score_bicubic(images: dict[str, Path], gt: Path) -> list:
+def _score_bicubic(images: dict[str, Path], gt: Path) -> list[ImageScore]:
     truths = list_images(gt)
     scores = []
     for stem, path in track(images.items(), 'bicubic', transient=True):

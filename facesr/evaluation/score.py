@@ -10,9 +10,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from rich.progress import track
-
 from mmagic.evaluation import niqe, ssim
+from rich.progress import track
 
 from ..data.images import Image8, list_images, read_image
 from ..errors import UserError

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
-
 from mmagic.registry import VISUALIZERS
 from mmagic.structures import DataSample
 from mmagic.visualization import ConcatImageVisualizer
@@ -31,7 +31,8 @@ def draw_panel(images: Mapping[str, Image8]) -> Image8:
     for caption, image in images.items():
         if image.shape[0] != height:
             width = round(image.shape[1] * height / image.shape[0])
-            image = cv2.resize(image, (width, height), interpolation=cv2.INTER_NEAREST)
+            enlarged = cv2.resize(image, (width, height), interpolation=cv2.INTER_NEAREST)
+            image = np.asarray(enlarged, np.uint8)
         head = np.full((CAPTION_HEIGHT, image.shape[1], 3), 255, np.uint8)
         cv2.putText(
             head, caption, (8, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (0, 0, 0), 1, cv2.LINE_AA
@@ -64,7 +65,7 @@ class PanelVisualizer(ConcatImageVisualizer):
     CAPTIONS = {'gt_img': 'ground truth', 'input': 'input', 'pred_img': 'output'}
 
     def __init__(self, name: str = 'visualizer', **kwargs: object) -> None:
-        super().__init__(fn_key='key', img_keys=list(self.CAPTIONS), name=name, **kwargs)
+        super().__init__(fn_key='img_path', img_keys=list(self.CAPTIONS), name=name, **kwargs)
 
     def add_datasample(self, data_sample: DataSample, step: int = 0) -> None:
         """Draw one data sample, its images in BGR, 0-255, as MMagic's models give them."""
@@ -76,7 +77,7 @@ class PanelVisualizer(ConcatImageVisualizer):
         }
         panel = draw_panel(images)
         for backend in self._vis_backends.values():
-            backend.add_image(str(sample[self.fn_key]), panel, step)
+            backend.add_image(Path(sample[self.fn_key]).stem, panel, step)
 
 
 def _to_image8(image: np.ndarray) -> Image8:

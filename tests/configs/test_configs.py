@@ -1,13 +1,13 @@
 """The published numbers, read off what the configs build."""
 
 import pytest
+from conftest import ROOT
+from mmagic.registry import MODELS
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import PARAM_SCHEDULERS
 
-from conftest import ROOT
 from facesr.config import load_config
 from facesr.engine.hooks import count_parameters
-from mmagic.registry import MODELS
 
 CONFIGS = sorted(path for path in (ROOT / 'configs').glob('*.py'))
 
@@ -69,7 +69,8 @@ def test_one_cycle_for_the_generator():
 def test_degradation_is_the_challenges():
     config = load_config(ROOT / 'configs/srresnet_24b.py')
     chain = [
-        (transform.type, transform.get('params')) for transform in config.train_dataloader.dataset.pipeline
+        (transform.type, transform.get('params'))
+        for transform in config.train_dataloader.dataset.pipeline
     ]
     names = [name for name, _ in chain]
     start = names.index('RandomBlur')

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from conftest import TINY
+
 from facesr.config import load_config
 from facesr.data import FaceDataset, LoadFace, write_png
 from facesr.errors import UserError
@@ -24,7 +24,10 @@ def test_training_sample_is_a_degraded_copy_of_its_ground_truth(faces: Path):
     lq, gt = sample['inputs'], sample['data_samples'].gt_img
     assert lq.shape == (3, 128, 128) and gt.shape == (3, 512, 512)
     # A degraded copy: alike when both are shrunk to 16 pixels, not equal.
-    shrunk = [image.float().reshape(3, 16, image.shape[1] // 16, 16, -1).mean((2, 4)) for image in (lq, gt)]
+    shrunk = [
+        image.float().reshape(3, 16, image.shape[1] // 16, 16, -1).mean((2, 4))
+        for image in (lq, gt)
+    ]
     assert 0 < (shrunk[0] - shrunk[1]).abs().mean() < 4
 
 

@@ -1,8 +1,8 @@
 import numpy as np
 from skimage import data
 
-from facesr.data.demo import degrade, make_demo_set
 from facesr.data.check import check_data
+from facesr.data.demo import degrade, make_demo_set
 
 
 def test_degradation_is_decided_by_its_seed_alone(degradation):

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import TINY
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from conftest import TINY
 from facesr.config import load_config
 from facesr.engine import read_checkpoint, train
 from facesr.errors import UserError

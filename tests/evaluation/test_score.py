@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from conftest import ROOT
+
 from facesr.data import read_image, write_png
 from facesr.errors import UserError
 from facesr.evaluation import format_scores, psnr, score_folder, write_csv

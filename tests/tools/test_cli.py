@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from conftest import TINY
+
 from facesr.data import read_image, write_png
 
 
@@ -61,7 +61,10 @@ def test_default_input_is_the_configs_test_set(tool, tiny_checkpoint: Path, face
         (['train', 'nowhere.py'], 'error: nowhere.py: no such config'),
         (['train', TINY, '--cfg-options', 'optim_wraper.lr=1'], "did you mean 'optim_wrapper'"),
         (['train', TINY, '--resume', 'nowhere.pth'], 'error: nowhere.pth: no such checkpoint'),
-        (['train', TINY, '--cfg-options', 'optim_wrapper.optimizer.lr=-1'], 'Invalid learning rate'),
+        (
+            ['train', TINY, '--cfg-options', 'optim_wrapper.optimizer.lr=-1'],
+            'Invalid learning rate',
+        ),
         (['test', TINY, 'nowhere.pth'], 'error: nowhere.pth: no such checkpoint'),
         (['score', 'nowhere'], 'error: nowhere: no such folder'),
     ],
@@ -76,17 +79,23 @@ def test_a_mistake_is_one_line_and_a_nonzero_exit(tool, tmp_path: Path, argument
     assert not list(tmp_path.glob('work/*.pth'))
 
 
-def test_refused_checkpoint_writes_nothing(tool, tiny_checkpoint: Path, faces: Path, tmp_path: Path):
+def test_refused_checkpoint_writes_nothing(
+    tool, tiny_checkpoint: Path, faces: Path, tmp_path: Path
+):
     options = ['--cfg-options', 'model.generator.num_blocks=3']
     out = tmp_path / 'out'
-    result = tool('test', TINY, tiny_checkpoint, '--input', faces / 'test/LQ', '--out', out, *options)
+    result = tool(
+        'test', TINY, tiny_checkpoint, '--input', faces / 'test/LQ', '--out', out, *options
+    )
     assert result.returncode == 1 and "not this config's model" in result.stderr
     assert not list(tmp_path.iterdir())
 
 
 def test_out_folder_with_other_files_is_refused(tool, tiny_checkpoint, faces: Path, tmp_path: Path):
     write_png(tmp_path / 'out/other.png', np.zeros((4, 4, 3), np.uint8))
-    result = tool('test', TINY, tiny_checkpoint, '--input', faces / 'test/LQ', '--out', tmp_path / 'out')
+    result = tool(
+        'test', TINY, tiny_checkpoint, '--input', faces / 'test/LQ', '--out', tmp_path / 'out'
+    )
     assert result.returncode == 1 and 'holds other files (other.png)' in result.stderr
 
 

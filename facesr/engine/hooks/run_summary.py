@@ -7,12 +7,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import torch
+from mmagic.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
-
-from mmagic.registry import HOOKS
 
 from ...config import check_config
 from ...errors import UserError
@@ -63,7 +62,9 @@ class RunSummaryHook(Hook):
             # Not the loop's own loaders: a MultiValLoop has several.
             images = sum(len(loader.dataset) for loader in runner.val_loop.dataloaders)
             facts['validation'] = f'{images:,} images every {runner.val_interval:,} iterations'
-        runner.logger.info('\n'.join(['', *(f'{name:>12}  {fact}' for name, fact in facts.items())]))
+        runner.logger.info(
+            '\n'.join(['', *(f'{name:>12}  {fact}' for name, fact in facts.items())])
+        )
 
     def before_train_epoch(self, runner: Runner) -> None:
         self._start_iter = runner.iter

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from mmagic.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
-
-from mmagic.registry import HOOKS
 
 from ..checkpoint import model_weights, to_plain
 
@@ -29,7 +28,7 @@ class SafeCheckpointHook(Hook):
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         hub = checkpoint['message_hub']
         hub['log_scalars'] = {
-            name: [buffer.data[0], buffer.data[1]] for name, buffer in hub['log_scalars'].items()
+            name: list(buffer.data) for name, buffer in hub['log_scalars'].items()
         }
         for key in checkpoint.keys() - {'state_dict'}:
             checkpoint[key] = to_plain(checkpoint[key])
