@@ -1,4 +1,4 @@
-"""What the frozen stack needs on today's PyTorch and NumPy; nothing else in the package knows of it.
+"""What the frozen stack needs on today's PyTorch and NumPy; nothing else here knows of it.
 
 mmagic 1.2.0 (2023) imports every editor it has as soon as one is asked for, and those want the
 diffusers, transformers and mediapipe of 2023. :func:`install` makes mmagic's packages lazy instead:
@@ -11,6 +11,7 @@ import ast
 import importlib
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from importlib.util import find_spec
 from types import CodeType, ModuleType
@@ -59,10 +60,8 @@ class _LazyPackageLoader(SourceFileLoader):
                     else:
                         names[alias.asname or alias.name] = (source, alias.name)
             elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == '__all__':
-                try:
+                with suppress(ValueError):  # built from names that only running it would give
                     module.__dict__['__all__'] = ast.literal_eval(node.value)
-                except ValueError:
-                    pass  # built from names that only running the file would give
 
         def resolve(name: str) -> Any:
             if name in names:

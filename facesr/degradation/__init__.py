@@ -1,4 +1,4 @@
-"""Ground truth -> degraded input. The chain itself is declared in ``configs/_base_/degradation.py``."""
+"""Ground truth -> degraded input. ``configs/_base_/degradation.py`` declares the chain itself."""
 
 # The keys that MMagic's random degradations read from their ``params``, as its code has them
 # (mmagic/datasets/transforms/random_degradations.py). Stock, any other key is ignored in silence.

@@ -1,4 +1,4 @@
-"""Checkpoints as tensors and plain Python values: read weights-only, loaded strictly or not at all."""
+"""Checkpoints of tensors and plain values: read weights-only, loaded strictly or not at all."""
 
 from __future__ import annotations
 
@@ -65,9 +65,10 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     stock = False
     try:
         foreign = set(torch.serialization.get_unsafe_globals_in_checkpoint(path))
-        if foreign - _STOCK_NAMES:
+        unknown = sorted(foreign - _STOCK_NAMES)
+        if unknown:
             raise UserError(
-                f'{path}: refused, it holds more than weights ({sorted(foreign - _STOCK_NAMES)[0]}); '
+                f'{path}: refused, it holds more than weights ({unknown[0]}); '
                 'such a file can run code'
             )
         stock = bool(foreign)
@@ -126,10 +127,11 @@ def model_weights(
         weights = bare if any(name in expected for name in bare) else weights
     problems = [f'{name} is missing' for name in expected if name not in weights]
     problems += [f'{name} is unexpected' for name in weights if name not in expected]
+    shapes = {name: tuple(getattr(value, 'shape', ())) for name, value in weights.items()}
     problems += [
-        f'{name} has shape {tuple(getattr(weights[name], "shape", ()))}, the model {tuple(value.shape)}'
+        f"{name} has shape {shapes[name]}, the model's {tuple(value.shape)}"
         for name, value in expected.items()
-        if name in weights and getattr(weights[name], 'shape', None) != value.shape
+        if name in weights and shapes[name] != tuple(value.shape)
     ]
     if problems:
         more = f' and {len(problems) - 1} more' if len(problems) > 1 else ''

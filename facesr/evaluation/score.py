@@ -121,7 +121,7 @@ def format_scores(scores: Sequence[ImageScore]) -> str:
 def write_csv(path: str | Path, scores: Sequence[ImageScore]) -> None:
     """Write one line per image, columns as :class:`ImageScore`; what is not known stays empty."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with open(path, 'w', newline='', encoding='utf-8') as file:
+    with Path(path).open('w', newline='', encoding='utf-8') as file:
         writer = csv.writer(file)
         writer.writerow([field.name for field in fields(ImageScore)])
         for score in scores:

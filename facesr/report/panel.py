@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -62,7 +63,7 @@ class PanelVisualizer(ConcatImageVisualizer):
         vis_backends, save_dir, name: as in ``mmengine.visualization.Visualizer``.
     """
 
-    CAPTIONS = {'gt_img': 'ground truth', 'input': 'input', 'pred_img': 'output'}
+    CAPTIONS: ClassVar = {'gt_img': 'ground truth', 'input': 'input', 'pred_img': 'output'}
 
     def __init__(self, name: str = 'visualizer', **kwargs: object) -> None:
         super().__init__(fn_key='img_path', img_keys=list(self.CAPTIONS), name=name, **kwargs)

@@ -44,7 +44,7 @@ def test_crops_are_cut_from_the_same_place(faces: Path):
 
 
 def test_missing_folder_names_it(tmp_path: Path):
-    with pytest.raises(UserError, match='train/GT: no such folder; data/README.md'):
+    with pytest.raises(UserError, match=r'train/GT: no such folder; data/README\.md'):
         FaceDataset(data_root=str(tmp_path), data_prefix=dict(gt='train/GT'))
 
 

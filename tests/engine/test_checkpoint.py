@@ -82,7 +82,7 @@ def test_weights_of_a_stock_checkpoint_are_read_and_the_rest_dropped(tmp_path: P
         },
         tmp_path / 'stock.pth',
     )
-    with pytest.raises(Exception, match='[Ww]eights.only'):
+    with pytest.raises(Exception, match=r'[Ww]eights.only'):
         torch.load(tmp_path / 'stock.pth')  # as long as this fails, stock --resume does
     assert list(read_checkpoint(tmp_path / 'stock.pth')) == ['state_dict']
     load_weights(Model(), tmp_path / 'stock.pth')

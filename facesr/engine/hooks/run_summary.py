@@ -1,4 +1,4 @@
-"""What a run is, said before it starts, and how long it will take, said as soon as that is known."""
+"""What a run is, said before it starts; how long it takes, said as soon as that is known."""
 
 from __future__ import annotations
 
@@ -75,10 +75,11 @@ class RunSummaryHook(Hook):
             self._start_time = time.perf_counter()
         elif done == self.timing_iters:
             seconds = (time.perf_counter() - self._start_time) / (done - 1)
-            left = timedelta(seconds=round(seconds * (runner.max_iters - runner.iter - 1)))
+            iters = runner.max_iters - runner.iter - 1
+            left = timedelta(seconds=round(seconds * iters))
             runner.logger.info(
-                f'{seconds:.3g} s an iteration: the {runner.max_iters - runner.iter - 1:,} left take '
-                f'about {left} (without validation), until {datetime.now() + left:%a %d %b %H:%M}'
+                f'{seconds:.3g} s an iteration: the {iters:,} left take about {left} '
+                f'(without validation), until {datetime.now() + left:%a %d %b %H:%M}'
             )
 
 
