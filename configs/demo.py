@@ -3,11 +3,18 @@
 _base_ = ['srresnet_24b.py']
 work_dir = 'work_dirs/{{fileBasenameNoExtension}}'
 
-model = dict(generator=dict(mid_channels=16, num_blocks=4))
+model = dict(
+    generator=dict(mid_channels=16, num_blocks=8),
+    # What PSNR measures: in so few iterations L1 gains half as much.
+    pixel_loss=dict(type='MSELoss'),
+)
+
+train_pipeline = _base_.train_dataloader.dataset.pipeline
+train_pipeline[9].update(gt_patch_size=128)  # PairedRandomCrop: more images in the same time
 
 train_dataloader = dict(
     batch_size=8,
-    dataset=dict(data_root='data/demo'),
+    dataset=dict(data_root='data/demo', pipeline=train_pipeline),
 )
 val_dataloader = dict(dataset=dict(data_root='data/demo'))
 test_dataloader = dict(dataset=dict(data_root='data/demo'))

@@ -20,15 +20,32 @@ from ..errors import UserError
 from .images import Image8, write_png
 
 GT_SIZE = 512
-CROPS_PER_PHOTOGRAPH = 12
+CROPS_PER_PHOTOGRAPH = 8
 VALIDATION_DRAWS = 16
+
+PHOTOGRAPHS = (
+    'brick',
+    'camera',
+    'chelsea',
+    'coffee',
+    'coins',
+    'grass',
+    'gravel',
+    'hubble_deep_field',
+    'immunohistochemistry',
+    'moon',
+    'page',
+    'retina',
+    'rocket',
+    'stereo_motorcycle',
+)
 
 
 def make_demo_set(root: str | Path, degradation: Sequence[dict[str, Any]]) -> None:
     """Write ``train/GT``, ``val/GT``, ``val/LQ`` and ``test/LQ`` below a folder.
 
-    Training images are 512x512 crops of six photographs at several sizes; validation is one
-    portrait, degraded by 16 fixed draws. The same files come out every time.
+    Training images are 512x512 crops of 14 photographs; validation is one portrait, degraded by
+    16 fixed draws. The same files come out every time.
 
     Args:
         root: the data set's folder.
@@ -42,10 +59,13 @@ def make_demo_set(root: str | Path, degradation: Sequence[dict[str, Any]]) -> No
     except ImportError:
         raise UserError('scikit-image is missing; run: bash scripts/setup.sh demo') from None
     root = Path(root)
-    sources = ('chelsea', 'coffee', 'hubble_deep_field', 'immunohistochemistry', 'retina', 'rocket')
     rng = np.random.default_rng(0)
-    for name in track(sources, 'photographs'):
+    for name in track(PHOTOGRAPHS, 'photographs'):
         photograph = getattr(data, name)()
+        if isinstance(photograph, tuple):  # a stereo pair and its disparity
+            photograph = photograph[0]
+        if photograph.ndim == 2:
+            photograph = cv2.cvtColor(photograph, cv2.COLOR_GRAY2RGB)
         for index in range(CROPS_PER_PHOTOGRAPH):
             write_png(root / 'train/GT' / f'{name}_{index:02d}.png', _crop(photograph, rng))
     portrait = data.astronaut()
@@ -80,12 +100,19 @@ def degrade(gt: Image8, degradation: Sequence[dict[str, Any]], seed: int) -> Ima
 
 
 def _crop(photograph: Image8, rng: np.random.Generator) -> Image8:
-    """A random square of a photograph, at least half its short side, scaled to 512 pixels."""
+    """A random 512x512 crop, as sharp as the photograph: shrunk if it is large, never enlarged.
+
+    A short side below 512 pixels is continued by reflection.
+    """
     short = min(photograph.shape[:2])
-    side = int(rng.integers(short // 2, short, endpoint=True))
+    if short > GT_SIZE:
+        factor = rng.uniform(GT_SIZE / short, 1)
+        size = [max(GT_SIZE, round(length * factor)) for length in photograph.shape[1::-1]]
+        shrunk = cv2.resize(photograph, size, interpolation=cv2.INTER_AREA)
+        photograph = np.asarray(shrunk, np.uint8)
+    lacking = [max(0, GT_SIZE - length) for length in photograph.shape[:2]]
+    photograph = np.pad(photograph, ((0, lacking[0]), (0, lacking[1]), (0, 0)), mode='reflect')
     top, left = (
-        int(rng.integers(0, length - side, endpoint=True)) for length in photograph.shape[:2]
+        int(rng.integers(0, length - GT_SIZE, endpoint=True)) for length in photograph.shape[:2]
     )
-    square = photograph[top : top + side, left : left + side]
-    method = cv2.INTER_AREA if side > GT_SIZE else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(square, (GT_SIZE, GT_SIZE), interpolation=method), np.uint8)
+    return photograph[top : top + GT_SIZE, left : left + GT_SIZE].copy()
