@@ -31,3 +31,4 @@ param_scheduler = [
     ),
 ]
 default_hooks = dict(logger=dict(interval=25), checkpoint=dict(interval=250))
+log_processor = dict(window_size=25)

@@ -131,3 +131,8 @@ def install() -> None:
         raise ImportError(f'not installed: {", ".join(missing)}; run: {remedy}')
     if not any(isinstance(finder, _CompatFinder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _CompatFinder())
+    # MMagic's RandomJPEGCompression hands float images to the encoder, which warns of it since
+    # OpenCV 5.
+    from cv2.utils import logging
+
+    logging.setLogLevel(logging.LOG_LEVEL_ERROR)

@@ -14,7 +14,7 @@ from mmagic.visualization import ConcatImageVisualizer
 
 from ..data.images import Image8
 
-CAPTION_HEIGHT = 28  # pixels
+CAPTION_HEIGHT = 36  # pixels
 
 
 def draw_panel(images: Mapping[str, Image8]) -> Image8:
@@ -25,7 +25,7 @@ def draw_panel(images: Mapping[str, Image8]) -> Image8:
             kept visible (nearest neighbour).
 
     Returns:
-        (H + 28, sum of widths, 3) uint8 RGB.
+        (H + 36, sum of widths, 3) uint8 RGB.
     """
     height = max(image.shape[0] for image in images.values())
     columns = []
@@ -36,7 +36,7 @@ def draw_panel(images: Mapping[str, Image8]) -> Image8:
             image = np.asarray(enlarged, np.uint8)
         head = np.full((CAPTION_HEIGHT, image.shape[1], 3), 255, np.uint8)
         cv2.putText(
-            head, caption, (8, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (0, 0, 0), 1, cv2.LINE_AA
+            head, caption, (8, 26), cv2.FONT_HERSHEY_SIMPLEX, 0.9, (0, 0, 0), 2, cv2.LINE_AA
         )
         columns.append(np.concatenate([head, image]))
     return np.concatenate(columns, axis=1)
