@@ -30,6 +30,12 @@ class SafeCheckpointHook(Hook):
         hub['log_scalars'] = {
             name: list(buffer.data) for name, buffer in hub['log_scalars'].items()
         }
+        for name, value in list(hub['runtime_info'].items()):
+            try:
+                hub['runtime_info'][name] = to_plain(value)
+            except TypeError as error:
+                runner.logger.warning(f'not saved, a resumed run will lack {name}: {error}')
+                del hub['runtime_info'][name]
         for key in checkpoint.keys() - {'state_dict'}:
             checkpoint[key] = to_plain(checkpoint[key])
 
