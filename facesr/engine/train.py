@@ -49,14 +49,8 @@ def train(
             print(f'{config.work_dir}: no checkpoint to go on from, starting from the beginning')
     start = 0
     if resume is not None:
-        checkpoint = read_checkpoint(resume)
-        if 'message_hub' not in checkpoint:
-            raise UserError(
-                f'{resume}: holds weights only, a run cannot go on from it; '
-                f'to start from these weights: --cfg-options load_from={resume}'
-            )
         config.resume, config.load_from = True, str(resume)
-        start = checkpoint['meta']['iter']
+        start = read_checkpoint(resume).get('meta', {}).get('iter', 0)
     elif config.get('load_from'):
         read_checkpoint(config.load_from)
     runner = None

@@ -10,16 +10,20 @@ from mmengine.logging import HistoryBuffer
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from ...errors import UserError
 from ..checkpoint import model_weights, to_plain
 
 
 @HOOKS.register_module()
 class SafeCheckpointHook(Hook):
-    """Saves plain values only, and loads weights strictly.
+    """Saves plain values only, loads weights strictly, and resumes from whole checkpoints alone.
 
     MMEngine pickles its ``HistoryBuffer`` objects, which ``torch.load`` refuses since 2.6
     (weights-only by default), and loads weights non-strictly, so that a checkpoint of another net
     leaves layers untrained with no more than a warning.
+
+    Raises:
+        UserError: the weights are not the model's, or a run is to go on from weights alone.
     """
 
     # After the hooks that add to a checkpoint.
@@ -42,12 +46,13 @@ class SafeCheckpointHook(Hook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         path = runner._load_from or 'checkpoint'
-        if 'state_dict' not in checkpoint:
-            weights = dict(checkpoint)
-            checkpoint.clear()
-            checkpoint['state_dict'] = weights
         checkpoint['state_dict'] = model_weights(checkpoint, model, path)
         if 'message_hub' in checkpoint:
             scalars = checkpoint['message_hub']['log_scalars']
             for name, (values, counts) in scalars.items():
                 scalars[name] = HistoryBuffer(values, counts)
+        elif runner._resume:
+            raise UserError(
+                f'{path}: holds weights only, a run cannot go on from it; '
+                f'to start from these weights: --cfg-options load_from={path}'
+            )
