@@ -16,6 +16,10 @@ train_dataloader = dict(
     batch_size=8,
     dataset=dict(data_root='data/demo', pipeline=train_pipeline),
 )
+# A panel of two of the portrait's 16 degradations at each validation.
+custom_hooks = _base_.custom_hooks
+custom_hooks[2].update(interval=dict(val=8))
+
 val_dataloader = dict(dataset=dict(data_root='data/demo'))
 test_dataloader = dict(dataset=dict(data_root='data/demo'))
 

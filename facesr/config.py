@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
@@ -17,7 +18,7 @@ from typing import Any
 import mmagic.registry
 from mmengine.config import Config, DictAction
 from mmengine.hooks import CheckpointHook
-from mmengine.registry import Registry
+from mmengine.registry import FUNCTIONS, Registry
 from mmengine.runner import Runner, set_random_seed
 from torch.utils.data import DataLoader
 
@@ -25,7 +26,14 @@ from .degradation import DEGRADATION_PARAMS
 from .errors import UserError
 
 RUNNER_KEYS = frozenset(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'} | {
-    'custom_imports'
+    # read from the config beside its arguments
+    'activation_checkpointing',
+    'compile',
+    'custom_imports',
+    'efficient_conv_bn_eval',
+    'find_unused_parameters',
+    'model_wrapper_cfg',
+    'sync_bn',
 }
 
 # Dictionaries that MMEngine reads without a `type`, by their place in the config.
@@ -44,6 +52,8 @@ _UNTYPED_KEYS: dict[str, frozenset[str]] = {
     'randomness': frozenset(inspect.signature(set_random_seed).parameters),
     'auto_scale_lr': frozenset({'base_batch_size', 'enable'}),
 }
+# Dictionaries whose `type` is no registry's, or whose keys go elsewhere.
+_UNCHECKED = frozenset({'clip_grad', 'init_cfg', 'norm_cfg', 'paramwise_cfg', 'compile'})
 # Every entry below these needs a `type`.
 _TYPED_PARENTS = ('default_hooks', 'custom_hooks')
 # Keys that MMEngine's builders take out before the class sees them.
@@ -65,7 +75,7 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
         overrides: as after ``--cfg-options``: ``optim_wrapper.optimizer.lr=2e-4``.
 
     Returns:
-        The config, with ``work_dir`` set (by default ``work_dirs/<the file's name>``).
+        The config; ``work_dir`` is ``work_dirs/<the file's name>`` unless the file itself sets it.
 
     Raises:
         UserError: the file cannot be read, or a key is taken by nothing; names the nearest.
@@ -82,6 +92,8 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
         raise
     except Exception as error:  # a config is a program: it can fail in any way
         raise UserError(f'{path}: {type(error).__name__}: {error}') from error
+    if not re.search(r'^work_dir\s*=', path.read_text(encoding='utf-8'), re.MULTILINE):
+        config.work_dir = f'work_dirs/{path.stem}'  # not where the base's runs are
     for key, value in parse_overrides(overrides).items():
         top = key.partition('.')[0]
         if top not in RUNNER_KEYS:
@@ -90,7 +102,6 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
             config.merge_from_dict({key: value})
         except (KeyError, TypeError, IndexError, AssertionError) as error:
             raise UserError(f'--cfg-options {key}: there is no such place in {path}') from error
-    config.setdefault('work_dir', f'work_dirs/{path.stem}')
     check_config(config)
     return config
 
@@ -105,7 +116,10 @@ def parse_overrides(overrides: Iterable[str]) -> dict[str, Any]:
         return {}
     parser = ArgumentParser()
     parser.add_argument('--options', nargs='+', action=DictAction)
-    options: dict[str, Any] = parser.parse_args(['--options', *overrides]).options
+    try:
+        options: dict[str, Any] = parser.parse_args(['--options', *overrides]).options
+    except (AssertionError, ValueError) as error:
+        raise UserError(f'--cfg-options: {error}') from error
     return options
 
 
@@ -119,7 +133,9 @@ def check_config(config: Mapping[str, Any]) -> None:
         UserError: the first key that nothing takes, with the nearest that is taken.
     """
     for key in config:
-        if key not in RUNNER_KEYS and get_close_matches(key, RUNNER_KEYS, 1, cutoff=0.85):
+        if key in RUNNER_KEYS or re.sub(r'_?\d+$', '', key) in RUNNER_KEYS:
+            continue
+        if get_close_matches(key, RUNNER_KEYS, 1, cutoff=0.85):
             raise UserError(f'config: {_unknown(key, RUNNER_KEYS)}')
     for problem in _problems({key: config[key] for key in config if key in RUNNER_KEYS}, ''):
         raise UserError(f'config: {problem}')
@@ -140,19 +156,20 @@ def _problems(node: Any, place: str) -> Iterator[str]:
         return
     if not isinstance(node, Mapping):
         return
-    allowed = _UNTYPED_KEYS.get(place)
+    allowed = _UNTYPED_KEYS.get(re.sub(r'\.\d+$', '', place))
     if 'type' in node:
         if isinstance(node['type'], str):
             component = _find_component(node['type'])
             if component is None:
                 known = {name for registry in _registries() for name in registry.module_dict}
-                yield f'{place}: {_unknown(node["type"], known, "type")}'
+                remedy = 'an MMagic component not in use yet is imported in facesr/__init__.py'
+                yield f'{place}: {_unknown(node["type"], known, "type")} ({remedy})'
                 return
         else:
             component = node['type']
         allowed = _accepted(component)
         if node['type'] in DEGRADATION_PARAMS:
-            for key in node.get('params', {}):
+            for key in node.get('params') or {}:
                 if key not in DEGRADATION_PARAMS[node['type']]:
                     taken = DEGRADATION_PARAMS[node['type']]
                     yield f'{place}.params: {_unknown(key, taken, taker=node["type"])}'
@@ -164,16 +181,22 @@ def _problems(node: Any, place: str) -> Iterator[str]:
             if key not in allowed and not (key in _BUILDER_KEYS and 'type' in node):
                 yield f'{place}: {_unknown(key, allowed, taker=node.get("type"))}'
     for key, value in node.items():
+        if key in _UNCHECKED:
+            continue
         yield from _problems(value, f'{place}.{key}' if place else key)
 
 
 def _registries() -> list[Registry]:
+    # MMagic's before MMEngine's, which they fall back to by themselves: some names are in both.
     # Looking into DIFFUSION_SCHEDULERS imports diffusers.
-    return [
+    registries = [
         registry
         for name, registry in vars(mmagic.registry).items()
-        if isinstance(registry, Registry) and name != 'DIFFUSION_SCHEDULERS'
+        if isinstance(registry, Registry)
+        and not name.startswith('MMENGINE_')
+        and name != 'DIFFUSION_SCHEDULERS'
     ]
+    return [*registries, FUNCTIONS]
 
 
 def _find_component(name: str) -> Any:

@@ -6,6 +6,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bash scripts/setup.sh demo
 . scripts/environment.sh
+export CUDA_VISIBLE_DEVICES=  # the same run everywhere
 config=configs/demo.py
 work=work_dirs/demo
 

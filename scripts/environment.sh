@@ -5,7 +5,8 @@ ENVIRONMENT=.venv
 PYTHON_BIN=$PWD/.venv/bin/python
 if active=$(command -v python3) && [ "$(readlink -f "${VIRTUAL_ENV:-/nowhere}")" != "$(readlink -f .venv)" ] && "$active" -c '
 import os, sys
-if sys.prefix == sys.base_prefix and "CONDA_PREFIX" not in os.environ:
+conda = os.environ.get("CONDA_PREFIX", "/nowhere")
+if sys.prefix == sys.base_prefix and os.path.realpath(sys.prefix) != os.path.realpath(conda):
     sys.exit(1)  # no environment: the system Python is not ours to fill
 import torch, torchvision
 from torchvision.ops import nms  # fails where the two builds do not fit

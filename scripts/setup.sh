@@ -16,7 +16,9 @@ usable() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 1
 # shellcheck source=scripts/environment.sh
 . scripts/environment.sh
 if [ "$ENVIRONMENT" = .venv ] && ! { [ -x "$PYTHON_BIN" ] && usable "$PYTHON_BIN"; }; then
-    for python in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
+    candidates=(python3 python3.13 python3.12 python3.11)
+    if [ -n "${PYTHON:-}" ]; then candidates=("$PYTHON"); fi
+    for python in "${candidates[@]}"; do
         if usable "$python"; then found=$python; break; fi
     done
     [ -n "${found:-}" ] || fail "no Python 3.11 to 3.13 found; install one, or name it: PYTHON=/path/to/python bash scripts/setup.sh"
@@ -24,7 +26,7 @@ if [ "$ENVIRONMENT" = .venv ] && ! { [ -x "$PYTHON_BIN" ] && usable "$PYTHON_BIN
     echo "making .venv with $("$found" --version)"
     "$found" -m venv --clear .venv
 fi
-usable "$PYTHON_BIN" || fail "$($PYTHON_BIN --version) in the active environment; 3.11 to 3.13 is needed"
+usable "$PYTHON_BIN" || fail "$("$PYTHON_BIN" --version) in the active environment; 3.11 to 3.13 is needed"
 
 # Done before, with the same requirements?
 prefix=$("$PYTHON_BIN" -c 'import sys; print(sys.prefix)')
@@ -39,27 +41,36 @@ then
 fi
 
 pip() { "$PYTHON_BIN" -m pip --disable-pip-version-check "$@"; }
+"$PYTHON_BIN" -m pip --version >/dev/null 2>&1 || "$PYTHON_BIN" -m ensurepip >/dev/null || fail "no pip in $prefix"
 installed() { pip show -q "$1" >/dev/null 2>&1; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cp requirements.txt "$work/requirements.txt"
 # mmcv and mmcv-lite are the same module: never one over the other.
-if installed mmcv; then sed -i '/^mmcv-lite/d' "$work/requirements.txt"; fi
+if installed mmcv; then
+    "$PYTHON_BIN" -c '
+from importlib.metadata import version
+import sys
+sys.exit(not (2, 1) <= tuple(int(part) for part in version("mmcv").split(".")[:2]) < (2, 2))' ||
+        fail "mmcv $("$PYTHON_BIN" -c 'import importlib.metadata as m; print(m.version("mmcv"))') is installed; MMagic takes 2.1"
+    sed -i '/^mmcv-lite/d' "$work/requirements.txt"
+fi
 
 if [ "$ENVIRONMENT" = active ]; then
     echo "using the active environment $prefix; its torch and torchvision stay"
     "$PYTHON_BIN" -c '
 from importlib.metadata import version
 for name in ("torch", "torchvision"): print(f"{name}=={version(name)}")' >"$work/constraints.txt"
+    grep -E '^(ruff|mypy|pytest)==' constraints.txt >>"$work/constraints.txt"
 else
     cp constraints.txt "$work/constraints.txt"
     if [ -n "${TORCH_INDEX_URL:-}" ]; then
-        pip install -c "$work/constraints.txt" --index-url "$TORCH_INDEX_URL" torch torchvision
+        pip install -c "$work/constraints.txt" --no-deps --index-url "$TORCH_INDEX_URL" torch torchvision
     fi
 fi
 export PIP_CONSTRAINT="$work/constraints.txt"
 echo "installing; PyTorch is large, this takes minutes the first time"
-if installed opencv-python-headless; then
+if installed opencv-python-headless || installed opencv-contrib-python || installed opencv-contrib-python-headless; then
     # Never a second OpenCV: what asks for opencv-python comes without its needs, they by name.
     grep -E '^mm' "$work/requirements.txt" >"$work/openmmlab.txt"
     sed -i '/^mm/d; /^opencv-python/d' "$work/requirements.txt"

@@ -41,6 +41,8 @@ CONFIG = ROOT / 'configs/srresnet_24b.py'
         ),  # a variable: changing it has no effect
         ('param_scheduler.7.begin=3', 'param_scheduler.7.begin: there is no such place'),
         ('nonsense', 'KEY=VALUE expected'),
+        ('train_dataloader.dataset.ann_file=a.txt', "FaceDataset takes no such key: 'ann_file'"),
+        ('param_scheduler.0.periods=[[1,2],(3]', '--cfg-options: '),
     ],
 )
 def test_override_that_nothing_takes_is_refused(override: str, message: str):
@@ -71,6 +73,39 @@ def test_broken_config_is_one_line(tmp_path, text: str, message: str):
         load_config(path)
 
 
+@pytest.mark.parametrize(
+    'override',
+    [
+        'find_unused_parameters=True',
+        'val_cfg=None',
+        'optim_wrapper.type=AmpOptimWrapper',
+        'visualizer.vis_backends.1.type=WandbVisBackend',
+        'default_hooks.checkpoint.save_optimizer=False',
+    ],
+)
+def test_what_the_stack_takes_is_allowed(override: str):
+    load_config(CONFIG, [override])
+
+
+def test_nested_configs_of_the_stack_are_allowed():
+    config = load_config(CONFIG)
+    config.optim_wrapper = dict(
+        constructor='MultiOptimWrapperConstructor',
+        generator=dict(
+            type='OptimWrapper',
+            optimizer=dict(type='Adam', lr=1e-4),
+            clip_grad=dict(type='value', clip_value=0.1),
+        ),
+    )
+    # MMagic's, which takes a key; MMCV has another of the same name.
+    loading = dict(type='LoadImageFromFile', key='gt', channel_order='rgb')
+    config.train_dataloader.dataset.pipeline[0] = loading
+    config.train_dataloader.collate_fn = dict(type='default_collate')
+    config.custom_hooks.append(dict(type='EarlyStoppingHook', monitor='PSNR', priority='LOW'))
+    config.val_dataloader_1 = dict(batch_size=1)  # a helper variable
+    check_config(config)
+
+
 def test_missing_config():
     with pytest.raises(UserError, match=r'nowhere\.py: no such config'):
         load_config('nowhere.py')
@@ -85,6 +120,10 @@ def test_helper_variables_are_allowed_but_not_misspelt_keys():
         check_config(config)
 
 
-def test_work_dir_is_named_after_the_config_itself():
+def test_work_dir_is_named_after_the_config_itself(tmp_path):
+    child = tmp_path / 'mine.py'
+    child.write_text(f"_base_ = ['{CONFIG}']")
+    assert load_config(child).work_dir == 'work_dirs/mine'
+    assert load_config(child, ['work_dir=there']).work_dir == 'there'
     assert load_config(CONFIG).work_dir == 'work_dirs/srresnet_24b'
     assert load_config(ROOT / 'configs/srresnet_26b.py').work_dir == 'work_dirs/srresnet_26b'

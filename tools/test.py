@@ -30,13 +30,17 @@ def parse_args() -> argparse.Namespace:
 
 def main(args: argparse.Namespace) -> None:
     from facesr.config import load_config
+    from facesr.errors import UserError
     from facesr.evaluation import Restorer, test
 
     config = load_config(args.config, args.cfg_options)
     folder = args.input
     if folder is None:
-        dataset = config.test_dataloader.dataset
-        folder = Path(dataset.data_root, dataset.data_prefix.img)
+        try:
+            dataset = config.test_dataloader.dataset
+            folder = Path(dataset.data_root, dataset.data_prefix.img)
+        except (AttributeError, TypeError):
+            raise UserError(f'{args.config}: no test set in it; name a folder: --input') from None
     out = args.out or Path(config.work_dir, 'results')
     restorer = Restorer(config, args.checkpoint, args.device, args.tile)
     test(restorer, folder, out, args.gt, args.zip)

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.progress import track
 
 from ..errors import UserError
-from .images import list_images, read_image
+from .images import find_images, read_image
 
 # Folder below the data set -> height and width of its images; None: any size.
 LAYOUT: dict[str, int | None] = {
@@ -37,11 +37,13 @@ def check_data(root: str | Path) -> tuple[dict[str, int], list[str]]:
     for name in LAYOUT:
         if name in OPTIONAL and not (root / name).exists():
             continue
-        try:
-            listed[name] = list_images(root / name)
-            counts[name] = len(listed[name])
-        except UserError as error:
-            problems.append(str(error))
+        images, doubles = find_images(root / name)
+        problems += [f'{path}: same name as {images[path.stem].name}' for path in doubles]
+        if images:
+            listed[name], counts[name] = images, len(images)
+        else:
+            what = 'no PNG or JPEG file in it' if (root / name).is_dir() else 'no such folder'
+            problems.append(f'{root / name}: {what}')
     files = [(path, LAYOUT[name]) for name in listed for path in listed[name].values()]
     for path, size in track(files, 'checking'):
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mmagic.datasets import BasicImageDataset
@@ -24,11 +25,36 @@ class FaceDataset(BasicImageDataset):
         data_root: folder above those of ``data_prefix``.
         data_prefix: one folder per key: ``dict(gt=...)`` to degrade on the fly, ``dict(img=...,
             gt=...)`` for pairs, ``dict(img=...)`` without ground truth.
-        pipeline, test_mode, indices, ...: as in ``mmengine.dataset.BaseDataset``.
+        pipeline, test_mode, indices, max_refetch, lazy_init: as in
+            ``mmengine.dataset.BaseDataset``.
 
     Raises:
-        UserError: a folder is missing or empty, or inputs and ground truths do not match.
+        UserError: a folder is missing or empty, inputs and ground truths do not match, or
+            ``data_prefix`` has other keys.
     """
+
+    def __init__(
+        self,
+        data_root: str = '',
+        data_prefix: dict[str, str] | None = None,
+        pipeline: Sequence[dict[str, Any] | Callable[..., Any]] = (),
+        test_mode: bool = False,
+        indices: int | Sequence[int] | None = None,
+        max_refetch: int = 1000,
+        lazy_init: bool = False,
+    ) -> None:
+        data_prefix = dict(data_prefix or {})
+        if not data_prefix or data_prefix.keys() - {'img', 'gt'}:
+            raise UserError(f"data_prefix={data_prefix}: a folder for 'img', 'gt' or both expected")
+        super().__init__(
+            data_root=data_root,
+            data_prefix=data_prefix,
+            pipeline=list(pipeline),
+            test_mode=test_mode,
+            indices=indices,
+            max_refetch=max_refetch,
+            lazy_init=lazy_init,
+        )
 
     def load_data_list(self) -> list[dict[str, Any]]:
         return [

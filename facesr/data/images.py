@@ -6,13 +6,33 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from ..errors import UserError
 
 IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg')
 
 Image8 = NDArray[np.uint8]
+
+
+def find_images(folder: str | Path) -> tuple[dict[str, Path], list[Path]]:
+    """Look for a folder's PNG and JPEG files.
+
+    Returns:
+        The paths by stem, sorted, and those left out because their stem is taken already. Both
+        are empty where the folder is missing.
+    """
+    folder = Path(folder)
+    images: dict[str, Path] = {}
+    doubles = []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith('.'):
+            continue
+        if path.stem in images:
+            doubles.append(path)
+        else:
+            images[path.stem] = path
+    return dict(sorted(images.items())), doubles
 
 
 def list_images(folder: str | Path) -> dict[str, Path]:
@@ -31,16 +51,12 @@ def list_images(folder: str | Path) -> dict[str, Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f'{folder}: no such folder; data/README.md shows the layout')
-    images: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith('.'):
-            continue
-        if path.stem in images:
-            raise UserError(f'{path}: same name as {images[path.stem].name}; keep one of the two')
-        images[path.stem] = path
+    images, doubles = find_images(folder)
+    for path in doubles:
+        raise UserError(f'{path}: same name as {images[path.stem].name}; keep one of the two')
     if not images:
         raise UserError(f'{folder}: no PNG or JPEG file in it')
-    return dict(sorted(images.items()))
+    return images
 
 
 def pair_images(folders: dict[str, str | Path]) -> list[tuple[str, dict[str, Path]]]:
@@ -81,9 +97,11 @@ def read_image(path: str | Path) -> Image8:
     """
     try:
         with Image.open(path) as image:
-            if image.mode.startswith(('I', 'F')):
-                raise UserError(f'{path}: {image.mode} pixels, 8 bits a channel expected')
-            return np.array(image.convert('RGB'))  # a copy: transforms write in place
+            # Pillow reads 16-bit colour as 8-bit, and tells it only by how it unpacks the file.
+            if image.mode.startswith(('I', 'F')) or any(';16' in str(tile) for tile in image.tile):
+                raise UserError(f'{path}: more than 8 bits a channel; convert it')
+            upright = ImageOps.exif_transpose(image)  # as OpenCV turns a telephone's photograph
+            return np.array(upright.convert('RGB'))  # a copy: transforms write in place
     except FileNotFoundError:
         raise UserError(f'{path}: no such file') from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:

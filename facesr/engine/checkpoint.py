@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 import torch
+from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
 
@@ -91,6 +93,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise UserError(f'{path}: not a checkpoint: {type(checkpoint).__name__}, a dict expected')
     if 'state_dict' not in checkpoint:
         return {'state_dict': checkpoint}
+    if isinstance(checkpoint.get('meta'), dict):
+        checkpoint['meta'].pop('config', None)  # MMEngine's resume would run it as Python
     return {'state_dict': checkpoint['state_dict']} if stock else checkpoint
 
 
@@ -98,6 +102,12 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 def _load_local(filename: str, map_location: Any = None) -> dict[str, Any]:
     """Puts :func:`read_checkpoint` behind MMEngine's own loading of local files."""
     return read_checkpoint(filename)
+
+
+@CheckpointLoader.register_scheme(prefixes=('http://', 'https://'), force=True)
+def _refuse_remote(filename: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    """MMEngine loads what it downloads without PyTorch's protection."""
+    raise UserError(f'{filename}: download the checkpoint first, then name the file')
 
 
 def model_weights(
@@ -147,8 +157,11 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
 def to_plain(value: Any) -> Any:
     """Copy a nested structure, NumPy scalars and arrays turned into Python numbers and lists.
 
+    A dictionary's entry that is neither a tensor nor plain is left out with a warning: a
+    weights-only load would refuse the whole file for it.
+
     Raises:
-        TypeError: a value is neither a tensor nor plain; a weights-only load would refuse it.
+        TypeError: ``value`` itself, or an item of a list, is neither a tensor nor plain.
     """
     if value is None or isinstance(value, Tensor):
         return value
@@ -157,8 +170,14 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, bool | int | float | str | bytes):
         return value
     if isinstance(value, Mapping):
-        return {to_plain(key): to_plain(item) for key, item in value.items()}
+        plain = {}
+        for key, item in value.items():
+            try:
+                plain[to_plain(key)] = to_plain(item)
+            except TypeError as error:
+                print_log(f'not saved: {key} ({error})', 'current', logging.WARNING)
+        return plain
     if isinstance(value, list | tuple | set | frozenset):
         items = [to_plain(item) for item in value]
         return tuple(items) if isinstance(value, tuple) else items
-    raise TypeError(f'{type(value).__module__}.{type(value).__qualname__} in a checkpoint')
+    raise TypeError(f'{type(value).__module__}.{type(value).__qualname__} is not a plain value')

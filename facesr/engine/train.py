@@ -57,11 +57,14 @@ def train(
     try:
         runner = Runner.from_cfg(config)
         runner.train()
-    except (AssertionError, KeyError, TypeError, ValueError) as error:
+    except UserError:
+        raise
+    except Exception as error:
         # The runner builds most of its parts as late as in train().
         if runner is not None and runner.message_hub.get_info('iter', 0) > start:
             raise
-        message = str(error.args[0] if error.args else error).split('\n')[0]
+        # The last line: a data loader's worker puts its traceback before it.
+        message = f'{type(error).__name__}: {error}'.strip().splitlines()[-1]
         raise UserError(f'{config_path}: cannot be trained: {message}') from error
 
 

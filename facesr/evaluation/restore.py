@@ -33,13 +33,14 @@ class Restorer:
 
     Args:
         config: a training config; its ``model`` is built.
-        checkpoint: weights for it, loaded strictly.
+        checkpoint: weights for it, loaded strictly, before anything else is done.
         device: where to compute; None takes a CUDA GPU if there is one.
         tile: pixels of the input a tile's side may have; None tiles only what does not fit into
             the memory that is free.
 
     Raises:
-        UserError: the checkpoint is not this config's.
+        UserError: the checkpoint is not this config's, the device is not there, or the model
+            cannot be built.
     """
 
     def __init__(
@@ -50,9 +51,14 @@ class Restorer:
         tile: int | None = None,
     ) -> None:
         init_default_scope(config.get('default_scope', 'mmagic'))
-        self.model = MODELS.build(config.model)
+        if tile is not None and tile < 1:
+            raise UserError(f'--tile {tile}: at least 1 pixel expected')
+        self.device = _find_device(device)
+        try:
+            self.model = MODELS.build(config.model)
+        except (AssertionError, TypeError, ValueError) as error:
+            raise UserError(f'model: cannot be built: {error}') from error
         load_weights(self.model, checkpoint)
-        self.device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
         self.model.to(self.device, memory_format=torch.channels_last).eval()
         self.tile = tile
         #: Tile side that the last image was restored with; None if it was done whole.
@@ -128,20 +134,43 @@ class Restorer:
         return max(math.isqrt(pixels) - 2 * MARGIN, SMALLEST_TILE)
 
 
+def _find_device(name: str | None) -> torch.device:
+    """The named device, or a CUDA GPU if there is one, or the CPU."""
+    try:
+        device = torch.device(name or ('cuda' if torch.cuda.is_available() else 'cpu'))
+        torch.empty(0, device=device)
+    except (AssertionError, RuntimeError) as error:
+        raise UserError(f'{name}: no such device here') from error
+    return device
+
+
 def free_memory(device: torch.device) -> int:
     """Bytes that can be allocated on a device; 4 GiB where the system does not tell."""
     if device.type == 'cuda':
-        return int(torch.cuda.mem_get_info(device)[0])
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + cached
     try:
         lines = Path('/proc/meminfo').read_text(encoding='ascii').splitlines()
     except OSError:
         return 4 << 30
     available = next(line for line in lines if line.startswith('MemAvailable:'))
-    return int(available.split()[1]) * 1024
+    return min(int(available.split()[1]) * 1024, _cgroup_memory())
+
+
+def _cgroup_memory() -> int:
+    """Bytes left under the limit of a container or a Slurm job; very many where there is none."""
+    try:
+        group = Path('/proc/self/cgroup').read_text(encoding='ascii').rpartition('::')[2].strip()
+        folder = Path('/sys/fs/cgroup', group.lstrip('/'))
+        limit = (folder / 'memory.max').read_text(encoding='ascii').strip()
+        used = int((folder / 'memory.current').read_text(encoding='ascii'))
+        return max(int(limit) - used, 0)
+    except (OSError, ValueError):  # not there, or 'max'
+        return 1 << 62
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
     # On a CPU, PyTorch tells of it with a plain RuntimeError.
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return 'not enough memory' in str(error)
+    return 'DefaultCPUAllocator' in str(error)

@@ -9,7 +9,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from ..data.images import Image8, list_images, pair_images, read_image, write_png
+from ..data.images import Image8, find_images, list_images, pair_images, read_image, write_png
 from ..errors import UserError
 from ..report import draw_panel, stack_panels
 from .restore import Restorer
@@ -40,11 +40,13 @@ def check_folders(folder: Path, out: Path, gt: Path | None) -> dict[str, Path]:
         raise UserError(f'{out}: is a file; --out takes a folder')
     if out.resolve() == folder.resolve():
         raise UserError(f'{out}: is the input folder; choose another with --out')
-    foreign = [path.name for path in sorted(out.glob('*.*')) if path.name not in _targets(images)]
+    foreign = [
+        path.name
+        for path in find_images(out)[0].values()
+        if f'{path.stem}.png' != path.name or path.stem not in images
+    ]
     if foreign:
-        raise UserError(
-            f'{out}: holds other files ({foreign[0]}); choose an empty folder with --out'
-        )
+        raise UserError(f'{out}: holds other images ({foreign[0]}); choose another with --out')
     return images
 
 
@@ -84,6 +86,7 @@ def test(
     Raises:
         UserError: see :func:`check_folders`.
     """
+    out = out.resolve()  # a name, also for '.'
     images = check_folders(folder, out, gt)
     restore_folder(restorer, images, out)
     scores = score_folder(out, gt)
@@ -99,10 +102,6 @@ def test(
     if zip_file is not None:
         write_submission(zip_file, out)
         print(f'submission: {zip_file}')
-
-
-def _targets(images: dict[str, Path]) -> set[str]:
-    return {f'{stem}.png' for stem in images}
 
 
 def _score_bicubic(images: dict[str, Path], gt: Path) -> list[ImageScore]:

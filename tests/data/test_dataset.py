@@ -48,6 +48,11 @@ def test_missing_folder_names_it(tmp_path: Path):
         FaceDataset(data_root=str(tmp_path), data_prefix=dict(gt='train/GT'))
 
 
+def test_other_keys_than_img_and_gt(tmp_path: Path):
+    with pytest.raises(UserError, match="a folder for 'img', 'gt' or both expected"):
+        FaceDataset(data_root=str(tmp_path), data_prefix=dict(lq='val/LQ'))
+
+
 def test_wrong_size_names_file_and_sizes(tmp_path: Path):
     write_png(tmp_path / 'a.png', np.zeros((8, 16, 3), np.uint8))
     with pytest.raises(UserError, match=r'a\.png: 16x8 pixels, 512x512 expected'):

@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -62,5 +63,15 @@ def test_text_and_sixteen_bits_are_refused(tmp_path):
     with pytest.raises(UserError, match=r'text\.png: not a readable image'):
         read_image(tmp_path / 'text.png')
     Image.fromarray(np.zeros((4, 4), np.uint16)).save(tmp_path / 'deep.png')
-    with pytest.raises(UserError, match=r'deep\.png: .* 8 bits a channel expected'):
-        read_image(tmp_path / 'deep.png')
+    cv2.imwrite(str(tmp_path / 'colour.png'), np.zeros((4, 4, 3), np.uint16))
+    for name in ('deep', 'colour'):
+        with pytest.raises(UserError, match=rf'{name}\.png: more than 8 bits a channel'):
+            read_image(tmp_path / f'{name}.png')
+
+
+def test_a_photograph_taken_sideways_is_turned_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: turn clockwise
+    Image.fromarray(RED).save(tmp_path / 'a.jpg', exif=exif)
+    assert read_image(tmp_path / 'a.jpg').shape == cv2.imread(str(tmp_path / 'a.jpg')).shape
+    assert read_image(tmp_path / 'a.jpg').shape == (6, 4, 3)

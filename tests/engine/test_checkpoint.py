@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
+from mmengine.runner import CheckpointLoader
 from torch import nn
 
 from facesr.engine.checkpoint import load_weights, read_checkpoint, to_plain
@@ -122,5 +123,22 @@ def test_to_plain_keeps_tensors_and_unwraps_numpy():
     tensor = torch.ones(2)
     plain = to_plain({'a': np.float64(1.5), 'b': (np.arange(2), tensor), 3: None})
     assert plain == {'a': 1.5, 'b': ([0, 1], tensor), 3: None}
-    with pytest.raises(TypeError, match='object in a checkpoint'):
-        to_plain({'a': object()})
+    with pytest.raises(TypeError, match=r'builtins\.object is not a plain value'):
+        to_plain([object()])
+
+
+def test_to_plain_leaves_out_what_a_safe_load_would_refuse(tmp_path: Path):
+    plain = to_plain({'meta': {'root': tmp_path, 'iter': 3}})
+    assert plain == {'meta': {'iter': 3}}
+
+
+def test_python_in_the_meta_data_never_reaches_mmengine(tmp_path: Path):
+    """``Runner.resume`` would run ``meta['config']`` as a config file."""
+    meta = {'iter': 1, 'config': "x = __import__('os').getcwd()"}
+    torch.save({'meta': meta, 'state_dict': {}}, tmp_path / 'a.pth')
+    assert read_checkpoint(tmp_path / 'a.pth')['meta'] == {'iter': 1}
+
+
+def test_remote_checkpoints_are_not_loaded():
+    with pytest.raises(UserError, match='download the checkpoint first'):
+        CheckpointLoader.load_checkpoint('https://127.0.0.1/a.pth')

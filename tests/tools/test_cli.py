@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import zipfile
 from pathlib import Path
 
@@ -17,9 +18,9 @@ def test_help_loads_neither_torch_nor_mmagic(tool, name: str, monkeypatch: pytes
     monkeypatch.setenv('PYTHONPROFILEIMPORTTIME', '1')  # lists every import on stderr
     result = tool(name, '--help')
     assert result.returncode == 0 and 'usage' in result.stdout
-    assert 'argparse' in result.stderr
+    assert re.search(r'\|\s+argparse$', result.stderr, re.MULTILINE)
     for package in ('torch', 'numpy', 'mmengine', 'mmagic'):
-        assert f'| {package}\n' not in result.stderr
+        assert not re.search(rf'\|\s+{package}$', result.stderr, re.MULTILINE)
 
 
 def test_train_test_and_score(tool, tiny_options: list[str], faces: Path, tmp_path: Path):
@@ -61,10 +62,6 @@ def test_default_input_is_the_configs_test_set(tool, tiny_checkpoint: Path, face
         (['train', 'nowhere.py'], 'error: nowhere.py: no such config'),
         (['train', TINY, '--cfg-options', 'optim_wraper.lr=1'], "did you mean 'optim_wrapper'"),
         (['train', TINY, '--resume', 'nowhere.pth'], 'error: nowhere.pth: no such checkpoint'),
-        (
-            ['train', TINY, '--cfg-options', 'optim_wrapper.optimizer.lr=-1'],
-            'Invalid learning rate',
-        ),
         (['test', TINY, 'nowhere.pth'], 'error: nowhere.pth: no such checkpoint'),
         (['score', 'nowhere'], 'error: nowhere: no such folder'),
     ],
@@ -77,6 +74,37 @@ def test_a_mistake_is_one_line_and_a_nonzero_exit(tool, tmp_path: Path, argument
     assert message in result.stderr
     assert 'Traceback' not in result.stderr
     assert not list(tmp_path.glob('work/*.pth'))
+
+
+@pytest.mark.parametrize(
+    ('override', 'message'),
+    [
+        ('optim_wrapper.optimizer.lr=-1', 'ValueError: Invalid learning rate'),
+        ('train_dataloader.dataset.pipeline.9.gt_patch_size=1024', 'smaller than patch'),
+        ('model.generator.upscale_factor=5', 'Unsupported scale factor 5'),
+    ],
+)
+def test_what_cannot_be_built_is_one_line(tool, tiny_options, tmp_path, override, message: str):
+    options = [*tiny_options, override, 'train_dataloader.num_workers=1']
+    result = tool('train', TINY, '--work-dir', tmp_path / 'work', '--cfg-options', *options)
+    assert result.returncode == 1 and 'Traceback' not in result.stderr
+    assert re.search(f'error: .*cannot be trained: .*{message}', result.stderr), result.stderr
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['--device', 'cuda'], 'error: cuda: no such device here'),
+        (['--device', 'gpu'], 'error: gpu: no such device here'),
+        (['--tile', '0'], 'error: --tile 0: '),
+        (['--cfg-options', 'model.generator.upscale_factor=5'], 'Unsupported scale factor 5'),
+        (['--cfg-options', 'test_dataloader=None'], 'no test set'),
+    ],
+)
+def test_testing_that_cannot_start_is_one_line(tool, tiny_checkpoint: Path, arguments, message):
+    result = tool('test', TINY, tiny_checkpoint, *arguments)
+    assert result.returncode == 1 and message in result.stderr
+    assert 'Traceback' not in result.stderr
 
 
 def test_refused_checkpoint_writes_nothing(
@@ -96,7 +124,7 @@ def test_out_folder_with_other_files_is_refused(tool, tiny_checkpoint, faces: Pa
     result = tool(
         'test', TINY, tiny_checkpoint, '--input', faces / 'test/LQ', '--out', tmp_path / 'out'
     )
-    assert result.returncode == 1 and 'holds other files (other.png)' in result.stderr
+    assert result.returncode == 1 and 'holds other images (other.png)' in result.stderr
 
 
 def test_prepare_data_lists_what_is_wrong(tool, faces: Path, tmp_path: Path):

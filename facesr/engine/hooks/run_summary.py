@@ -59,8 +59,11 @@ class RunSummaryHook(Hook):
             'writing to': runner.work_dir,
         }
         if runner.val_loop is not None:
-            # Not the loop's own loaders: a MultiValLoop has several.
-            images = sum(len(loader.dataset) for loader in runner.val_loop.dataloaders)
+            loop = runner.val_loop
+            loaders = getattr(loop, 'dataloaders', None) or [
+                loop.dataloader
+            ]  # MMagic's, MMEngine's
+            images = sum(len(loader.dataset) for loader in loaders)
             facts['validation'] = f'{images:,} images every {runner.val_interval:,} iterations'
         runner.logger.info(
             '\n'.join(['', *(f'{name:>12}  {fact}' for name, fact in facts.items())])

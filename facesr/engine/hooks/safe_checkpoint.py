@@ -1,4 +1,4 @@
-"""Checkpoints that load on today's PyTorch with its protection on, and never half."""
+"""Checkpoints that load on today's PyTorch with its protection on, and whole or not at all."""
 
 from __future__ import annotations
 
@@ -34,12 +34,6 @@ class SafeCheckpointHook(Hook):
         hub['log_scalars'] = {
             name: list(buffer.data) for name, buffer in hub['log_scalars'].items()
         }
-        for name, value in list(hub['runtime_info'].items()):
-            try:
-                hub['runtime_info'][name] = to_plain(value)
-            except TypeError as error:
-                runner.logger.warning(f'not saved, a resumed run will lack {name}: {error}')
-                del hub['runtime_info'][name]
         for key in checkpoint.keys() - {'state_dict'}:
             checkpoint[key] = to_plain(checkpoint[key])
 
