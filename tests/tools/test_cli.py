@@ -80,7 +80,7 @@ def test_a_mistake_is_one_line_and_a_nonzero_exit(tool, tmp_path: Path, argument
     ('override', 'message'),
     [
         ('optim_wrapper.optimizer.lr=-1', 'ValueError: Invalid learning rate'),
-        ('train_dataloader.dataset.pipeline.9.gt_patch_size=1024', 'smaller than patch'),
+        ('train_dataloader.dataset.pipeline.4.params.noise_type=[snow]', r'\[snow\] is not'),
         ('model.generator.upscale_factor=5', 'Unsupported scale factor 5'),
     ],
 )
