@@ -1,4 +1,4 @@
-"""Configs read with their overrides, and refused by name where nothing would take a key.
+"""Keys of a config that nothing would take, refused by name.
 
 MMEngine hands a config's dictionaries to whoever asks for them: a misspelt key at the top is never
 read, one in a ``params`` is ignored, one in an untyped dictionary is passed over.
@@ -6,24 +6,20 @@ read, one in a ``params`` is ignored, one in an untyped dictionary is passed ove
 
 from __future__ import annotations
 
-import ast
 import inspect
 import re
-from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
 import mmagic.registry
-from mmengine.config import Config, DictAction
 from mmengine.hooks import CheckpointHook
 from mmengine.registry import FUNCTIONS, Registry
 from mmengine.runner import Runner, set_random_seed
 from torch.utils.data import DataLoader
 
-from .degradation import DEGRADATION_PARAMS
-from .errors import UserError
+from ..degradation import DEGRADATION_PARAMS
+from ..errors import UserError
 
 RUNNER_KEYS = frozenset(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'} | {
     # read from the config beside its arguments
@@ -67,62 +63,6 @@ _BUILDER_KEYS = {
 }
 
 
-def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
-    """Read a config file, apply ``key=value`` overrides, and check every name in it.
-
-    Args:
-        path: a Python config file.
-        overrides: as after ``--cfg-options``: ``optim_wrapper.optimizer.lr=2e-4``.
-
-    Returns:
-        The config; ``work_dir`` is ``work_dirs/<the file's name>`` unless the file itself sets it.
-
-    Raises:
-        UserError: the file cannot be read, or a key is taken by nothing; names the nearest.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f'{path}: no such config')
-    try:
-        config = Config.fromfile(str(path))
-    except SyntaxError as error:  # here, or in a file that this one builds on
-        place = path if _is_broken(path) else f'a base of {path}'
-        raise UserError(f'{place}, line {error.lineno}: {error.msg}') from error
-    except UserError:
-        raise
-    except Exception as error:  # a config is a program: it can fail in any way
-        raise UserError(f'{path}: {type(error).__name__}: {error}') from error
-    if not re.search(r'^work_dir\s*=', path.read_text(encoding='utf-8'), re.MULTILINE):
-        config.work_dir = f'work_dirs/{path.stem}'  # not where the base's runs are
-    for key, value in parse_overrides(overrides).items():
-        top = key.partition('.')[0]
-        if top not in RUNNER_KEYS:
-            raise UserError(f'--cfg-options {key}: {_unknown(top, RUNNER_KEYS)}')
-        try:
-            config.merge_from_dict({key: value})
-        except (KeyError, TypeError, IndexError, AssertionError) as error:
-            raise UserError(f'--cfg-options {key}: there is no such place in {path}') from error
-    check_config(config)
-    return config
-
-
-def parse_overrides(overrides: Iterable[str]) -> dict[str, Any]:
-    """Parse ``key=value`` strings with MMEngine's own rules (numbers, lists, tuples, booleans)."""
-    overrides = list(overrides)
-    for override in overrides:
-        if not override.partition('=')[0] or '=' not in override:
-            raise UserError(f'--cfg-options {override}: KEY=VALUE expected')
-    if not overrides:
-        return {}
-    parser = ArgumentParser()
-    parser.add_argument('--options', nargs='+', action=DictAction)
-    try:
-        options: dict[str, Any] = parser.parse_args(['--options', *overrides]).options
-    except (AssertionError, ValueError) as error:
-        raise UserError(f'--cfg-options: {error}') from error
-    return options
-
-
 def check_config(config: Mapping[str, Any]) -> None:
     """Check that every key of a config reaches something that takes it.
 
@@ -136,17 +76,9 @@ def check_config(config: Mapping[str, Any]) -> None:
         if key in RUNNER_KEYS or re.sub(r'_?\d+$', '', key) in RUNNER_KEYS:
             continue
         if get_close_matches(key, RUNNER_KEYS, 1, cutoff=0.85):
-            raise UserError(f'config: {_unknown(key, RUNNER_KEYS)}')
+            raise UserError(f'config: {unknown(key, RUNNER_KEYS)}')
     for problem in _problems({key: config[key] for key in config if key in RUNNER_KEYS}, ''):
         raise UserError(f'config: {problem}')
-
-
-def _is_broken(path: Path) -> bool:
-    try:
-        ast.parse(path.read_text(encoding='utf-8'))
-    except SyntaxError:
-        return True
-    return False
 
 
 def _problems(node: Any, place: str) -> Iterator[str]:
@@ -163,7 +95,7 @@ def _problems(node: Any, place: str) -> Iterator[str]:
             if component is None:
                 known = {name for registry in _registries() for name in registry.module_dict}
                 remedy = 'an MMagic component not in use yet is imported in facesr/__init__.py'
-                yield f'{place}: {_unknown(node["type"], known, "type")} ({remedy})'
+                yield f'{place}: {unknown(node["type"], known, "type")} ({remedy})'
                 return
         else:
             component = node['type']
@@ -172,14 +104,14 @@ def _problems(node: Any, place: str) -> Iterator[str]:
             for key in node.get('params') or {}:
                 if key not in DEGRADATION_PARAMS[node['type']]:
                     taken = DEGRADATION_PARAMS[node['type']]
-                    yield f'{place}.params: {_unknown(key, taken, taker=node["type"])}'
+                    yield f'{place}.params: {unknown(key, taken, taker=node["type"])}'
     elif place.rpartition('.')[0] in _TYPED_PARENTS:
         name = place.rpartition('.')[2]
         yield f'{place}: no type is given, so nothing would take {name!r}'
     if allowed is not None:
         for key in node:
             if key not in allowed and not (key in _BUILDER_KEYS and 'type' in node):
-                yield f'{place}: {_unknown(key, allowed, taker=node.get("type"))}'
+                yield f'{place}: {unknown(key, allowed, taker=node.get("type"))}'
     for key, value in node.items():
         if key in _UNCHECKED:
             continue
@@ -226,7 +158,8 @@ def _accepted(component: Any) -> frozenset[str] | None:
     return None if names else frozenset()
 
 
-def _unknown(key: str, known: Iterable[str], kind: str = 'key', taker: str | None = None) -> str:
+def unknown(key: str, known: Iterable[str], kind: str = 'key', taker: str | None = None) -> str:
+    """Say that a name is not among those known, and which is nearest."""
     nearest = get_close_matches(key, sorted(known), 1, cutoff=0.5)
     hint = f'; did you mean {nearest[0]!r}?' if nearest else ''
     by = f'{taker} takes no such {kind}' if isinstance(taker, str) else f'unknown {kind}'
