@@ -13,7 +13,7 @@ import numpy as np
 from mmagic.evaluation import niqe, ssim
 from rich.progress import track
 
-from ..data.images import Image8, list_images, read_image
+from ..data.images import Image8, list_images, pair_images, read_image
 from ..errors import UserError
 
 # MMagic's NIQE fits a covariance over blocks of 96 pixels: two blocks at the very least.
@@ -81,19 +81,17 @@ def score_folder(folder: str | Path, gt_folder: str | Path | None) -> list[Image
     Raises:
         UserError: a folder is missing or empty, a name has no partner, a size or file is wrong.
     """
-    images = list_images(folder)
-    truths = list_images(gt_folder) if gt_folder is not None else {}
-    if gt_folder is not None:
-        for here, there, where in ((images, truths, gt_folder), (truths, images, folder)):
-            lacking = [stem for stem in here if stem not in there]
-            if lacking:
-                raise UserError(
-                    f'{where}: {len(lacking)} of {len(here)} images are missing, '
-                    f'the first is {lacking[0]!r}'
-                )
+    if gt_folder is None:
+        paths = [{'image': path} for path in list_images(folder).values()]
+    else:
+        paths = [pair for _, pair in pair_images({'image': folder, 'gt': gt_folder})]
     return [
-        score_image(path.name, read_image(path), read_image(truths[stem]) if truths else None)
-        for stem, path in track(images.items(), 'scoring', transient=True)
+        score_image(
+            pair['image'].name,
+            read_image(pair['image']),
+            read_image(pair['gt']) if 'gt' in pair else None,
+        )
+        for pair in track(paths, 'scoring', transient=True)
     ]
 
 
