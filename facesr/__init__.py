@@ -20,6 +20,7 @@ from mmagic.datasets.transforms import (  # noqa: E402
     SetValues,
 )
 from mmagic.engine.hooks import BasicVisualizationHook, IterTimerHook  # noqa: E402
+from mmagic.engine.optimizers import MultiOptimWrapperConstructor  # noqa: E402
 from mmagic.engine.runner import LogProcessor, MultiTestLoop, MultiValLoop  # noqa: E402
 from mmagic.evaluation import NIQE, PSNR, SSIM, Evaluator  # noqa: E402
 from mmagic.models import (  # noqa: E402
@@ -27,14 +28,24 @@ from mmagic.models import (  # noqa: E402
     BaseEditModel,
     CharbonnierLoss,
     DataPreprocessor,
+    GANLoss,
     L1Loss,
+    ModifiedVGG,
     MSELoss,
     MSRResNet,
     PSNRLoss,
 )
 
 from .data import FaceDataset, LoadFace  # noqa: E402
-from .engine import RunSummaryHook, SafeCheckpointHook  # noqa: E402
+from .engine import (  # noqa: E402
+    Bf16OptimWrapper,
+    FiniteLossHook,
+    GeneratorEMAHook,
+    PretrainedGeneratorHook,
+    RunSummaryHook,
+    SafeCheckpointHook,
+)
+from .models import VGGPerceptualLoss  # noqa: E402
 from .report import PanelVisualizer  # noqa: E402
 
 __version__ = '0.1.0'
@@ -46,24 +57,31 @@ __all__ = [
     'SSIM',
     'BaseEditModel',
     'BasicVisualizationHook',
+    'Bf16OptimWrapper',
     'CharbonnierLoss',
     'CopyValues',
     'DataPreprocessor',
     'Evaluator',
     'FaceDataset',
+    'FiniteLossHook',
     'Flip',
+    'GANLoss',
+    'GeneratorEMAHook',
     'IterTimerHook',
     'L1Loss',
     'LoadFace',
     'LogProcessor',
     'MSELoss',
     'MSRResNet',
+    'ModifiedVGG',
+    'MultiOptimWrapperConstructor',
     'MultiTestLoop',
     'MultiValLoop',
     'PSNRLoss',
     'PackInputs',
     'PairedRandomCrop',
     'PanelVisualizer',
+    'PretrainedGeneratorHook',
     'RandomBlur',
     'RandomJPEGCompression',
     'RandomNoise',
@@ -71,4 +89,5 @@ __all__ = [
     'RunSummaryHook',
     'SafeCheckpointHook',
     'SetValues',
+    'VGGPerceptualLoss',
 ]

@@ -19,6 +19,7 @@ from facesr.data.demo import degrade
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = ROOT / 'tests/tiny_srresnet.py'
+TINY_GAN = ROOT / 'tests/tiny_srgan.py'
 
 # As the runner does: nested components are built by name.
 init_default_scope('mmagic')

@@ -1,4 +1,6 @@
-"""Check a data set before anyone trains on it: python tools/prepare_data.py data/FFHQ"""
+"""Check a data set before anyone trains on it, or fetch VGG19's weights:
+python tools/prepare_data.py data/FFHQ
+"""
 
 import argparse
 from pathlib import Path
@@ -14,10 +16,20 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--demo', action='store_true', help='first make the demo data set there, from scikit-image'
     )
+    parser.add_argument(
+        '--vgg19',
+        action='store_true',
+        help="only fetch VGG19's weights for the perceptual loss (548 MB) into data/pretrained",
+    )
     return parser.parse_args()
 
 
 def main(args: argparse.Namespace) -> None:
+    if args.vgg19:
+        from facesr.models.vgg_weights import fetch_vgg, vgg_url
+
+        print(f'{fetch_vgg(vgg_url("vgg19"))}: whole')
+        return
     from facesr.data.check import check_data
 
     if args.demo:

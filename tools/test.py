@@ -21,6 +21,9 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--gt', type=Path, metavar='DIR', help='ground truths of the same names')
     parser.add_argument('--zip', type=Path, metavar='FILE', help='also pack a submission')
+    parser.add_argument(
+        '--ema', action='store_true', help='the average of the weights (see GeneratorEMAHook)'
+    )
     parser.add_argument('--device', help='cuda, cuda:1 or cpu; default: a CUDA GPU if there is one')
     parser.add_argument(
         '--tile', type=int, metavar='PIXELS', help='largest side of the input done whole'
@@ -42,7 +45,7 @@ def main(args: argparse.Namespace) -> None:
         except (AttributeError, TypeError):
             raise UserError(f'{args.config}: no test set in it; name a folder: --input') from None
     out = args.out or Path(config.work_dir, 'results')
-    restorer = Restorer(config, args.checkpoint, args.device, args.tile)
+    restorer = Restorer(config, args.checkpoint, args.device, args.tile, args.ema)
     test(restorer, folder, out, args.gt, args.zip)
 
 

@@ -21,6 +21,11 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--amp', action='store_true', help='mixed precision (needs a CUDA GPU)')
     parser.add_argument(
+        '--from-scratch',
+        action='store_true',
+        help='adversarial training without a generator that was trained before',
+    )
+    parser.add_argument(
         '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default=None, help='job launcher'
     )
     # torchrun and its forerunner hand this over.
@@ -39,6 +44,7 @@ def main(args: argparse.Namespace) -> None:
         work_dir=args.work_dir,
         resume=args.resume,
         amp=args.amp,
+        from_scratch=args.from_scratch,
         launcher=args.launcher,
     )
 

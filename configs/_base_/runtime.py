@@ -30,6 +30,7 @@ custom_hooks = [
     dict(type='SafeCheckpointHook'),
     # A panel of every 100th validation image, at each validation.
     dict(type='BasicVisualizationHook', interval=dict(val=100), on_test=False),
+    dict(type='FiniteLossHook'),
 ]
 
 log_level = 'INFO'

@@ -47,7 +47,10 @@ _UNTYPED_KEYS: dict[str, frozenset[str]] = {
     'env_cfg.mp_cfg': frozenset({'mp_start_method', 'opencv_num_threads'}),
     'randomness': frozenset(inspect.signature(set_random_seed).parameters),
     'auto_scale_lr': frozenset({'base_batch_size', 'enable'}),
+    'model.train_cfg': frozenset({'disc_steps', 'disc_repeat', 'disc_init_steps'}),  # SRGAN's
 }
+# What MMagic's MultiOptimWrapperConstructor makes a wrapper for.
+_NETS = frozenset({'constructor', 'generator', 'discriminator'})
 # Dictionaries whose `type` is no registry's, or whose keys go elsewhere.
 _UNCHECKED = frozenset({'clip_grad', 'init_cfg', 'norm_cfg', 'paramwise_cfg', 'compile'})
 # Every entry below these needs a `type`.
@@ -89,6 +92,8 @@ def _problems(node: Any, place: str) -> Iterator[str]:
     if not isinstance(node, Mapping):
         return
     allowed = _UNTYPED_KEYS.get(re.sub(r'\.\d+$', '', place))
+    if place == 'optim_wrapper' and node.get('constructor') == 'MultiOptimWrapperConstructor':
+        allowed = _NETS
     if 'type' in node:
         if isinstance(node['type'], str):
             component = _find_component(node['type'])

@@ -1,7 +1,24 @@
 """Loops, hooks and checkpoints: what MMEngine lacks."""
 
-from .checkpoint import load_weights, read_checkpoint
-from .hooks import RunSummaryHook, SafeCheckpointHook
+from .checkpoint import load_generator, read_checkpoint
+from .hooks import (
+    FiniteLossHook,
+    GeneratorEMAHook,
+    PretrainedGeneratorHook,
+    RunSummaryHook,
+    SafeCheckpointHook,
+)
+from .optim import Bf16OptimWrapper
 from .train import train
 
-__all__ = ['RunSummaryHook', 'SafeCheckpointHook', 'load_weights', 'read_checkpoint', 'train']
+__all__ = [
+    'Bf16OptimWrapper',
+    'FiniteLossHook',
+    'GeneratorEMAHook',
+    'PretrainedGeneratorHook',
+    'RunSummaryHook',
+    'SafeCheckpointHook',
+    'load_generator',
+    'read_checkpoint',
+    'train',
+]

@@ -113,11 +113,10 @@ def _refuse_remote(filename: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
 def model_weights(
     checkpoint: Mapping[str, Any], model: nn.Module, path: str | Path
 ) -> dict[str, Tensor]:
-    """Take a checkpoint's weights for a model, after checking that they are exactly the model's.
+    """Take a checkpoint's weights for a whole model, after checking that they are exactly its own.
 
     Args:
-        checkpoint: what :func:`read_checkpoint` gives. Its weights may be those of the whole model
-            or, bare, those of its ``generator`` alone where the model has nothing else.
+        checkpoint: what :func:`read_checkpoint` gives.
         model: the model they are for.
         path: the file's name, for messages.
 
@@ -127,14 +126,54 @@ def model_weights(
     Raises:
         UserError: a name is missing or unexpected, or a shape differs; nothing is loaded.
     """
+    return _matching(_state_dict(checkpoint, path), model, path)
+
+
+def generator_weights(
+    checkpoint: Mapping[str, Any], generator: nn.Module, path: str | Path, ema: bool = False
+) -> dict[str, Tensor]:
+    """Take a checkpoint's weights for the generator alone, strictly; all others are left out.
+
+    Args:
+        checkpoint: what :func:`read_checkpoint` gives: of a whole model, or the bare generator's.
+        generator: the net they are for.
+        path: the file's name, for messages.
+        ema: the average that ``GeneratorEMAHook`` kept, instead of the raw weights.
+
+    Returns:
+        A state dict that ``generator.load_state_dict`` takes strictly.
+
+    Raises:
+        UserError: as :func:`model_weights`, or there is no average.
+    """
+    if ema and 'ema_state_dict' in checkpoint:
+        average = dict(checkpoint['ema_state_dict'])
+        average.pop('steps', None)
+        weights = {name.removeprefix('module.'): value for name, value in average.items()}
+    elif ema and not checkpoint.get('meta', {}).get('ema'):
+        raise UserError(
+            f'{path}: holds no average of the weights; leave --ema out, or train with '
+            "dict(type='GeneratorEMAHook') in the config's custom_hooks"
+        )
+    else:
+        weights = _state_dict(checkpoint, path)
+        of_model = [name for name in weights if name.startswith('generator.')]
+        if of_model:
+            weights = {name.removeprefix('generator.'): weights[name] for name in of_model}
+    return _matching(weights, generator, path)
+
+
+def _state_dict(checkpoint: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
     weights = checkpoint['state_dict']
     if not isinstance(weights, Mapping):
         raise UserError(f'{path}: its state_dict is not a dict')
-    weights = {str(name).removeprefix('module.'): value for name, value in weights.items()}
-    expected = model.state_dict()
-    if weights and not any(name in expected for name in weights):
-        bare = {f'generator.{name}': value for name, value in weights.items()}
-        weights = bare if any(name in expected for name in bare) else weights
+    return {str(name).removeprefix('module.'): value for name, value in weights.items()}
+
+
+def _matching(
+    weights: dict[str, Tensor], module: nn.Module, path: str | Path
+) -> dict[str, Tensor]:
+    expected = module.state_dict()
     problems = [f'{name} is missing' for name in expected if name not in weights]
     problems += [f'{name} is unexpected' for name in weights if name not in expected]
     shapes = {name: tuple(getattr(value, 'shape', ())) for name, value in weights.items()}
@@ -146,12 +185,19 @@ def model_weights(
     if problems:
         more = f' and {len(problems) - 1} more' if len(problems) > 1 else ''
         raise UserError(f"{path}: not this config's model: {problems[0]}{more}")
-    return dict(weights)
+    return weights
 
 
-def load_weights(model: nn.Module, path: str | Path) -> None:
-    """Load a checkpoint's weights into a model, strictly; see :func:`model_weights`."""
-    model.load_state_dict(model_weights(read_checkpoint(path), model, path))
+def load_generator(generator: nn.Module, path: str | Path, ema: bool = False) -> dict[str, Any]:
+    """Load a checkpoint's generator, strictly; see :func:`generator_weights`.
+
+    Returns:
+        The checkpoint's ``meta``: iteration and settings of its training, where it has them.
+    """
+    checkpoint = read_checkpoint(path)
+    generator.load_state_dict(generator_weights(checkpoint, generator, path, ema))
+    meta: dict[str, Any] = checkpoint.get('meta', {})
+    return meta
 
 
 def to_plain(value: Any) -> Any:

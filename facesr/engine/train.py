@@ -21,6 +21,7 @@ def train(
     work_dir: str | None = None,
     resume: str | None = None,
     amp: bool = False,
+    from_scratch: bool = False,
     launcher: str | None = None,
 ) -> None:
     """Train a config with MMEngine's runner.
@@ -30,7 +31,8 @@ def train(
         overrides: ``key=value`` strings, as after ``--cfg-options``.
         work_dir: where logs and checkpoints go; None leaves it to the config.
         resume: a checkpoint to go on from; ``'auto'`` takes the work directory's last, if any.
-        amp: MMEngine's mixed precision; needs a CUDA GPU.
+        amp: mixed precision: bfloat16, or float16 on a GPU that lacks it; needs a CUDA GPU.
+        from_scratch: do without the pre-trained generator that the config asks for.
         launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``; None leaves it to the config.
 
     Raises:
@@ -43,6 +45,8 @@ def train(
         config.launcher = launcher
     if amp:
         _switch_to_amp(config)
+    if from_scratch:
+        _start_from_scratch(config, config_path)
     if resume == 'auto':
         resume = find_latest_checkpoint(config.work_dir)
         if resume is None:
@@ -71,5 +75,22 @@ def train(
 def _switch_to_amp(config: Config) -> None:
     if not torch.cuda.is_available():
         raise UserError('--amp needs a CUDA GPU, and PyTorch sees none here')
-    config.optim_wrapper.type = 'AmpOptimWrapper'
-    config.optim_wrapper.setdefault('loss_scale', 'dynamic')
+    bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    wrappers = [config.optim_wrapper, *config.optim_wrapper.values()]
+    for wrapper in wrappers:
+        if isinstance(wrapper, dict) and 'optimizer' in wrapper:
+            wrapper['type'] = 'Bf16OptimWrapper' if bf16 else 'AmpOptimWrapper'
+            if not bf16:
+                wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def _start_from_scratch(config: Config, config_path: str | Path) -> None:
+    hooks = [
+        hook
+        for hook in config.get('custom_hooks', [])
+        if hook.get('type') == 'PretrainedGeneratorHook'
+    ]
+    if not hooks or config.get('load_from'):
+        raise UserError(f'--from-scratch: {config_path} starts from no trained generator as it is')
+    for hook in hooks:
+        hook.source = None

@@ -17,7 +17,7 @@ from mmengine.registry import init_default_scope
 from torch import Tensor
 
 from ..data.images import Image8
-from ..engine.checkpoint import load_weights
+from ..engine.checkpoint import load_generator
 from ..errors import UserError
 
 # What a pixel of the input costs at the peak, in bytes: 16 pixels of 64 float32 channels, more than
@@ -32,8 +32,9 @@ class Restorer:
     """Restores degraded faces with a trained generator.
 
     Args:
-        config: a training config; its ``model`` is built.
+        config: a training config; its model's ``generator`` and ``data_preprocessor`` are built.
         checkpoint: weights for it, loaded strictly, before anything else is done.
+        ema: take the average of the weights that the checkpoint holds beside the raw ones.
         device: where to compute; None takes a CUDA GPU if there is one.
         tile: pixels of the input a tile's side may have; None tiles only what does not fit into
             the memory that is free.
@@ -49,17 +50,19 @@ class Restorer:
         checkpoint: str | Path,
         device: str | None = None,
         tile: int | None = None,
+        ema: bool = False,
     ) -> None:
         init_default_scope(config.get('default_scope', 'mmagic'))
         if tile is not None and tile < 1:
             raise UserError(f'--tile {tile}: at least 1 pixel expected')
         self.device = _find_device(device)
         try:
-            self.model = MODELS.build(config.model)
-        except (AssertionError, TypeError, ValueError) as error:
+            self.generator = MODELS.build(config.model.generator)
+            self.preprocessor = MODELS.build(config.model.data_preprocessor).to(self.device)
+        except (AssertionError, AttributeError, TypeError, ValueError) as error:
             raise UserError(f'model: cannot be built: {error}') from error
-        load_weights(self.model, checkpoint)
-        self.model.to(self.device, memory_format=torch.channels_last).eval()
+        load_generator(self.generator, checkpoint, ema)
+        self.generator.to(self.device, memory_format=torch.channels_last).eval()
         self.tile = tile
         #: Tile side that the last image was restored with; None if it was done whole.
         self.last_tile: int | None = None
@@ -96,12 +99,10 @@ class Restorer:
                 )
 
     def _forward(self, lq: Image8) -> Image8:
-        preprocessor = self.model.data_preprocessor
+        mean, std = self.preprocessor.mean, self.preprocessor.std
         x = torch.from_numpy(np.ascontiguousarray(lq.transpose(2, 0, 1)))[None].float()
         x = x.to(self.device, memory_format=torch.channels_last)
-        x = (x - preprocessor.mean) / preprocessor.std
-        y: Tensor = self.model(x, mode='tensor')
-        y = y * preprocessor.std + preprocessor.mean
+        y: Tensor = self.generator((x - mean) / std) * std + mean
         result: Image8 = (
             y[0].clamp(0, 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().cpu().numpy()
         )

@@ -9,7 +9,13 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 from torch import nn
 
-from facesr.engine.checkpoint import load_weights, read_checkpoint, to_plain
+from facesr.engine.checkpoint import (
+    generator_weights,
+    load_generator,
+    model_weights,
+    read_checkpoint,
+    to_plain,
+)
 from facesr.errors import UserError
 
 
@@ -32,7 +38,7 @@ def test_every_form_of_weights_loads(tmp_path: Path, form: str):
         }[form],
         tmp_path / 'a.pth',
     )
-    load_weights(target, tmp_path / 'a.pth')
+    load_generator(target.generator, tmp_path / 'a.pth')
     assert torch.equal(target.generator.weight, source.generator.weight)
 
 
@@ -41,9 +47,9 @@ def test_other_shape_is_refused_and_nothing_loaded(tmp_path: Path):
     target = Model()
     before = target.generator.weight.clone()
     with pytest.raises(
-        UserError, match=r"a\.pth: not this config's model: generator\.weight has shape"
+        UserError, match=r"a\.pth: not this config's model: weight has shape"
     ):
-        load_weights(target, tmp_path / 'a.pth')
+        load_generator(target.generator, tmp_path / 'a.pth')
     assert torch.equal(target.generator.weight, before)
 
 
@@ -52,8 +58,28 @@ def test_missing_and_unexpected_names_are_refused(tmp_path: Path):
     torch.save(
         {'generator.weight': weights['generator.weight'], 'x': torch.zeros(1)}, tmp_path / 'a.pth'
     )
+    checkpoint = read_checkpoint(tmp_path / 'a.pth')
     with pytest.raises(UserError, match=r'generator\.bias is missing and 1 more'):
-        load_weights(Model(), tmp_path / 'a.pth')
+        model_weights(checkpoint, Model(), 'a.pth')
+    with pytest.raises(UserError, match=r'model: bias is missing$'):
+        generator_weights(checkpoint, Model().generator, 'a.pth')
+
+
+def test_the_average_is_taken_where_it_is_asked_for():
+    raw, average = Model(), Model()
+    checkpoint = {
+        'state_dict': raw.state_dict(),
+        'ema_state_dict': {
+            'steps': torch.tensor(3),
+            **{f'module.{name}': value for name, value in average.generator.state_dict().items()},
+        },
+    }
+    for ema, source in ((False, raw), (True, average)):
+        weights = generator_weights(checkpoint, raw.generator, 'a.pth', ema=ema)
+        assert torch.equal(weights['weight'], source.generator.weight)
+    del checkpoint['ema_state_dict']
+    with pytest.raises(UserError, match=r'a\.pth: holds no average of the weights; leave --ema out'):
+        generator_weights(checkpoint, raw.generator, 'a.pth', ema=True)
 
 
 class Hostile:
@@ -86,7 +112,7 @@ def test_weights_of_a_stock_checkpoint_are_read_and_the_rest_dropped(tmp_path: P
     with pytest.raises(Exception, match=r'[Ww]eights.only'):
         torch.load(tmp_path / 'stock.pth')  # as long as this fails, stock --resume does
     assert list(read_checkpoint(tmp_path / 'stock.pth')) == ['state_dict']
-    load_weights(Model(), tmp_path / 'stock.pth')
+    load_generator(Model().generator, tmp_path / 'stock.pth')
 
 
 def test_stand_ins_for_stock_names_do_nothing(tmp_path: Path):
@@ -98,7 +124,7 @@ def test_stand_ins_for_stock_names_do_nothing(tmp_path: Path):
 
     torch.save({'state_dict': {'x': Reach()}}, tmp_path / 'a.pth')
     with pytest.raises(UserError, match="not this config's model"):
-        load_weights(Model(), tmp_path / 'a.pth')
+        load_generator(Model().generator, tmp_path / 'a.pth')
 
 
 @pytest.mark.parametrize('damage', ['truncated', 'text', 'empty', 'list'])

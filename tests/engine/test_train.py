@@ -74,7 +74,7 @@ def test_resume_from_weights_alone_is_refused(tiny_options: list[str], tiny_chec
 
 def test_load_from_is_strict_and_takes_the_weights(tiny_options, tiny_checkpoint: Path, tmp_path):
     options = [*tiny_options, f'load_from={tiny_checkpoint}']
-    with pytest.raises(UserError, match=r"not this config's model: generator\.trunk_net\.2\.conv1"):
+    with pytest.raises(UserError, match=r"not this config's model: trunk_net\.2\.conv1"):
         train(TINY, [*options, 'model.generator.num_blocks=3'])
     train(TINY, [*options, 'train_cfg.max_iters=1', 'optim_wrapper.optimizer.lr=0.0'])
     trained = read_checkpoint(tmp_path / 'work/iter_1.pth')['state_dict']
@@ -91,9 +91,3 @@ def test_unreadable_training_file_is_named(tiny_options, faces: Path, tmp_path: 
     with pytest.raises(UserError, match=r'^\S*a\.png: not a readable image') as error:
         train(TINY, [*options, f'train_dataloader.num_workers={workers}'])
     assert '\n' not in str(error.value)
-
-
-def test_amp_without_a_gpu(tiny_options: list[str], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
-    with pytest.raises(UserError, match='--amp needs a CUDA GPU'):
-        train(TINY, tiny_options, amp=True)

@@ -1,6 +1,16 @@
 """One hook a file."""
 
+from .finite_loss import FiniteLossHook
+from .generator_ema import GeneratorEMAHook
+from .pretrained_generator import PretrainedGeneratorHook
 from .run_summary import RunSummaryHook, count_parameters
 from .safe_checkpoint import SafeCheckpointHook
 
-__all__ = ['RunSummaryHook', 'SafeCheckpointHook', 'count_parameters']
+__all__ = [
+    'FiniteLossHook',
+    'GeneratorEMAHook',
+    'PretrainedGeneratorHook',
+    'RunSummaryHook',
+    'SafeCheckpointHook',
+    'count_parameters',
+]

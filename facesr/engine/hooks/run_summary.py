@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from mmagic.registry import HOOKS
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
 from ...config import check_config
 from ...errors import UserError
+from ..unwrap import unwrap_generator
 
 
 @HOOKS.register_module()
@@ -39,8 +39,7 @@ class RunSummaryHook(Hook):
         check_config(runner.cfg)
 
     def before_train(self, runner: Runner) -> None:
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        generator = model.generator
+        generator = unwrap_generator(runner)
         parameters = count_parameters(generator)
         limit = self.parameter_limit
         if limit is not None and parameters >= limit:
@@ -50,7 +49,7 @@ class RunSummaryHook(Hook):
             )
         loader = runner.train_dataloader
         facts = {
-            'device': describe_device(model),
+            'device': describe_device(generator),
             'generator': f'{type(generator).__name__}, {parameters:,} trainable parameters'
             + (f' (fewer than {limit:,} allowed)' if limit is not None else ''),
             'training': f'{len(loader.dataset):,} images, iterations '

@@ -1,0 +1,97 @@
+"""An average of the generator's weights that is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from mmagic.registry import HOOKS
+from mmengine.hooks import Hook
+from mmengine.model import ExponentialMovingAverage
+from mmengine.runner import Runner
+
+from ...errors import UserError
+from ..unwrap import unwrap_generator
+
+
+@HOOKS.register_module()
+class GeneratorEMAHook(Hook):
+    """Keeps an exponential moving average of the generator, and validates it beside the raw one.
+
+    MMEngine's ``EMAHook`` averages the discriminator too, validates the average alone and swaps
+    the two in every checkpoint; MMagic's ``ExponentialMovingAverageHook`` keeps an average that no
+    validation of ``BaseEditModel`` or ``SRGAN`` ever sees. Here a validation gives ``PSNR`` and
+    ``ema/PSNR``, and a checkpoint holds the average beside the raw weights (``ema_state_dict``),
+    which ``tools/test.py --ema`` and ``tools/export.py --ema`` take.
+
+    Args:
+        decay: ``average = decay * average + (1 - decay) * weights`` after each iteration.
+
+    Raises:
+        UserError: the decay is not between 0 and 1.
+    """
+
+    priority = 'HIGHEST'  # its scores reach the hooks that log and save
+
+    def __init__(self, decay: float = 0.999) -> None:
+        if not 0 < decay < 1:
+            raise UserError(f'GeneratorEMAHook: decay={decay}: between 0 and 1 expected')
+        self.decay = decay
+        self.ema: ExponentialMovingAverage | None = None
+        self._saved: dict[str, Any] | None = None
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        if not runner._resume:
+            return
+        self._saved = checkpoint.get('ema_state_dict')
+        if self._saved is None:
+            runner.logger.warning('the checkpoint holds no average; it starts from the weights')
+
+    def before_train(self, runner: Runner) -> None:
+        self.ema = ExponentialMovingAverage(unwrap_generator(runner), momentum=1 - self.decay)
+        if self._saved is not None:
+            self.ema.load_state_dict(self._saved)
+            self._saved = None
+
+    def after_train_iter(self, runner: Runner, *args: Any, **kwargs: Any) -> None:
+        assert self.ema is not None
+        self.ema.update_parameters(unwrap_generator(runner))
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        if self.ema is None or metrics is None:  # a validation without training
+            return
+        with self._averaged(runner):
+            metrics |= {f'ema/{name}': score for name, score in _validate(runner).items()}
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        if self.ema is not None:
+            state = self.ema.state_dict()
+            checkpoint['ema_state_dict'] = {name: value.cpu() for name, value in state.items()}
+
+    @contextmanager
+    def _averaged(self, runner: Runner) -> Iterator[None]:
+        assert self.ema is not None
+        generator = unwrap_generator(runner)
+        raw = {name: value.clone() for name, value in generator.state_dict().items()}
+        generator.load_state_dict(self.ema.module.state_dict())
+        try:
+            yield
+        finally:
+            generator.load_state_dict(raw)
+
+
+@torch.no_grad()
+def _validate(runner: Runner) -> dict[str, float]:
+    """Validate once more, without the hooks of a validation."""
+    loop = runner.val_loop
+    runner.logger.info('validating the average')
+    scores: dict[str, float] = {}
+    for evaluator, loader in zip(loop.evaluators, loop.dataloaders, strict=True):
+        evaluator.prepare_metrics(runner.model, loader)
+        for group, sampler in evaluator.prepare_samplers(runner.model, loader):
+            for batch in sampler:
+                evaluator.process(runner.model.val_step(batch), batch, group)
+        scores |= evaluator.evaluate()
+    return scores

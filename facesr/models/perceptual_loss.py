@@ -1,0 +1,117 @@
+"""MMagic's perceptual loss with a VGG that is taken from a file, not from the network."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+from mmagic.models.losses.perceptual_loss import PerceptualLoss, PerceptualVGG
+from mmagic.registry import MODELS
+from mmengine.logging import print_log
+from torch import nn
+from torchvision.models import get_model
+
+from ..errors import UserError
+from .vgg_weights import load_vgg_weights
+
+
+@MODELS.register_module()
+class VGGPerceptualLoss(PerceptualLoss):
+    """MMagic's ``PerceptualLoss``, its VGG loaded from a local file or left random.
+
+    The stock class ignores ``pretrained`` and always downloads, which a compute node cannot; and it
+    writes the frozen VGG (80 MB) into every checkpoint. Here the VGG is no submodule: it follows
+    the loss to a device, and belongs to no checkpoint, optimiser or average.
+
+    Args:
+        layer_weights: weight by layer of torchvision's ``vgg.features``; ``{'34': 1.0}`` is
+            VGG19's conv5_4 before its ReLU (Wang et al., *ESRGAN*, 2018, section 3.3).
+        vgg_type: a VGG of torchvision's.
+        use_input_norm: normalise by ImageNet's mean and deviation, for images in [0, 1].
+        perceptual_weight: weight of the L1 or MSE distance of the features.
+        style_weight: weight of their Gram matrices' distance; 0 computes none.
+        norm_img: True for images in [-1, 1].
+        pretrained: ``'torchvision'`` takes the published file, see
+            :func:`~facesr.models.vgg_weights.find_vgg`; ``'random'`` takes fixed random layers,
+            for tests and demonstrations; anything else is a file's path.
+        criterion: ``'l1'`` or ``'mse'``.
+
+    Raises:
+        UserError: the weights are missing or not whole, or a layer does not exist.
+    """
+
+    def __init__(
+        self,
+        layer_weights: Mapping[str, float],
+        vgg_type: str = 'vgg19',
+        use_input_norm: bool = True,
+        perceptual_weight: float = 1.0,
+        style_weight: float = 0.0,
+        norm_img: bool = False,
+        pretrained: str = 'torchvision',
+        criterion: str = 'l1',
+    ) -> None:
+        nn.Module.__init__(self)  # PerceptualLoss's own would build the stock VGG
+        criteria = {'l1': nn.L1Loss, 'mse': nn.MSELoss}
+        if criterion not in criteria:
+            raise UserError(f"perceptual_loss: criterion={criterion!r}: 'l1' or 'mse' expected")
+        self.criterion = criteria[criterion]()
+        self.layer_weights = self.layer_weights_style = dict(layer_weights)
+        self.perceptual_weight, self.style_weight = perceptual_weight, style_weight
+        self.norm_img = norm_img
+        self.vgg_style = None
+        # Past nn.Module's own bookkeeping, which would make it a submodule.
+        self.__dict__['vgg'] = FrozenVGG(layer_weights, vgg_type, use_input_norm, pretrained)
+
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> VGGPerceptualLoss:
+        self.vgg._apply(fn, recurse)  # what .to(), .cuda() and .float() call
+        return super()._apply(fn, recurse)
+
+
+class FrozenVGG(PerceptualVGG):
+    """The first layers of a VGG: (N, 3, H, W) -> a dictionary of features, by layer.
+
+    Args: as :class:`VGGPerceptualLoss` has them.
+    """
+
+    def __init__(
+        self, layers: Iterable[str], vgg_type: str, use_input_norm: bool, pretrained: str
+    ) -> None:
+        nn.Module.__init__(self)
+        self.layer_name_list = list(layers)
+        self.use_input_norm = use_input_norm
+        with torch.device('meta'):  # the classifier, nine tenths of it, is never made
+            features = get_model(vgg_type, weights=None).features
+        depth = max(map(int, self.layer_name_list)) + 1
+        if depth > len(features):
+            raise UserError(
+                f"perceptual_loss: {vgg_type} has no layer '{depth - 1}', its last is "
+                f"'{len(features) - 1}'"
+            )
+        self.vgg_layers = features[:depth].to_empty(device='cpu').requires_grad_(False)
+        if pretrained == 'random':
+            _init_random(self.vgg_layers)
+            print_log(
+                f'{vgg_type.upper()} layers are random, not trained: '
+                'loss_perceptual says nothing of what people see',
+                'current',
+                logging.WARNING,
+            )
+        else:
+            self.vgg_layers.load_state_dict(load_vgg_weights(self.vgg_layers, vgg_type, pretrained))
+        if use_input_norm:
+            self.register_buffer('mean', torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1))
+            self.register_buffer('std', torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1))
+
+
+def _init_random(layers: nn.Module) -> None:
+    """Initialise as torchvision does, the same in every run, global generators left alone."""
+    generator = torch.Generator().manual_seed(0)
+    for layer in layers.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(
+                layer.weight, mode='fan_out', nonlinearity='relu', generator=generator
+            )
+            nn.init.zeros_(layer.bias)

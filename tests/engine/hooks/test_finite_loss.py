@@ -1,0 +1,62 @@
+"""Runs of the real runner whose numbers are spoilt at the third iteration."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import TINY, TINY_GAN
+from mmagic.registry import HOOKS
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from facesr.config import load_config
+from facesr.engine import read_checkpoint
+from facesr.errors import UserError
+
+
+@HOOKS.register_module()
+class SpoilHook(Hook):
+    """Makes a net's first weight infinite, or its gradient NaN."""
+
+    def __init__(self, net: str, what: str) -> None:
+        self.net, self.what = net, what
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        weight = next(getattr(runner.model, self.net).parameters())
+        if batch_idx == 2 and self.what == 'weight':
+            weight.data.fill_(torch.inf)
+        elif batch_idx == 2:
+            weight.register_hook(lambda gradient: gradient * torch.nan)
+
+
+@pytest.mark.parametrize(
+    ('config', 'net', 'what', 'message'),
+    [
+        (TINY, 'generator', 'weight', r'iteration 3: loss is nan;'),
+        (TINY, 'generator', 'gradient', r"iteration 3: the generator's gradient is not finite;"),
+        (
+            TINY_GAN,
+            'generator',
+            'weight',
+            r'iteration 3: loss_pix is nan and loss_perceptual is nan and loss_gan is nan and '
+            r'loss_d_fake is nan;',
+        ),
+        (TINY_GAN, 'discriminator', 'gradient', r"the discriminator's gradient is not finite;"),
+    ],
+)
+def test_stops_with_the_name_and_keeps_the_last_good_checkpoint(
+    config: Path, net: str, what: str, message: str, tiny_options: list[str], tmp_path: Path
+):
+    options = [*tiny_options, 'train_dataloader.dataset.pipeline.9.gt_patch_size=128']
+    cfg = load_config(config, [*options, 'default_hooks.checkpoint.interval=1'])
+    cfg.custom_hooks.append(dict(type='SpoilHook', net=net, what=what))
+    runner = Runner.from_cfg(cfg)
+    with pytest.raises(UserError, match=message) as error:
+        runner.train()
+    last = tmp_path / 'work/iter_2.pth'
+    assert f'the last good checkpoint is {last}' in str(error.value)
+    assert not (tmp_path / 'work/iter_3.pth').exists()
+    weights = read_checkpoint(last)['state_dict']
+    assert all(value.isfinite().all() for value in weights.values())
+    if what == 'gradient':  # found before the step
+        assert all(weight.isfinite().all() for weight in getattr(runner.model, net).parameters())

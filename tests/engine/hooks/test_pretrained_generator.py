@@ -1,0 +1,96 @@
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import TINY, TINY_GAN
+from mmagic.registry import MODELS
+
+from facesr.config import load_config
+from facesr.engine import read_checkpoint, train
+from facesr.engine.hooks.pretrained_generator import find_checkpoint
+from facesr.errors import UserError
+
+
+@pytest.fixture
+def options(tiny_options: list[str]) -> list[str]:
+    return [
+        *tiny_options,
+        'train_dataloader.dataset.pipeline.9.gt_patch_size=128',
+        'train_cfg.max_iters=1',
+        'val_cfg=None',
+        'val_dataloader=None',
+        'val_evaluator=None',
+        *(f'optim_wrapper.{net}.optimizer.lr=0.0' for net in ('generator', 'discriminator')),
+    ]
+
+
+@pytest.fixture
+def pretraining(tmp_path: Path) -> Path:
+    """A work directory with checkpoints of different weights."""
+    folder = tmp_path / 'srresnet_26b'
+    folder.mkdir()
+    for seed, name in enumerate(['best_PSNR_iter_100', 'best_PSNR_iter_95', 'iter_200']):
+        torch.manual_seed(seed)
+        model = MODELS.build(load_config(TINY).model)
+        torch.save({'meta': {'iter': seed}, 'state_dict': model.state_dict()}, folder / f'{name}.pth')
+    (folder / 'last_checkpoint').write_text('/moved/since/iter_200.pth')
+    return folder
+
+
+def same_generator(trained: Path, given: Path) -> bool:
+    weights = read_checkpoint(trained)['state_dict']
+    return all(
+        torch.equal(weights[name], value)
+        for name, value in read_checkpoint(given)['state_dict'].items()
+    )
+
+
+def test_takes_the_best_checkpoint_else_the_last(pretraining: Path):
+    assert find_checkpoint(pretraining) == pretraining / 'best_PSNR_iter_100.pth'
+    for best in pretraining.glob('best_*'):
+        best.unlink()
+    assert find_checkpoint(pretraining) == pretraining / 'iter_200.pth'
+    (pretraining / 'iter_200.pth').unlink()
+    assert find_checkpoint(pretraining) is None
+
+
+def test_loads_exactly_the_generator_and_says_which(options, pretraining: Path, tmp_path: Path):
+    train(TINY_GAN, [*options, f'custom_hooks.4.source={pretraining}'])
+    assert same_generator(tmp_path / 'work/iter_1.pth', pretraining / 'best_PSNR_iter_100.pth')
+    log = next((tmp_path / 'work').glob('*/*.log')).read_text()
+    assert f'generator: weights of {pretraining}/best_PSNR_iter_100.pth, iteration 0' in log
+    assert 'VGG11 layers are random' in log
+
+
+def test_load_from_comes_first(options, pretraining: Path, tmp_path: Path):
+    given = pretraining / 'iter_200.pth'
+    train(TINY_GAN, [*options, f'custom_hooks.4.source={pretraining}', f'load_from={given}'])
+    assert same_generator(tmp_path / 'work/iter_1.pth', given)
+    assert f'generator: weights of {given}' in next((tmp_path / 'work').glob('*/*.log')).read_text()
+
+
+def test_other_net_is_refused(options, pretraining: Path):
+    with pytest.raises(UserError, match=r'best_PSNR_iter_100\.pth: not this config.s model: trunk'):
+        train(
+            TINY_GAN,
+            [*options, f'custom_hooks.4.source={pretraining}', 'model.generator.num_blocks=3'],
+        )
+
+
+def test_none_there_names_the_command(options, pretraining: Path):
+    shutil.rmtree(pretraining)
+    with pytest.raises(
+        UserError,
+        match=r'srresnet_26b: no trained generator .*python tools/train\.py '
+        r'configs/srresnet_26b\.py, .*load_from=CHECKPOINT.*--from-scratch',
+    ):
+        train(TINY_GAN, [*options, f'custom_hooks.4.source={pretraining}'])
+
+
+def test_from_scratch_when_told(options, pretraining: Path, tmp_path: Path):
+    shutil.rmtree(pretraining)
+    train(TINY_GAN, [*options, f'custom_hooks.4.source={pretraining}'], from_scratch=True)
+    assert (tmp_path / 'work/iter_1.pth').is_file()
+    with pytest.raises(UserError, match=r'--from-scratch: .*tiny_srresnet\.py starts from no train'):
+        train(TINY, options[:4], from_scratch=True)

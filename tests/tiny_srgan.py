@@ -1,0 +1,17 @@
+# The published SRGAN with nets, a VGG and a schedule that a test can run in seconds.
+_base_ = ['../configs/srgan_26b.py']
+
+model = dict(
+    generator=dict(mid_channels=8, num_blocks=2),
+    discriminator=dict(mid_channels=4),
+    perceptual_loss=dict(
+        vgg_type='vgg11', layer_weights={'_delete_': True, '3': 1.0}, pretrained='random'
+    ),
+)
+custom_hooks = _base_.custom_hooks
+custom_hooks[4].update(source=None)
+train_dataloader = dict(batch_size=2, num_workers=0, persistent_workers=False)
+val_dataloader = dict(num_workers=0, persistent_workers=False)
+test_dataloader = dict(num_workers=0, persistent_workers=False)
+train_cfg = dict(max_iters=4, val_interval=2)
+default_hooks = dict(logger=dict(interval=1), checkpoint=dict(interval=2))
