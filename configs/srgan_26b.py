@@ -53,7 +53,5 @@ optim_wrapper = dict(
 )
 # Both learning rates are halved at each milestone.
 param_scheduler = [
-    dict(
-        type='MultiStepLR', by_epoch=False, milestones=[5000, 10_000, 20_000, 30_000], gamma=0.5
-    ),
+    dict(type='MultiStepLR', by_epoch=False, milestones=[5000, 10_000, 20_000, 30_000], gamma=0.5),
 ]

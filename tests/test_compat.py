@@ -28,6 +28,25 @@ def test_numpy_still_lacks_bool8():
     assert int(np.__version__.split('.')[0]) < 2 or not hasattr(np, 'bool8')
 
 
+def test_stock_mmengine_still_formats_a_config_again_and_again(monkeypatch: pytest.MonkeyPatch):
+    calls = []
+
+    def format_code(text: str, **options: object) -> tuple[str, bool]:
+        calls.append(text)
+        return text, False
+
+    from mmengine.config import Config, config
+
+    monkeypatch.setattr(config, 'FormatCode', format_code)
+    stock = Config(dict(a=1))
+    assert stock.pretty_text == stock.pretty_text
+    assert len(calls) == 2, 'MMEngine remembers it now: delete _format_configs_once'
+    compat._format_configs_once()
+    texts = [Config(dict(a=value)).pretty_text for value in (2, 2, 3)]
+    assert texts[0] == texts[1] != texts[2]
+    assert len(calls) == 4
+
+
 def test_import_brings_none_of_the_heavy_packages():
     result = python(
         'import facesr, sys\n'

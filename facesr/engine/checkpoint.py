@@ -170,9 +170,7 @@ def _state_dict(checkpoint: Mapping[str, Any], path: str | Path) -> dict[str, An
     return {str(name).removeprefix('module.'): value for name, value in weights.items()}
 
 
-def _matching(
-    weights: dict[str, Tensor], module: nn.Module, path: str | Path
-) -> dict[str, Tensor]:
+def _matching(weights: dict[str, Tensor], module: nn.Module, path: str | Path) -> dict[str, Tensor]:
     expected = module.state_dict()
     problems = [f'{name} is missing' for name in expected if name not in weights]
     problems += [f'{name} is unexpected' for name in weights if name not in expected]

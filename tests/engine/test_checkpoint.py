@@ -46,9 +46,7 @@ def test_other_shape_is_refused_and_nothing_loaded(tmp_path: Path):
     torch.save(Model(4).state_dict(), tmp_path / 'a.pth')
     target = Model()
     before = target.generator.weight.clone()
-    with pytest.raises(
-        UserError, match=r"a\.pth: not this config's model: weight has shape"
-    ):
+    with pytest.raises(UserError, match=r"a\.pth: not this config's model: weight has shape"):
         load_generator(target.generator, tmp_path / 'a.pth')
     assert torch.equal(target.generator.weight, before)
 
@@ -78,7 +76,9 @@ def test_the_average_is_taken_where_it_is_asked_for():
         weights = generator_weights(checkpoint, raw.generator, 'a.pth', ema=ema)
         assert torch.equal(weights['weight'], source.generator.weight)
     del checkpoint['ema_state_dict']
-    with pytest.raises(UserError, match=r'a\.pth: holds no average of the weights; leave --ema out'):
+    with pytest.raises(
+        UserError, match=r'a\.pth: holds no average of the weights; leave --ema out'
+    ):
         generator_weights(checkpoint, raw.generator, 'a.pth', ema=True)
 
 

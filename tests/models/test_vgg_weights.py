@@ -48,8 +48,9 @@ def test_missing_weights_say_how_to_get_them(tmp_path: Path, monkeypatch: pytest
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'cache'))
     with pytest.raises(
-        UserError, match=r'no vgg19-dcbb9e9d\.pth in data/pretrained or .*cache/hub/checkpoints; '
-        r'where there is a network .*, run: python tools/prepare_data\.py --vgg19'
+        UserError,
+        match=r'no vgg19-dcbb9e9d\.pth in data/pretrained or .*cache/hub/checkpoints; '
+        r'where there is a network .*, run: python tools/prepare_data\.py --vgg19',
     ):
         find_vgg('vgg19')
 
@@ -75,6 +76,6 @@ def test_fetches_whole_files_only(published: Path, tmp_path: Path):
     wrong = published.rename(tmp_path / 'vgg11-00000000.pth')
     with pytest.raises(UserError, match=r'vgg11-00000000\.pth: cannot be fetched \(invalid hash'):
         fetch_vgg(wrong.as_uri(), folder)
-    with pytest.raises(UserError, match='cannot be fetched .*; download it elsewhere and put it'):
+    with pytest.raises(UserError, match=r'cannot be fetched .*; download it elsewhere and put it'):
         fetch_vgg('file:///nowhere/vgg11-11111111.pth', folder)
     assert [path.name for path in folder.iterdir()] == [published.name]

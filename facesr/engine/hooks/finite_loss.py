@@ -34,7 +34,9 @@ class FiniteLossHook(Hook):
     def before_train(self, runner: Runner) -> None:
         self._bad_gradients: list[str] = []
         wrapper = runner.optim_wrapper
-        wrappers = dict(wrapper.items() if isinstance(wrapper, OptimWrapperDict) else [('', wrapper)])
+        wrappers = dict(
+            wrapper.items() if isinstance(wrapper, OptimWrapperDict) else [('', wrapper)]
+        )
         for name, one in wrappers.items():
             one.optimizer.register_step_pre_hook(partial(self._before_step, name or 'generator'))
 

@@ -33,7 +33,9 @@ def pretraining(tmp_path: Path) -> Path:
     for seed, name in enumerate(['best_PSNR_iter_100', 'best_PSNR_iter_95', 'iter_200']):
         torch.manual_seed(seed)
         model = MODELS.build(load_config(TINY).model)
-        torch.save({'meta': {'iter': seed}, 'state_dict': model.state_dict()}, folder / f'{name}.pth')
+        torch.save(
+            {'meta': {'iter': seed}, 'state_dict': model.state_dict()}, folder / f'{name}.pth'
+        )
     (folder / 'last_checkpoint').write_text('/moved/since/iter_200.pth')
     return folder
 
@@ -92,5 +94,7 @@ def test_from_scratch_when_told(options, pretraining: Path, tmp_path: Path):
     shutil.rmtree(pretraining)
     train(TINY_GAN, [*options, f'custom_hooks.4.source={pretraining}'], from_scratch=True)
     assert (tmp_path / 'work/iter_1.pth').is_file()
-    with pytest.raises(UserError, match=r'--from-scratch: .*tiny_srresnet\.py starts from no train'):
+    with pytest.raises(
+        UserError, match=r'--from-scratch: .*tiny_srresnet\.py starts from no train'
+    ):
         train(TINY, options[:4], from_scratch=True)
