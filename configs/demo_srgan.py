@@ -1,5 +1,5 @@
-# A few adversarial iterations on a CPU after demo.py: small nets, VGG19 with random layers. It shows
-# that everything runs; it makes no better pictures.
+# A few adversarial iterations on a CPU after demo.py: small nets, VGG19 with random layers.
+# It shows that everything runs; it makes no better pictures.
 _base_ = ['srgan_26b.py']
 work_dir = 'work_dirs/{{fileBasenameNoExtension}}'
 

@@ -67,7 +67,8 @@ class VGGPerceptualLoss(PerceptualLoss):
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> VGGPerceptualLoss:
         self.vgg._apply(fn, recurse)  # what .to(), .cuda() and .float() call
-        return super()._apply(fn, recurse)
+        super()._apply(fn, recurse)
+        return self
 
 
 class FrozenVGG(PerceptualVGG):
@@ -114,4 +115,5 @@ def _init_random(layers: nn.Module) -> None:
             nn.init.kaiming_normal_(
                 layer.weight, mode='fan_out', nonlinearity='relu', generator=generator
             )
+            assert layer.bias is not None, "torchvision's have one"
             nn.init.zeros_(layer.bias)
