@@ -1,5 +1,5 @@
 import pytest
-from conftest import ROOT, TINY
+from conftest import ROOT, TINY, TINY_GAN
 
 from facesr.config import check_config, load_config
 from facesr.errors import UserError
@@ -48,6 +48,22 @@ CONFIG = ROOT / 'configs/srresnet_24b.py'
 def test_override_that_nothing_takes_is_refused(override: str, message: str):
     with pytest.raises(UserError, match=message):
         load_config(CONFIG, [override])
+
+
+@pytest.mark.parametrize(
+    ('override', 'message'),
+    [
+        ('optim_wrapper.generater.optimizer.lr=1', "'generater'; did you mean 'generator'"),
+        ('optim_wrapper.generator.optimiser.lr=1', "'optimiser'; did you mean 'optimizer'"),
+        ('model.train_cfg.disc_step=2', "'disc_step'; did you mean 'disc_steps'"),
+        ('model.gan_loss.gan_typ=lsgan', "GANLoss takes no such key: 'gan_typ'"),
+        ('model.perceptual_loss.pretraned=x', "VGGPerceptualLoss .*'pretrained'"),
+        ('custom_hooks.4.sorce=x', "PretrainedGeneratorHook .*'sorce'; did you mean 'source'"),
+    ],
+)
+def test_override_of_the_adversarial_part_is_refused(override: str, message: str):
+    with pytest.raises(UserError, match=message):
+        load_config(TINY_GAN, [override])
 
 
 def test_overrides_reach_their_place():

@@ -9,6 +9,8 @@ from mmengine.registry import PARAM_SCHEDULERS
 from facesr.config import load_config
 from facesr.engine.hooks import count_parameters
 
+# No VGG file is needed to build it.
+SMALL = ['model.perceptual_loss.pretrained=random']
 CONFIGS = sorted(path for path in (ROOT / 'configs').glob('*.py'))
 
 
@@ -29,11 +31,12 @@ def test_size_and_batch(name: str, parameters: int, batch: int):
     assert (model.pixel_loss.loss_weight, model.pixel_loss.reduction) == (1.0, 'mean')
 
 
-def learning_rates(name: str, iterations: set[int]) -> dict[int, float]:
-    """The learning rate with which the optimiser makes each (1-based) iteration."""
-    config = load_config(ROOT / f'configs/{name}.py')
+def learning_rates(name: str, iterations: set[int], net: str | None = None) -> dict[int, float]:
+    """The learning rate with which an optimiser makes each (1-based) iteration."""
+    config = load_config(ROOT / f'configs/{name}.py', SMALL if net else ())
     model = MODELS.build({**config.model, 'generator': {**config.model.generator, 'num_blocks': 1}})
     wrapper = build_optim_wrapper(model, config.optim_wrapper)
+    wrapper = wrapper[net] if net else wrapper
     wrapper.optimizer.step()
     schedulers = [
         PARAM_SCHEDULERS.build(scheduler, default_args=dict(optimizer=wrapper))
@@ -64,6 +67,32 @@ def test_one_cycle_for_the_generator():
     rates = learning_rates('srresnet_26b', {1, 30_000})
     assert rates == {1: pytest.approx(1e-4), 30_000: pytest.approx(1e-7, rel=1e-5)}
     assert load_config(ROOT / 'configs/srresnet_26b.py').train_cfg.max_iters == 30_000
+
+
+@pytest.mark.parametrize('net', ['generator', 'discriminator'])
+def test_both_nets_rates_are_halved_at_each_milestone(net: str):
+    rates = learning_rates(
+        'srgan_26b', {1, 5000, 5001, 10_000, 10_001, 20_001, 30_000, 30_001, 40_000}, net
+    )
+    halved = dict.fromkeys((1, 5000), 0) | dict.fromkeys((5001, 10_000), 1)
+    halved |= {10_001: 2, 20_001: 3, 30_000: 3, 30_001: 4, 40_000: 4}
+    assert rates == {n: pytest.approx(1e-4 / 2**times) for n, times in halved.items()}
+
+
+def test_adversarial_training_is_the_published():
+    config = load_config(ROOT / 'configs/srgan_26b.py', SMALL)
+    model = MODELS.build(config.model)
+    assert count_parameters(model.generator) == 2_256_131
+    assert type(model.discriminator).__name__ == 'ModifiedVGG'
+    assert model.discriminator.conv0_0.weight.shape == (64, 3, 3, 3)
+    assert (model.pixel_loss.loss_weight, model.gan_loss.loss_weight) == (1e-2, 5e-3)
+    assert (model.gan_loss.gan_type, model.gan_loss.real_label_val) == ('vanilla', 1)
+    assert model.gan_loss.fake_label_val == 0
+    assert model.perceptual_loss.layer_weights == {'34': 1.0}
+    assert (model.perceptual_loss.perceptual_weight, model.perceptual_loss.style_weight) == (1, 0)
+    assert (config.train_cfg.max_iters, config.train_dataloader.batch_size) == (40_000, 8)
+    assert config.train_dataloader.dataset.pipeline[9].gt_patch_size == 128
+    assert [metric.crop_border for metric in config.val_evaluator.metrics] == [4, 4]
 
 
 def test_degradation_is_the_challenges():

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY
+from conftest import TINY, TINY_GAN
 
 from facesr.data import read_image, write_png
 
 
-@pytest.mark.parametrize('name', ['train', 'test', 'score', 'prepare_data'])
+@pytest.mark.parametrize('name', ['train', 'test', 'score', 'prepare_data', 'export'])
 def test_help_loads_neither_torch_nor_mmagic(tool, name: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv('PYTHONPROFILEIMPORTTIME', '1')  # lists every import on stderr
     result = tool(name, '--help')
@@ -46,6 +46,31 @@ def test_train_test_and_score(tool, tiny_options: list[str], faces: Path, tmp_pa
     assert mean == pytest.approx([line for line in logged if 'PSNR' in line][-1]['PSNR'], abs=0.05)
     result = tool('score', out, '--gt', faces / 'val/GT')
     assert f'PSNR {mean:.4f} dB' in result.stdout
+
+
+def test_adversarial_training_to_exported_weights(
+    tool, tiny_options: list[str], faces: Path, tmp_path: Path
+):
+    """Trained alone, then against a discriminator, exported, restored from."""
+    options = [*tiny_options, 'train_dataloader.dataset.pipeline.9.gt_patch_size=128']
+    first, second = tmp_path / 'srresnet', tmp_path / 'srgan'
+    arguments = ['--work-dir', second, '--cfg-options', *options, f'custom_hooks.4.source={first}']
+    result = tool('train', TINY_GAN, *arguments)
+    assert result.returncode == 1
+    assert f'error: {first}: no trained generator to start from' in result.stderr
+    assert tool('train', TINY, '--work-dir', first, '--cfg-options', *options).returncode == 0
+    result = tool('train', TINY_GAN, *arguments)
+    assert result.returncode == 0, result.stderr
+    checkpoint, exported = second / 'iter_4.pth', tmp_path / 'generator.pth'
+    assert tool('export', TINY_GAN, checkpoint, exported).returncode == 0
+    arguments = ['--input', faces / 'test/LQ', '--device', 'cpu']
+    for path, out in ((checkpoint, 'a'), (exported, 'b')):
+        result = tool('test', TINY_GAN, path, *arguments, '--out', tmp_path / out)
+        assert result.returncode == 0, result.stderr
+    for path in (tmp_path / 'a').iterdir():
+        assert path.read_bytes() == (tmp_path / 'b' / path.name).read_bytes()
+    result = tool('test', TINY_GAN, checkpoint, *arguments, '--ema')
+    assert result.returncode == 1 and 'iter_4.pth: holds no average' in result.stderr
 
 
 def test_default_input_is_the_configs_test_set(tool, tiny_checkpoint: Path, faces: Path, tmp_path):
