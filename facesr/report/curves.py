@@ -1,0 +1,121 @@
+"""The curves of a run, and of several beside each other, over the iterations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from .logs import Run
+from .plots import COLOURS, GREY, Line, Plot, draw_figure
+from .reference import published_curves
+from .settings import border, call
+
+LOSSES = {
+    'loss': 'training loss',
+    'loss_pix': 'pixel loss',
+    'loss_perceptual': 'perceptual loss',
+    'loss_style': 'style loss',
+    'loss_gan': "generator's adversarial loss",
+    'loss_d_real': "discriminator's loss, real faces",
+    'loss_d_fake': "discriminator's loss, restored faces",
+}
+UNITS = {'PSNR': 'dB', 'SSIM': 'SSIM (no unit)'}
+LOSS_UNIT = 'loss (no unit)'
+
+
+def draw_curves(run: Run) -> Figure:
+    """Draw all that a run logged: losses, validation scores, learning rates."""
+    published = {
+        name: [Line('published', curve, GREY, '--')]
+        for name, curve in published_curves(run.config_name).items()
+    }
+    losses = loss_names(run)
+    plots = [
+        Plot(
+            _loss_title(run, name),
+            LOSS_UNIT,
+            [Line('this run', run.training[name])],
+            published.get(name, []),
+        )
+        for name in losses
+    ]
+    for metric, unit in UNITS.items():
+        lines = list(_validation_lines(run, metric, 'this run', *COLOURS[:2]))
+        if lines:
+            title = f'validation {metric}{border(run, metric)}'
+            plots.append(Plot(title, unit, lines, published.get(metric, [])))
+    rates = [
+        # The two of a GAN are mostly the same: one must show through the other.
+        Line('discriminator', curve, COLOURS[2], ':')
+        if name.startswith('discriminator')
+        else Line('this run', curve)
+        for name, curve in run.training.items()
+        if name == 'lr' or name.endswith('.lr')
+    ]
+    if rates:
+        reference = published.get('lr', [])
+        plots.append(Plot('learning rate', 'log scale', rates, reference, log=True, height=1.7))
+    # Many losses: two columns, so that the page stays one page.
+    return draw_figure(plots, run.name, run.last_step, columns=2 if len(losses) > 2 else 1)
+
+
+def draw_comparison(runs: Sequence[Run]) -> Figure | None:
+    """Draw what at least two runs logged alike; None where there is nothing."""
+    colours = {run.name: COLOURS[index % len(COLOURS)] for index, run in enumerate(runs)}
+    published = {run.config_name: published_curves(run.config_name) for run in runs}
+    published = {name: curves for name, curves in published.items() if curves}
+    plots = []
+    for name in dict.fromkeys(name for run in runs for name in loss_names(run)):
+        alike = [run for run in runs if name in loss_names(run)]
+        # Of one name but of other settings, they would be different quantities on one axis.
+        if len(alike) > 1 and len({call(_loss_settings(run, name)) for run in alike}) == 1:
+            lines = [Line(run.name, run.training[name], colours[run.name]) for run in alike]
+            plots.append(Plot(_loss_title(alike[0], name), LOSS_UNIT, lines))
+    for metric, unit in UNITS.items():
+        scored = [run for run in runs if metric in run.validation]
+        if len(scored) < 2:
+            continue
+        lines, reference = [], []
+        for run in scored:
+            label = f'{run.name}{border(run, metric)}'
+            lines += _validation_lines(run, metric, label, colours[run.name], colours[run.name])
+        for name, style in zip(published, ('--', ':'), strict=False):
+            if metric in published[name]:
+                label = f'published: {name}'
+                reference.append(Line(label, published[name][metric], GREY, style))
+        plots.append(Plot(f'validation {metric}', unit, lines, reference, height=3))
+    if not plots:
+        return None
+    return draw_figure(plots, 'all runs', max(run.last_step for run in runs))
+
+
+def loss_names(run: Run) -> list[str]:
+    """The losses a run logged, in a fixed order; their sum only where it is all there is."""
+    names = [name for name in run.training if name.startswith('loss')]
+    order = list(LOSSES)
+    names.sort(key=lambda name: order.index(name) if name in order else len(order))
+    # MMagic's SRGAN logs as `loss` what it summed last: no figure of its own.
+    return names[1:] if len(names) > 1 and names[0] == 'loss' else names
+
+
+def _validation_lines(
+    run: Run, metric: str, label: str, colour: str, average: str
+) -> Iterator[Line]:
+    if metric in run.validation:
+        yield Line(label, run.validation[metric], colour)
+    name = f'ema/{metric}'
+    if name in run.validation:
+        yield Line(f'{label}, average of the weights', run.validation[name], average, '-.')
+
+
+def _loss_settings(run: Run, name: str) -> Any:
+    model = run.config.get('model') or {}
+    keys = {'loss': 'pixel_loss', 'loss_pix': 'pixel_loss', 'loss_perceptual': 'perceptual_loss'}
+    return model.get(keys.get(name, 'gan_loss'))
+
+
+def _loss_title(run: Run, name: str) -> str:
+    kind = (_loss_settings(run, name) or {}).get('type') if name == 'loss' else None
+    return LOSSES.get(name, name) + (f', {kind}' if kind else '')

@@ -1,0 +1,171 @@
+"""Plots one under the other over one axis of iterations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import matplotlib
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogFormatterSciNotation, MaxNLocator
+
+from .logs import Curve
+
+DPI = 160
+COLOURS = ('#1f5fa8', '#d9640d', '#2b8a4b', '#8c3fa0', '#b3263a', '#3a3a3a')
+GREY = '#808080'
+RAW = 'pale: as logged'
+# A curve of fewer points is its own best picture.
+FEWEST_SMOOTHED = 20
+_STYLE = {
+    'font.size': 11,
+    'axes.titlesize': 12,
+    'axes.grid': True,
+    'axes.ymargin': 0.12,
+    'axes.spines.top': False,
+    'axes.spines.right': False,
+    'grid.color': '#e4e4e4',
+    'legend.frameon': False,
+    'legend.fontsize': 11,
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A curve, and how it is drawn; one label looks alike in all plots of a figure."""
+
+    label: str
+    curve: Curve
+    colour: str = COLOURS[0]
+    style: str = '-'
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A pair of axes: a run's lines, the published ones beside them, and what the y axis is in."""
+
+    title: str
+    unit: str
+    lines: Sequence[Line]
+    published: Sequence[Line] = field(default_factory=list)
+    log: bool = False
+    height: float = 2.4  # inches
+
+
+def smooth(curve: Curve) -> Curve:
+    """A centred moving average over a twentieth of the values.
+
+    It starts where the curve does: of the first values it takes no more after than before, as a
+    loss falls fast there. A curve of fewer than 20 values stays as it is.
+    """
+    count = len(curve)
+    if count < FEWEST_SMOOTHED:
+        return curve
+    values = np.array(list(curve.values()))
+    finite = np.isfinite(values)
+    index = np.arange(count)
+    reach = np.minimum(index, max(1, count // 40))
+    first, end = index - reach, np.minimum(index + reach + 1, count)
+    sums = np.concatenate([[0.0], np.cumsum(np.where(finite, values, 0))])
+    counts = np.concatenate([[0], np.cumsum(finite)])
+    counts = counts[end] - counts[first]
+    means = np.full(count, np.nan)
+    np.divide(sums[end] - sums[first], counts, out=means, where=counts > 0)
+    return dict(zip(curve, means.tolist(), strict=True))
+
+
+def draw_figure(plots: Sequence[Plot], title: str, last_step: int, columns: int = 1) -> Figure:
+    """Draw plots in rows, with one legend for all of them.
+
+    Args:
+        plots: at least one.
+        title: over all of them.
+        last_step: where the longest run ended.
+        columns: plots beside each other; a last one that stands alone takes the whole row.
+    """
+    rows = [plots[start : start + columns] for start in range(0, len(plots), columns)]
+    heights = [max(plot.height for plot in row) for row in rows]
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(10 if columns == 1 else 12, sum(heights) + 1.4), dpi=DPI)
+        figure.set_layout_engine('constrained', h_pad=0.08, w_pad=0.08)
+        grid = figure.add_gridspec(len(rows), columns, height_ratios=heights)
+        shared: Axes | None = None
+        for index, plot in enumerate(plots):
+            row, column = divmod(index, columns)
+            wide = slice(column, None) if index == len(plots) - 1 else column
+            axes = figure.add_subplot(grid[row, wide], sharex=shared)
+            shared = shared or axes
+            _draw_plot(axes, plot, last_step)
+            bottom = row == len(rows) - 1
+            axes.tick_params(labelbottom=bottom)
+            axes.set_xlabel('iteration' if bottom else '')
+        by_label: dict[str, Artist] = {}
+        for axes in figure.axes:
+            for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+                by_label.setdefault(label, handle)
+        figure.legend(
+            list(by_label.values()),
+            list(by_label),
+            loc='outside upper left',
+            ncols=2 if max(map(len, by_label)) > 34 else 4,
+            title=_plain(title),
+            title_fontproperties={'weight': 'bold', 'size': 14},
+            alignment='left',
+        )
+        return figure
+
+
+def _draw_plot(axes: Axes, plot: Plot, last_step: int) -> None:
+    axes.set_title(_plain(plot.title), loc='left')
+    axes.set_ylabel(plot.unit)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f'{x:,.0f}'))
+    axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
+    if plot.log:
+        axes.set_yscale('log')
+        axes.yaxis.set_minor_formatter(LogFormatterSciNotation(minor_thresholds=(1.5, 0.5)))
+    for line in plot.lines:
+        _draw_line(axes, line, raw=plot.log)
+    for line in plot.published:
+        end = max(line.curve)
+        if last_step >= end / 2:
+            _draw_line(axes, line, raw=plot.log)
+        elif not plot.log:
+            # Its iterations would squeeze a short run into the corner.
+            value = line.curve[end]
+            axes.axhline(value, color=line.colour, linestyle=line.style)
+            axes.annotate(
+                f'{_plain(line.label)}, after {end:,} iterations: {value:.4g}',
+                (1, value),
+                (0, 3),
+                xycoords=('axes fraction', 'data'),
+                textcoords='offset points',
+                ha='right',
+                size=10,
+                color='#555555',
+            )
+
+
+def _draw_line(axes: Axes, line: Line, raw: bool) -> None:
+    smoothed = line.curve if raw else smooth(line.curve)
+    if smoothed is not line.curve:
+        steps, values = list(line.curve), list(line.curve.values())
+        axes.plot(steps, values, color=line.colour, alpha=0.3, linewidth=1, label=RAW)
+    axes.plot(
+        list(smoothed),
+        list(smoothed.values()),
+        linestyle=line.style,
+        color=line.colour,
+        linewidth=2,
+        marker='o' if len(smoothed) < FEWEST_SMOOTHED else None,
+        markersize=4,
+        label=_plain(line.label),
+    )
+
+
+def _plain(text: str) -> str:
+    """Text that matplotlib neither reads as mathematics nor leaves out of a legend."""
+    text = text.replace('$', r'\$')
+    return f' {text}' if text.startswith('_') else text
