@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import TINY, TINY_GAN
-from mmagic.registry import HOOKS
+from mmagic.registry import HOOKS, OPTIM_WRAPPERS
 from mmengine.hooks import Hook
+from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 
 from facesr.config import load_config
@@ -60,3 +61,27 @@ def test_stops_with_the_name_and_keeps_the_last_good_checkpoint(
     assert all(value.isfinite().all() for value in weights.values())
     if what == 'gradient':  # found before the step
         assert all(weight.isfinite().all() for weight in getattr(runner.model, net).parameters())
+
+
+@OPTIM_WRAPPERS.register_module()
+class ScaledOptimWrapper(OptimWrapper):
+    """A gradient scaler on the CPU, where MMEngine's own wrapper asserts a GPU."""
+
+    def __init__(self, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.scaler = torch.amp.GradScaler('cpu', init_scale=1e38)
+
+    def backward(self, loss, **kwargs):
+        self.scaler.scale(loss * 100).backward()
+
+    def step(self, **kwargs):
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+
+
+def test_a_scalers_ordinary_overflow_is_no_end(tiny_options: list[str], tmp_path: Path):
+    config = load_config(TINY, [*tiny_options, 'optim_wrapper.type=ScaledOptimWrapper'])
+    runner = Runner.from_cfg(config)
+    runner.train()
+    assert runner.optim_wrapper.scaler.get_scale() < 1e38, 'nothing overflowed'
+    assert (tmp_path / 'work/iter_4.pth').exists()
