@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,14 @@ from ..data.images import Image8, find_images, list_images, pair_images, read_im
 from ..errors import UserError
 from ..report import draw_panel, stack_panels
 from .restore import Restorer
-from .score import ImageScore, format_scores, score_folder, score_image, write_csv
+from .score import (
+    ImageScore,
+    format_scores,
+    mean_scores,
+    score_folder,
+    score_image,
+    write_csv,
+)
 from .submission import write_submission
 
 PANEL_ROWS = 3
@@ -71,10 +79,13 @@ def test(
     out: Path,
     gt: Path | None = None,
     zip_file: Path | None = None,
+    checkpoint: str | None = None,
+    ema: bool = False,
 ) -> None:
     """Restore a folder, then score what was written, draw it, and pack it.
 
-    Beside ``out`` appear ``<out>.csv`` (a line per image) and ``<out>_panel.png``.
+    Beside ``out`` appear ``<out>.csv`` (a line per image), ``<out>_panel.png``, and ``<out>.json``:
+    what was restored with what, and the mean scores, for tools/report.py.
 
     Args:
         restorer: the trained net.
@@ -82,6 +93,7 @@ def test(
         out: where the PNGs go.
         gt: ground truths of the same names; without them the score is NIQE.
         zip_file: where the leaderboard's zip goes; None makes none.
+        checkpoint, ema: where the net's weights are from, to be kept with the scores.
 
     Raises:
         UserError: see :func:`check_folders`.
@@ -93,8 +105,20 @@ def test(
     write_csv(out.with_name(f'{out.name}.csv'), scores)
     print(f'{len(images)} images in {out}')
     print(f' output: {format_scores(scores)}')
-    if gt is not None:
-        print(f'bicubic: {format_scores(_score_bicubic(images, gt))}')
+    baseline = _score_bicubic(images, gt) if gt is not None else None
+    if baseline is not None:
+        print(f'bicubic: {format_scores(baseline)}')
+    manifest = {
+        'input': str(folder.resolve()),
+        'gt': None if gt is None else str(gt.resolve()),
+        'checkpoint': checkpoint,
+        'ema': ema,
+        'scores': mean_scores(scores),
+        'bicubic': None if baseline is None else mean_scores(baseline),
+        'images': len(images),
+    }
+    path = out.with_name(f'{out.name}.json')
+    path.write_text(json.dumps(manifest, indent=2) + '\n', encoding='utf-8')
     print(f'scores of each image: {out.with_name(f"{out.name}.csv")}')
     panel = out.with_name(f'{out.name}_panel.png')
     write_png(panel, _draw_panels(images, out, gt))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,10 +12,45 @@ import numpy as np
 from mmagic.registry import VISUALIZERS
 from mmagic.structures import DataSample
 from mmagic.visualization import ConcatImageVisualizer
+from PIL import Image, ImageDraw, ImageFont
 
 from ..data.images import Image8
 
 CAPTION_HEIGHT = 36  # pixels
+SMALLEST_FONT = 9  # pixels; below it nothing can be read
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    import matplotlib  # for its font, on every system the same; only once a picture is drawn
+
+    path = Path(matplotlib.get_data_path(), 'fonts/ttf/DejaVuSans.ttf')
+    return ImageFont.truetype(str(path), size)
+
+
+def draw_text(text: str, width: int, height: int) -> Image8:
+    """Write one line on white, made smaller where it is too long.
+
+    Returns:
+        (height, width, 3) uint8 RGB.
+    """
+    text = ' '.join(text.split())
+    size = round(height * 0.7)
+    left = min(8, width // 16)
+    while size > SMALLEST_FONT and _font(size).getlength(text) > width - 2 * left:
+        size -= 1
+    image = Image.new('RGB', (width, height), 'white')
+    ImageDraw.Draw(image).text((left, height // 2), text, 'black', _font(size), anchor='lm')
+    return np.array(image)
+
+
+def resize(image: Image8, height: int, width: int) -> Image8:
+    """Bring a picture to a size: enlarged with its pixels kept visible, or averaged down."""
+    if image.shape[:2] == (height, width):
+        return image
+    larger = height >= image.shape[0] and width >= image.shape[1]
+    interpolation = cv2.INTER_NEAREST if larger else cv2.INTER_AREA
+    return np.asarray(cv2.resize(image, (width, height), interpolation=interpolation), np.uint8)
 
 
 def draw_panel(images: Mapping[str, Image8]) -> Image8:
@@ -30,14 +66,8 @@ def draw_panel(images: Mapping[str, Image8]) -> Image8:
     height = max(image.shape[0] for image in images.values())
     columns = []
     for caption, image in images.items():
-        if image.shape[0] != height:
-            width = round(image.shape[1] * height / image.shape[0])
-            enlarged = cv2.resize(image, (width, height), interpolation=cv2.INTER_NEAREST)
-            image = np.asarray(enlarged, np.uint8)
-        head = np.full((CAPTION_HEIGHT, image.shape[1], 3), 255, np.uint8)
-        cv2.putText(
-            head, caption, (8, 26), cv2.FONT_HERSHEY_SIMPLEX, 0.9, (0, 0, 0), 2, cv2.LINE_AA
-        )
+        image = resize(image, height, round(image.shape[1] * height / image.shape[0]))
+        head = draw_text(caption, image.shape[1], CAPTION_HEIGHT)
         columns.append(np.concatenate([head, image]))
     return np.concatenate(columns, axis=1)
 

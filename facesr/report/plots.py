@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -20,7 +21,7 @@ GREY = '#808080'
 RAW = 'pale: as logged'
 # A curve of fewer points is its own best picture.
 FEWEST_SMOOTHED = 20
-_STYLE = {
+_STYLE: Any = {
     'font.size': 11,
     'axes.titlesize': 12,
     'axes.grid': True,

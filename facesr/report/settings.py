@@ -71,7 +71,7 @@ def border(run: Run, metric: str) -> str:
 
 def has_random_vgg(run: Run) -> bool:
     """Whether the perceptual loss was measured with a net that never saw an image."""
-    return _entry(run, 'model.perceptual_loss.pretrained') == 'random'
+    return bool(_entry(run, 'model.perceptual_loss.pretrained') == 'random')
 
 
 def _entry(run: Run, place: str) -> Any:
