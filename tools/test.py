@@ -46,7 +46,7 @@ def main(args: argparse.Namespace) -> None:
             raise UserError(f'{args.config}: no test set in it; name a folder: --input') from None
     out = args.out or Path(config.work_dir, 'results')
     restorer = Restorer(config, args.checkpoint, args.device, args.tile, args.ema)
-    test(restorer, folder, out, args.gt, args.zip)
+    test(restorer, folder, out, args.gt, args.zip, checkpoint=args.checkpoint, ema=args.ema)
 
 
 if __name__ == '__main__':
