@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from .logs import Run
 from .plots import COLOURS, GREY, Line, Plot, draw_figure
 from .reference import published_curves
-from .settings import border, call
+from .settings import border, call, has_random_vgg
 
 LOSSES = {
     'loss': 'training loss',
@@ -117,5 +117,7 @@ def _loss_settings(run: Run, name: str) -> Any:
 
 
 def _loss_title(run: Run, name: str) -> str:
+    if name == 'loss_perceptual' and has_random_vgg(run):
+        return 'perceptual loss, VGG19 random: means nothing'
     kind = (_loss_settings(run, name) or {}).get('type') if name == 'loss' else None
     return LOSSES.get(name, name) + (f', {kind}' if kind else '')

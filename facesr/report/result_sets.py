@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -163,21 +164,37 @@ def draw_group(group: Group, stems: Iterable[str], crops: Sequence[Crop]) -> lis
     if group.gt is not None:
         folders['ground truth'] = group.gt
     files = {caption: find_images(folder)[0] for caption, folder in folders.items()}
+    niqe = {
+        caption: _read_niqe(found.folder)
+        for caption, found in zip(group.captions, group.sets, strict=True)
+    }
     panels = []
     for stem in stems:
         images = {caption: read_image(files[caption][stem]) for caption in folders}
         truth = images.pop('ground truth', None)
-        if truth is not None:
+        if truth is None:
+            scores = {caption: niqe[caption].get(stem, '') for caption in group.captions}
+        else:
             baseline = bicubic(images['input'], *truth.shape[:2])
+            scored = {'bicubic': baseline, **{name: images[name] for name in group.captions}}
+            scores = {name: _score(stem, image, truth) for name, image in scored.items()}
             images = {'ground truth': truth, 'bicubic': baseline, **images}
-        scored = [caption for caption in images if caption not in ('ground truth', 'input')]
-        scores = {caption: _score(stem, images[caption], truth) for caption in scored}
         panels.append(draw_comparison(stem, images, scores, crops))
     return panels
 
 
-def _score(stem: str, image: Image8, truth: Image8 | None) -> str:
+def _score(stem: str, image: Image8, truth: Image8) -> str:
     score = score_image(stem, image, truth)
-    if truth is not None:
-        return f'PSNR {score.psnr:.2f} dB, SSIM {score.ssim:.3f}'
-    return f'NIQE {score.niqe:.2f} (lower is better)' if score.niqe == score.niqe else ''
+    return f'PSNR {score.psnr:.2f} dB, SSIM {score.ssim:.3f}'
+
+
+def _read_niqe(folder: Path) -> dict[str, str]:
+    """NIQE by stem as tools/test.py wrote it beside the folder: it takes long to compute."""
+    path = folder.with_name(f'{folder.name}.csv')
+    if not path.is_file():
+        return {}
+    with path.open(newline='', encoding='utf-8') as file:
+        rows = [row for row in csv.DictReader(file) if row.get('niqe')]
+    return {
+        Path(row['name']).stem: f'NIQE {float(row["niqe"]):.2f} (lower is better)' for row in rows
+    }

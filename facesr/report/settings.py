@@ -51,9 +51,9 @@ def describe_settings(run: Run) -> dict[str, str]:
 
 def call(node: Any) -> str:
     """A config's dictionary as a call: ``Adam(lr=0.0001, betas=(0.9, 0.999))``."""
-    if isinstance(node, Mapping):
+    if isinstance(node, Mapping) and 'type' in node:
         arguments = [f'{key}={call(value)}' for key, value in node.items() if key != 'type']
-        name = node.get('type', 'dict')
+        name = node['type']
         name = name if isinstance(name, str) else getattr(name, '__name__', str(name))
         return f'{name}({", ".join(arguments)})'
     return '' if node is None else repr(node)
@@ -104,5 +104,5 @@ def _time(run: Run) -> str:
     seconds, waiting = (list(run.training.get(key, {}).values()) for key in ('time', 'data_time'))
     if not seconds:
         return ''
-    share = f', {sum(waiting) / sum(seconds):.0%} of it waiting for data' if waiting else ''
+    share = f', {sum(waiting) / sum(seconds):.1%} of it waiting for data' if waiting else ''
     return f'{median(seconds):.3g} s an iteration{share}'

@@ -1,7 +1,7 @@
 import numpy as np
 
 from facesr.report import draw_panel, stack_panels
-from facesr.report.panel import CAPTION_HEIGHT
+from facesr.report.panel import CAPTION_HEIGHT, draw_text
 
 
 def test_panel_holds_the_images_under_captions():
@@ -17,3 +17,10 @@ def test_panel_holds_the_images_under_captions():
 def test_rows_of_different_widths_stack():
     rows = [np.zeros((3, width, 3), np.uint8) for width in (5, 9)]
     assert stack_panels(rows).shape == (6, 9, 3)
+
+
+def test_a_long_text_is_made_smaller_until_it_fits():
+    short, long = (draw_text(text, 400, 36) for text in ('a name', 'a name ' * 6))
+    assert (long[:, -8:] == 255).all() and (long < 128).any()
+    heights = [np.ptp(np.flatnonzero((image < 128).any((1, 2)))) for image in (long, short)]
+    assert heights[0] < heights[1]

@@ -1,0 +1,127 @@
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from logged_runs import train_line, val_line, write_run
+from matplotlib.figure import Figure
+from PIL import Image
+
+from facesr.report.curves import draw_comparison, draw_curves
+from facesr.report.logs import read_run, read_runs
+from facesr.report.plots import smooth
+from facesr.report.reference import published_curves
+
+GAN_LOSSES = ('loss_pix', 'loss_perceptual', 'loss_gan', 'loss_d_real', 'loss_d_fake')
+
+
+def texts(figure: Figure) -> str:
+    found = [figure.legends[0].get_title().get_text()]
+    found += [text.get_text() for text in figure.legends[0].get_texts()]
+    for axes in figure.axes:
+        found += [axes.get_title(loc='left'), axes.get_ylabel(), axes.get_xlabel()]
+        found += [text.get_text() for text in axes.texts]
+    return '\n'.join(found)
+
+
+def size(figure: Figure) -> tuple[int, int]:
+    buffer = io.BytesIO()
+    figure.savefig(buffer)
+    return Image.open(buffer).size
+
+
+def test_a_run_without_validation_shows_loss_and_learning_rate(tmp_path: Path):
+    folder = write_run(tmp_path / 'run', 'demo', [train_line(step) for step in range(1, 50)])
+    figure = draw_curves(read_run(folder, 'run'))
+    titles = [axes.get_title(loc='left') for axes in figure.axes]
+    assert titles == ['training loss, MSELoss', 'learning rate']
+    assert 'iteration' in texts(figure) and 'loss (no unit)' in texts(figure)
+    width, height = size(figure)
+    assert width == 1600 and 600 < height < 2000
+
+
+def test_the_five_losses_of_a_gan(tmp_path: Path):
+    rates = {'generator.lr': 1e-4, 'discriminator.lr': 1e-4}
+    losses = dict.fromkeys(GAN_LOSSES, 0.1)
+    lines = [train_line(step, loss=1.0, **losses, **rates) for step in range(100, 600, 100)]
+    folder = write_run(
+        tmp_path / 'gan', 'srgan_26b', [*lines, val_line(500, **{'PSNR': 27, 'ema/PSNR': 28})]
+    )
+    figure = draw_curves(read_run(folder, 'gan'))
+    assert len(figure.axes) == 7  # without the sum, with PSNR and the learning rates
+    written = texts(figure)
+    assert 'validation PSNR, without a border of 4 pixels\ndB' in written
+    assert 'this run, average of the weights' in written and 'discriminator' in written
+    assert 'published, after 40,000 iterations: 27.27' in written
+    assert size(figure)[0] == 1920
+
+
+@pytest.mark.parametrize(
+    ('config', 'label', 'final'),
+    [
+        ('srresnet_24b', 'published', '150,000 iterations: 29.73'),
+        ('srresnet_26b', None, None),
+        ('demo', None, None),
+    ],
+)
+def test_published_curves_for_their_configs_alone(tmp_path: Path, config, label, final):
+    short = read_run(write_run(tmp_path / 'short', config, [train_line(100), val_line(100)]), 'run')
+    long = read_run(
+        write_run(tmp_path / 'long', config, [train_line(10**5), val_line(10**5)]), 'run'
+    )
+    if label is None:
+        assert 'published' not in texts(draw_curves(short)) + texts(draw_curves(long))
+    else:
+        assert final in texts(draw_curves(short))
+        assert label in texts(draw_curves(long)) and final not in texts(draw_curves(long))
+
+
+def test_the_published_cycle_is_the_last_of_five():
+    curves = published_curves('srresnet_24b')
+    assert curves['PSNR'][145_000] == 29.7315 and max(curves['loss']) == 150_000
+    assert min(curves['loss']) > 120_000
+
+
+def test_runs_are_compared_where_they_logged_the_same(tmp_path: Path):
+    lines = [train_line(10), val_line(10)]
+    folders = [
+        write_run(tmp_path / name, name, lines) for name in ('srresnet_24b', 'srresnet_26b', 'demo')
+    ]
+    figure = draw_comparison(read_runs(folders))
+    assert figure is not None
+    titles = [axes.get_title(loc='left') for axes in figure.axes]
+    # The demo's loss is another; a loss of all three would be two quantities on one axis.
+    assert titles == ['validation PSNR', 'validation SSIM']
+    figure = draw_comparison(read_runs(folders[:2]))
+    assert figure is not None and 'training loss, L1Loss' in texts(figure)
+
+
+def test_runs_with_nothing_in_common_have_no_comparison(tmp_path: Path):
+    folders = [
+        write_run(tmp_path / name, name, [train_line(10)]) for name in ('srresnet_24b', 'demo')
+    ]
+    assert draw_comparison(read_runs(folders)) is None
+
+
+@pytest.mark.parametrize('name', ['$x', '_run', '<b>', 'a$b$c'])
+def test_any_name_can_be_drawn(tmp_path: Path, name: str):
+    lines = [train_line(10), val_line(10)]
+    runs = read_runs(
+        [write_run(tmp_path / name, None, lines), write_run(tmp_path / 'other', None, lines)]
+    )
+    figure = draw_comparison(runs)
+    assert figure is not None and size(figure)[0] == 1600
+    labels = [text.get_text().replace('\\', '').strip() for text in figure.legends[0].get_texts()]
+    assert name in labels
+
+
+def test_smoothing_keeps_the_start_the_level_and_the_gaps_out():
+    noise = np.random.default_rng(0).normal(size=400)
+    curve = {step: 5 + float(value) for step, value in enumerate(noise, 1)}
+    curve[200] = float('nan')
+    smoothed = smooth(curve)
+    assert list(smoothed) == list(curve) and smoothed[1] == curve[1]
+    middle = np.array(list(smoothed.values()))[50:]
+    assert np.isfinite(middle).all() and abs(middle.mean() - 5) < 0.1 and middle.std() < 0.4
+    few = {1: 1.0, 2: 9.0}
+    assert smooth(few) == few

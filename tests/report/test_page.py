@@ -1,0 +1,173 @@
+import base64
+import html
+import io
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from logged_runs import train_line, val_line, write_run
+from PIL import Image
+
+from facesr.data import list_images, read_image, write_png
+from facesr.errors import UserError
+from facesr.evaluation.results import bicubic
+from facesr.report.page import write_report
+
+LINES = [train_line(10), val_line(10), train_line(20)]
+
+
+def write_results(
+    run: Path, name: str, folder: Path, truth: Path | None, **manifest: object
+) -> None:
+    """Results as tools/test.py leaves them, of a net that does what bicubic does."""
+    for stem, path in list_images(folder).items():
+        write_png(run / f'{name}/{stem}.png', bicubic(read_image(path), 512, 512))
+    lines = ''.join(f'{stem}.png,,,9.5\n' for stem in list_images(folder))
+    (run / f'{name}.csv').write_text(f'name,psnr,ssim,niqe\n{lines}')
+    scores = {'psnr': 21.5, 'ssim': 0.6} if truth else {'niqe': 9.0}
+    whole: dict[str, object] = {
+        'input': str(folder),
+        'gt': str(truth) if truth else None,
+        'checkpoint': 'work/iter_20.pth',
+        'ema': False,
+        'scores': scores,
+        'bicubic': {'psnr': 20.25, 'ssim': 0.5} if truth else None,
+        'images': 2,
+        **manifest,
+    }
+    (run / f'{name}.json').write_text(json.dumps(whole))
+
+
+@pytest.fixture
+def run(tmp_path: Path, faces: Path) -> Path:
+    folder = write_run(tmp_path / 'run', 'demo', LINES)
+    write_results(folder, 'val', faces / 'val/LQ', faces / 'val/GT')
+    return folder
+
+
+def report(tmp_path: Path, *runs: Path, **options) -> str:
+    files = write_report(runs, tmp_path / 'report', **options)
+    assert all(path.is_file() for path in files) and files[-1].name == 'report.html'
+    return files[-1].read_text('utf-8')
+
+
+def pictures(page: str) -> list[Image.Image]:
+    """Every picture of a page, which must hold them all itself."""
+    assert not re.search(r'https?:|<script|<link|url\(|@import', page)
+    sources = re.findall(r'<img src="([^"]*)"', page)
+    assert len(sources) == page.count('<img') == page.count('src=')
+    assert all(re.match(r'data:image/(png|jpeg);base64,', source) for source in sources)
+    contents = [base64.b64decode(source.partition(',')[2]) for source in sources]
+    return [Image.open(io.BytesIO(content)) for content in contents]
+
+
+def test_a_page_holds_settings_curves_panels_and_scores(tmp_path: Path, run: Path):
+    page = report(tmp_path, run)
+    first, second, curves = pictures(page)
+    assert first.format == 'JPEG' and first.size == second.size
+    assert first.width == 4 * 520 and 900 < first.height < 1200
+    assert curves.format == 'PNG' and curves.width == 1600
+    for text in ('Adam(', 'lr=0.002', '20 of 500', '0.4 s an iteration, 25.0% of it', 'seed'):
+        assert text in page
+    assert re.search(r'<td>bicubic</td>.*?20\.2500.*?0\.5000', page, re.DOTALL)
+    assert re.search(r'<td>run</td>.*?21\.5000.*?0\.6000.*?iter_20\.pth', page, re.DOTALL)
+    written = page.partition('<details>')[0]
+    assert 'NIQE' not in written and 'random' not in written
+    assert html.unescape(page.partition('<pre>')[2].partition('</pre>')[0]) == (
+        run / 'demo.py'
+    ).read_text('utf-8')
+    panel = Image.open(tmp_path / 'report/panel_val.png')
+    assert panel.size == (first.width, 2 * first.height)
+
+
+def test_runs_stand_side_by_side_where_they_restored_the_same(
+    tmp_path: Path, run: Path, faces: Path
+):
+    other = write_run(tmp_path / 'other', 'demo', LINES)
+    write_results(other, 'val', faces / 'val/LQ', None)
+    write_results(other, 'test', faces / 'test/LQ', None, ema=True)
+    page = report(tmp_path, run, other)
+    *panels, _, _, _ = pictures(page)  # the curves: both, run, other
+    # Ground truth, bicubic, input, two outputs; then input and output.
+    assert [panel.width for panel in panels] == [5 * 520] * 2 + [2 * 520] * 2
+    assert 'iter_20.pth (average of the weights)' in page and 'NIQE (lower is better)' in page
+    names = {path.name for path in (tmp_path / 'report').iterdir()}
+    assert names == {
+        'report.html',
+        *(f'curves{run}.png' for run in ('', '_run', '_other')),
+        *(f'panel_{name}.png' for name in ('val', 'test')),
+    }
+
+
+def test_chosen_images(tmp_path: Path, run: Path):
+    page = report(tmp_path, run, images=['00001'])
+    assert len(pictures(page)) == 2 and 'alt="val: 00001"' in page
+    with pytest.raises(UserError, match=r"--images 0001: .*did you mean '00001'"):
+        report(tmp_path, run, images=['0001'])
+
+
+def test_a_large_set_shows_three_images_of_all_of_it(tmp_path: Path, run: Path):
+    folder = tmp_path / 'many'
+    for index in range(10):
+        write_png(folder / f'{index}.png', np.full((16, 16, 3), index, np.uint8))
+    write_results(run, 'many', folder, None)
+    alts = re.findall(r'alt="many: (.*?)"', report(tmp_path, run))
+    assert alts == ['0', '3', '6']
+
+
+def test_two_sets_of_one_name_are_two_panels(tmp_path: Path, run: Path, faces: Path):
+    other = write_run(tmp_path / 'other', None, LINES)
+    write_results(other, 'val', faces / 'test/LQ', None)
+    report(tmp_path, run, other)
+    assert (tmp_path / 'report/panel_val_2.png').is_file()
+
+
+@pytest.mark.parametrize('name', ['<b>bold', 'bicubic'])
+def test_a_name_is_text_wherever_it_stands(tmp_path: Path, faces: Path, name: str):
+    runs = [write_run(tmp_path / place, None, LINES) for place in ('x/y', f'z/{name}')]
+    for folder in runs:
+        write_results(folder, 'val', faces / 'val/LQ', faces / 'val/GT')
+    page = report(tmp_path, *runs)
+    assert pictures(page)[0].width == 5 * 520, 'no column replaces another'
+    assert f'<td>{html.escape(name)}</td>' in page or f'<td>run {name}</td>' in page
+    assert '<b>' not in page
+
+
+def test_a_run_without_results_and_without_validation(tmp_path: Path):
+    folder = write_run(tmp_path / 'run', None, [train_line(10)])
+    page = report(tmp_path, folder)
+    assert len(pictures(page)) == 1 and 'No results yet' in page
+    assert {path.name for path in (tmp_path / 'report').iterdir()} == {
+        'report.html',
+        'curves_run.png',
+    }
+
+
+def test_what_is_gone_is_said(tmp_path: Path, run: Path, faces: Path):
+    write_results(run, 'moved', faces / 'val/LQ', faces / 'val/GT', input='/gone/LQ')
+    write_results(run, 'truths', faces / 'test/LQ', None, gt='/gone/GT')
+    (run / 'broken.json').write_text('{"input":')
+    (run / 'foreign.json').write_text('[1]')
+    page = report(tmp_path, run)
+    assert 'The input folder /gone/LQ is no longer there' in page
+    assert 'The ground truths are no longer where they were' in page
+    assert not (tmp_path / 'report/panel_moved.png').exists()
+    assert Image.open(tmp_path / 'report/panel_truths.png').width == 2 * 520
+
+
+def test_random_vgg_layers_are_named_beside_pictures_and_losses(tmp_path: Path, faces: Path):
+    options = {'model.perceptual_loss.pretrained': 'random'}
+    gan = write_run(tmp_path / 'gan', 'srgan_26b', LINES, options=options)
+    write_results(gan, 'val', faces / 'val/LQ', None)
+    page = report(tmp_path, gan).replace('\n', ' ')
+    warning = 'The perceptual loss of gan means nothing about perception'
+    results, _, run = page.partition('Run: gan')
+    assert warning in results and warning in run
+
+
+def test_out_that_is_a_file_is_refused(tmp_path: Path, run: Path):
+    (tmp_path / 'report').write_text('')
+    with pytest.raises(UserError, match='report: is a file'):
+        report(tmp_path, run)
