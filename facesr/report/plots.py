@@ -59,8 +59,8 @@ class Plot:
 def smooth(curve: Curve) -> Curve:
     """A centred moving average over a twentieth of the values.
 
-    It starts where the curve does: of the first values it takes no more after than before, as a
-    loss falls fast there. A curve of fewer than 20 values stays as it is.
+    It is of fewer of the first values, as a loss falls fast there, and starts where the curve
+    does. A curve of fewer than 20 values stays as it is.
     """
     count = len(curve)
     if count < FEWEST_SMOOTHED:
@@ -68,7 +68,7 @@ def smooth(curve: Curve) -> Curve:
     values = np.array(list(curve.values()))
     finite = np.isfinite(values)
     index = np.arange(count)
-    reach = np.minimum(index, max(1, count // 40))
+    reach = np.minimum(index // 3, max(1, count // 40))
     first, end = index - reach, np.minimum(index + reach + 1, count)
     sums = np.concatenate([[0.0], np.cumsum(np.where(finite, values, 0))])
     counts = np.concatenate([[0], np.cumsum(finite)])
@@ -111,7 +111,7 @@ def draw_figure(plots: Sequence[Plot], title: str, last_step: int, columns: int 
             list(by_label.values()),
             list(by_label),
             loc='outside upper left',
-            ncols=2 if max(map(len, by_label)) > 34 else 4,
+            ncols=max(1, int(figure.get_figwidth() / (0.6 + 0.085 * max(map(len, by_label))))),
             title=_plain(title),
             title_fontproperties={'weight': 'bold', 'size': 14},
             alignment='left',
