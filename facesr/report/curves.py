@@ -31,6 +31,8 @@ def draw_curves(run: Run) -> Figure:
         name: [Line('published', curve, GREY, '--')]
         for name, curve in published_curves(run.config_name).items()
     }
+    if has_random_vgg(run):  # another quantity than the published one
+        published.pop('loss_perceptual', None)
     losses = loss_names(run)
     plots = [
         Plot(
