@@ -1,0 +1,157 @@
+"""OpenCV's 8-bit resizing in PyTorch: a batch of square images, each of its own size and method.
+
+What ``cv2.resize`` computes (``modules/imgproc/src/resize.cpp``): bilinear and bicubic in fixed
+point with weights of 11 bits, columns first, no antialiasing; area as weighted means when it
+shrinks, as bilinear with weights of its own when it enlarges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+METHODS = ('bilinear', 'area', 'bicubic')
+_FIXED = 2048  # OpenCV's INTER_RESIZE_COEF_SCALE
+BILINEAR, AREA, BICUBIC = range(3)
+
+Taps = tuple[NDArray[np.int64], NDArray[np.float32]]  # (size, taps): which pixels, how much of each
+
+
+def resize_taps(source: int, target: int, method: int) -> Taps:
+    """Which source pixels one dimension of ``cv2.resize`` takes for each target pixel.
+
+    Args:
+        source, target: lengths in pixels.
+        method: index into :data:`METHODS`.
+
+    Returns:
+        Indices and weights, both (target, taps). Fixed-point weights are times 2048.
+    """
+    scale = 1 / (target / source)  # as OpenCV has it, to the last bit
+    if method == AREA and scale >= 1:
+        return _area_taps(source, target, scale)
+    place = np.arange(target)
+    if method == AREA:
+        first = np.floor(place * scale).astype(np.int64)
+        offset = ((place + 1) - (first + 1) * (target / source)).astype(np.float32)
+        offset = np.where(offset <= 0, np.float32(0), offset - np.floor(offset))
+    elif method == BILINEAR:
+        centre = ((place + 0.5) * scale - 0.5).astype(np.float32)
+        first = np.floor(centre).astype(np.int64)
+        offset = centre - first.astype(np.float32)
+    else:  # by Intel's library, where there is one: offsets in double precision, nothing fixed
+        centre = (place + 0.5) * scale - 0.5
+        first = np.floor(centre).astype(np.int64)
+        weights = _cubic_weights(centre - first)
+        first = first - 1
+    if method != BICUBIC:
+        weights = np.rint(np.stack([1 - offset, offset], 1) * np.float32(_FIXED))
+    taps = np.clip(first[:, None] + np.arange(weights.shape[1]), 0, source - 1)
+    return taps, weights.astype(np.float32)
+
+
+def _cubic_weights(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    a, y = -0.75, 1 - x
+    w0 = ((a * (x + 1) - 5 * a) * (x + 1) + 8 * a) * (x + 1) - 4 * a
+    w1 = ((a + 2) * x - (a + 3)) * x * x + 1
+    w2 = ((a + 2) * y - (a + 3)) * y * y + 1
+    return np.stack([w0, w1, w2, 1 - w0 - w1 - w2], 1)
+
+
+def _area_taps(source: int, target: int, scale: float) -> Taps:
+    start = np.arange(target) * scale
+    end = start + scale
+    width = np.minimum(scale, source - start)
+    first = np.ceil(start).astype(np.int64)
+    last = np.minimum(np.floor(end).astype(np.int64), source - 1)
+    first = np.minimum(first, last)
+    count = int(np.ceil(scale)) + 2
+    taps = (first - 1)[:, None] + np.arange(count)
+    weights = np.where((taps >= first[:, None]) & (taps < last[:, None]), 1 / width[:, None], 0)
+    before, after = first - start, end - last  # parts of a pixel; OpenCV drops the tiny ones
+    weights[:, 0] = np.where(before > 1e-3, before / width, 0)
+    part = np.where(after > 1e-3, np.minimum(np.minimum(after, 1), width) / width, 0)
+    weights += np.where(taps == last[:, None], part[:, None], 0)
+    return np.clip(taps, 0, source - 1), weights.astype(np.float32)
+
+
+class BatchResize(nn.Module):
+    """Resizes each image of a batch between a canvas's side and a length of its own.
+
+    Images are square and lie in the top left of a canvas (N, S, 3, S): row, channel, column. The
+    number of kernel launches does not depend on the batch.
+
+    Args:
+        side: S in pixels.
+        smallest: the smallest length that an image can have.
+        enlarge: True resizes from the image's length to S, False from S to that length.
+    """
+
+    taps: Tensor
+    weights: Tensor
+
+    def __init__(self, side: int, smallest: int, enlarge: bool) -> None:
+        super().__init__()
+        self.side, self.smallest, self.enlarge = side, smallest, enlarge
+        tables = [
+            [
+                resize_taps(*((length, side) if enlarge else (side, length)), method)
+                for length in range(smallest, side + 1)
+            ]
+            for method in range(len(METHODS))
+        ]
+        count = max(taps.shape[1] for table in tables for taps, _ in table)
+        shape = (len(METHODS), side + 1 - smallest, side, count)
+        all_taps, all_weights = np.zeros(shape, np.int16), np.zeros(shape, np.float32)
+        for method, table in enumerate(tables):
+            for row, (taps, weights) in enumerate(table):
+                all_taps[method, row, : taps.shape[0], : taps.shape[1]] = taps
+                all_weights[method, row, : taps.shape[0], : taps.shape[1]] = weights
+        self.register_buffer('taps', torch.from_numpy(all_taps), persistent=False)
+        self.register_buffer('weights', torch.from_numpy(all_weights), persistent=False)
+
+    def forward(self, images: Tensor, lengths: Tensor, methods: Tensor) -> Tensor:
+        """Resize.
+
+        Args:
+            images: (N, S, 3, S) float32, whole numbers 0-255; what lies beyond an image is ignored.
+            lengths: (N,) int64, at least ``smallest``, at most S.
+            methods: (N,) int64, indices into :data:`METHODS`.
+
+        Returns:
+            (N, S, 3, S) float32, whole numbers 0-255.
+        """
+        count, side = images.shape[:2]
+        taps = self.taps[methods, lengths - self.smallest].long()  # (N, S, taps)
+        weights = self.weights[methods, lengths - self.smallest]
+        matrix = weights.new_zeros(count, side, side).scatter_add_(2, taps, weights)
+        rows = images.reshape(count, side * 3, side)
+        with _float32_products():
+            columns = torch.bmm(rows, matrix.transpose(1, 2)).view(count, side, 3 * side)
+            exact = torch.bmm(matrix, columns)
+        # OpenCV's SIMD code rounds means of 2x2 pixels up, all other means half to even.
+        halved = (methods == AREA) & (2 * lengths == side) & (not self.enlarge)
+        rounded = torch.where(halved.view(-1, 1, 1), torch.floor(exact + 0.5), torch.round(exact))
+        # Fixed point: ((w0 * (a >> 4) >> 16) + (w1 * (b >> 4) >> 16) + 2) >> 2
+        index = taps[:, :, :2].flatten(1, 2)[:, :, None].expand(-1, -1, 3 * side)
+        lines = (columns.int() >> 4).gather(1, index).view(count, side, 2, 3 * side)
+        fixed = ((lines * weights[:, :, :2, None].int()) >> 16).sum(2, dtype=torch.int32) + 2
+        is_fixed = (methods == BILINEAR) | ((methods == AREA) & (lengths < side) & self.enlarge)
+        result = torch.where(is_fixed.view(-1, 1, 1), (fixed >> 2).float(), rounded)
+        return result.clamp(0, 255).view(count, side, 3, side)
+
+
+@contextmanager
+def _float32_products() -> Iterator[None]:
+    """Matrix products in full float32, whatever the training has chosen: levels depend on it."""
+    chosen = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision('highest')
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(chosen)
