@@ -10,7 +10,7 @@ model = dict(
 )
 
 train_pipeline = _base_.train_dataloader.dataset.pipeline
-train_pipeline[9].update(gt_patch_size=128)  # PairedRandomCrop: more images in the same time
+train_pipeline[1].update(gt_patch_size=128)  # more images in the same time
 
 train_dataloader = dict(
     batch_size=8,

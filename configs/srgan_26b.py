@@ -33,7 +33,7 @@ custom_hooks = [
 ]
 
 train_pipeline = _base_.train_dataloader.dataset.pipeline
-train_pipeline[9].update(gt_patch_size=128)  # PairedRandomCrop
+train_pipeline[1].update(gt_patch_size=128)
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 
 # As the published run logged it: without a border of 4 pixels.

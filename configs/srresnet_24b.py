@@ -14,5 +14,5 @@ model = dict(
     ),
     pixel_loss=dict(type='L1Loss', loss_weight=1.0, reduction='mean'),
     # 0-255 on disk, 0-1 in the net.
-    data_preprocessor=dict(type='DataPreprocessor', mean=[0, 0, 0], std=[255, 255, 255]),
+    data_preprocessor=dict(type='FacePreprocessor', mean=[0, 0, 0], std=[255, 255, 255]),
 )

@@ -37,8 +37,11 @@ from mmagic.models import (  # noqa: E402
 )
 
 from .data import FaceDataset, LoadFace  # noqa: E402
+from .degradation.preprocessor import FacePreprocessor  # noqa: E402
+from .degradation.transform import BlindDegradation, collate_faces  # noqa: E402
 from .engine import (  # noqa: E402
     Bf16OptimWrapper,
+    DeviceDegradationHook,
     FiniteLossHook,
     GeneratorEMAHook,
     PretrainedGeneratorHook,
@@ -58,11 +61,14 @@ __all__ = [
     'BaseEditModel',
     'BasicVisualizationHook',
     'Bf16OptimWrapper',
+    'BlindDegradation',
     'CharbonnierLoss',
     'CopyValues',
     'DataPreprocessor',
+    'DeviceDegradationHook',
     'Evaluator',
     'FaceDataset',
+    'FacePreprocessor',
     'FiniteLossHook',
     'Flip',
     'GANLoss',
@@ -90,4 +96,5 @@ __all__ = [
     'SafeCheckpointHook',
     'SetValues',
     'VGGPerceptualLoss',
+    'collate_faces',
 ]

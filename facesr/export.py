@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -42,28 +43,37 @@ def export(config: Config, name: str, checkpoint: str | Path, out: Path, ema: bo
         UserError: the suffix is another, a package is missing, the checkpoint is not this
             config's, or the graph computes something else than the net.
     """
-    if out.suffix not in ('.pth', '.onnx'):
+    if out.suffix not in ('.pth', '.onnx') or out.is_dir():
         raise UserError(f'{out}: a file name that ends with .pth or .onnx expected')
+    if out.resolve() == Path(checkpoint).resolve():
+        raise UserError(f'{out}: is the training checkpoint itself; choose another name')
     missing = [
         package for package in ('onnx', 'onnxscript', 'onnxruntime') if not find_spec(package)
     ]
     if out.suffix == '.onnx' and missing:
         raise UserError(f'{missing[0]} is missing; run: bash scripts/setup.sh export')
     init_default_scope(config.get('default_scope', 'mmagic'))
-    generator: nn.Module = MODELS.build(config.model.generator)
+    try:
+        generator: nn.Module = MODELS.build(config.model.generator)
+    except (AssertionError, AttributeError, TypeError, ValueError) as error:
+        raise UserError(f'model: cannot be built: {error}') from error
     meta = _metadata(config, name, load_generator(generator, checkpoint, ema), ema)
     meta['parameters'] = count_parameters(generator)
-    out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(f'.{out.stem}.partial{out.suffix}')
     try:
+        out.parent.mkdir(parents=True, exist_ok=True)
         if out.suffix == '.pth':
-            torch.save({'meta': meta, 'state_dict': generator.state_dict()}, partial)
+            with partial.open('wb') as file:  # by its name PyTorch raises a RuntimeError
+                torch.save({'meta': meta, 'state_dict': generator.state_dict()}, file)
             said = 'weights only'
         else:
             said = _write_onnx(generator.eval(), partial, meta)
         partial.replace(out)
+    except OSError as error:
+        raise UserError(f'{out}: cannot be written ({error.strerror or error})') from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
     size = out.stat().st_size / 1e6
     return f'{out}: {meta["parameters"]:,} parameters, {size:.1f} MB, {said}'
 
@@ -75,13 +85,16 @@ def _metadata(config: Config, name: str, trained: dict[str, Any], ema: bool) -> 
         {
             'name': name,
             'generator': dict(model.generator),
-            'losses': {key: model[key].type for key in model if key.endswith('_loss')},
+            'losses': {
+                key: model[key].type for key in model if key.endswith('_loss') and model[key]
+            },
             'channel_order': 'RGB',
-            'mean': list(model.data_preprocessor.mean),  # of pixel values 0-255
-            'std': list(model.data_preprocessor.std),
+            # of pixel values 0-255
+            'mean': list(model.get('data_preprocessor', {}).get('mean', [127.5])),
+            'std': list(model.get('data_preprocessor', {}).get('std', [127.5])),
             'iter': trained.get('iter'),
-            'max_iters': config.train_cfg.max_iters,
-            'batch_size': config.train_dataloader.batch_size,
+            'max_iters': (config.get('train_cfg') or {}).get('max_iters'),
+            'batch_size': (config.get('train_dataloader') or {}).get('batch_size'),
             'ema': ema or trained.get('ema', False),
         }
     )

@@ -52,7 +52,7 @@ def tiny_options(faces: Path, tmp_path: Path) -> list[str]:
     """Overrides that point the tiny config at the test's own data and work directory."""
     return [
         *(f'{split}_dataloader.dataset.data_root={faces}' for split in ('train', 'val', 'test')),
-        'train_dataloader.dataset.pipeline.9.gt_patch_size=64',
+        'train_dataloader.dataset.pipeline.1.gt_patch_size=64',
         f'work_dir={tmp_path}/work',
     ]
 

@@ -83,4 +83,14 @@ def test_mistakes_leave_nothing_behind(trained: Path, tmp_path: Path):
         export(
             load_config(TINY, ['model.generator.num_blocks=3']), 'x', trained, tmp_path / 'a.pth'
         )
+    with pytest.raises(UserError, match=r'cannot be built: .*Unsupported scale factor 5'):
+        five = load_config(TINY, ['model.generator.upscale_factor=5'])
+        export(five, 'tiny', trained, tmp_path / 'a.pth')
     assert not list(tmp_path.iterdir())
+    before = trained.read_bytes()
+    with pytest.raises(UserError, match=r'iter_7\.pth: is the training checkpoint itself'):
+        export(config, 'tiny', trained, trained)
+    assert trained.read_bytes() == before
+    (tmp_path / 'file').touch()
+    with pytest.raises(UserError, match=r'file/a\.pth: cannot be written'):
+        export(config, 'tiny', trained, tmp_path / 'file/a.pth')

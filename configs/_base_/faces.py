@@ -5,6 +5,7 @@ train_dataloader = dict(
     batch_size=12,  # images per GPU, whole faces
     num_workers=2,  # processes per GPU
     persistent_workers=True,
+    collate_fn=dict(type='collate_faces'),
     sampler=dict(type='InfiniteSampler', shuffle=True),
     dataset=dict(
         type='FaceDataset',
@@ -12,14 +13,16 @@ train_dataloader = dict(
         data_prefix=dict(gt='train/GT'),
         pipeline=[
             dict(type='LoadFace', key='gt', size=512),
-            dict(type='CopyValues', src_keys=['gt'], dst_keys=['img']),
-            *_base_.degradation,
-            # 512 keeps the whole face; a smaller multiple of 4 crops ground truth and input alike.
-            dict(type='SetValues', dictionary=dict(scale=4)),
-            dict(type='PairedRandomCrop', gt_patch_size=512),
-            # After the degradation: JPEG and area resizing do not commute with flipping.
-            dict(type='Flip', keys=['img', 'gt'], flip_ratio=0.5, direction='horizontal'),
-            dict(type='PackInputs'),
+            dict(
+                type='BlindDegradation',
+                chain=_base_.degradation,
+                # 'loader': MMagic's transforms, image by image in the loader's processes;
+                # 'device': the same on whole batches where the net is; 'auto': the faster one,
+                # the device if it is a CUDA GPU.
+                on='auto',
+                gt_patch_size=512,  # the whole face; a smaller multiple of 4 crops the pair
+                flip_ratio=0.5,
+            ),
         ],
     ),
 )

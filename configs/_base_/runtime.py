@@ -31,6 +31,7 @@ custom_hooks = [
     # A panel of every 100th validation image, at each validation.
     dict(type='BasicVisualizationHook', interval=dict(val=100), on_test=False),
     dict(type='FiniteLossHook'),
+    dict(type='DeviceDegradationHook'),
 ]
 
 log_level = 'INFO'

@@ -68,6 +68,10 @@ class BatchDegradation(nn.Module):
         Returns:
             (N, 3, s, s) uint8 RGB.
         """
+        with torch.autocast(gt.device.type, enabled=False):  # levels depend on full precision
+            return self._degrade(gt, draws, noise)
+
+    def _degrade(self, gt: Tensor, draws: Draws, noise: Tensor) -> Tensor:
         x = self.blur(gt, draws.precision)
         x = x.transpose(1, 2)  # (N, row, channel, column): what the products want
         x = self.shrink(x, draws.length, draws.shrink)

@@ -2,6 +2,7 @@
 
 from .checkpoint import load_generator, read_checkpoint
 from .hooks import (
+    DeviceDegradationHook,
     FiniteLossHook,
     GeneratorEMAHook,
     PretrainedGeneratorHook,
@@ -13,6 +14,7 @@ from .train import train
 
 __all__ = [
     'Bf16OptimWrapper',
+    'DeviceDegradationHook',
     'FiniteLossHook',
     'GeneratorEMAHook',
     'PretrainedGeneratorHook',

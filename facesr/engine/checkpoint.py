@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader
+from mmengine.runner.checkpoint import get_state_dict
 from torch import Tensor, nn
 
 from ..errors import UserError
@@ -93,8 +94,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise UserError(f'{path}: not a checkpoint: {type(checkpoint).__name__}, a dict expected')
     if 'state_dict' not in checkpoint:
         return {'state_dict': checkpoint}
-    if isinstance(checkpoint.get('meta'), dict):
-        checkpoint['meta'].pop('config', None)  # MMEngine's resume would run it as Python
+    if not isinstance(checkpoint.get('meta'), dict):
+        checkpoint['meta'] = {}
+    checkpoint['meta'].pop('config', None)  # MMEngine's resume would run it as Python
     return {'state_dict': checkpoint['state_dict']} if stock else checkpoint
 
 
@@ -171,7 +173,7 @@ def _state_dict(checkpoint: Mapping[str, Any], path: str | Path) -> dict[str, An
 
 
 def _matching(weights: dict[str, Tensor], module: nn.Module, path: str | Path) -> dict[str, Tensor]:
-    expected = module.state_dict()
+    expected = get_state_dict(module)  # without the names of wrappers for several GPUs
     problems = [f'{name} is missing' for name in expected if name not in weights]
     problems += [f'{name} is unexpected' for name in weights if name not in expected]
     shapes = {name: tuple(getattr(value, 'shape', ())) for name, value in weights.items()}

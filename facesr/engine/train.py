@@ -87,10 +87,12 @@ def _switch_to_amp(config: Config) -> None:
 def _start_from_scratch(config: Config, config_path: str | Path) -> None:
     hooks = [
         hook
-        for hook in config.get('custom_hooks', [])
+        for hook in config.get('custom_hooks') or []
         if hook.get('type') == 'PretrainedGeneratorHook'
     ]
-    if not hooks or config.get('load_from'):
+    if config.get('load_from'):
+        raise UserError('--from-scratch and load_from contradict each other')
+    if not hooks:
         raise UserError(f'--from-scratch: {config_path} starts from no trained generator as it is')
     for hook in hooks:
         hook.source = None

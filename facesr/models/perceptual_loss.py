@@ -58,7 +58,8 @@ class VGGPerceptualLoss(PerceptualLoss):
         if criterion not in criteria:
             raise UserError(f"perceptual_loss: criterion={criterion!r}: 'l1' or 'mse' expected")
         self.criterion = criteria[criterion]()
-        self.layer_weights = self.layer_weights_style = dict(layer_weights)
+        layer_weights = {str(layer): weight for layer, weight in layer_weights.items()}
+        self.layer_weights = self.layer_weights_style = layer_weights
         self.perceptual_weight, self.style_weight = perceptual_weight, style_weight
         self.norm_img = norm_img
         self.vgg_style = None
@@ -81,6 +82,8 @@ class FrozenVGG(PerceptualVGG):
         self, layers: Iterable[str], vgg_type: str, use_input_norm: bool, pretrained: str
     ) -> None:
         nn.Module.__init__(self)
+        if vgg_type not in ('vgg11', 'vgg13', 'vgg16', 'vgg19'):  # no batch statistics in a loss
+            raise UserError(f"perceptual_loss: vgg_type={vgg_type!r}: 'vgg19' expected")
         self.layer_name_list = list(layers)
         self.use_input_norm = use_input_norm
         with torch.device('meta'):  # the classifier, nine tenths of it, is never made

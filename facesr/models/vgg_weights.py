@@ -36,9 +36,10 @@ def find_vgg(vgg_type: str = 'vgg19') -> Path:
     for folder in (FOLDER, cache):
         if (folder / name).is_file():
             return folder / name
+    remedy = f'run: {FETCH_COMMAND}' if vgg_type == 'vgg19' else f'fetch {vgg_url(vgg_type)}'
     raise UserError(
         f"{vgg_type.upper()}'s weights are missing: no {name} in {FOLDER} or {cache}; "
-        f'where there is a network (a login node), run: {FETCH_COMMAND}'
+        f'where there is a network (a login node), {remedy}'
     )
 
 
@@ -52,8 +53,8 @@ def fetch_vgg(url: str, folder: Path = FOLDER) -> Path:
     if target.is_file():
         check_hash(target)
         return target
-    folder.mkdir(parents=True, exist_ok=True)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(url, str(target), hash_prefix=_hash_in_name(target))
     except (URLError, OSError, RuntimeError) as error:  # RuntimeError: the hash
         reason = str(getattr(error, 'reason', error))
@@ -74,7 +75,7 @@ def check_hash(path: Path) -> None:
         if promised and not hashlib.file_digest(file, 'sha256').hexdigest().startswith(promised):
             raise UserError(
                 f'{path}: not whole, its SHA-256 does not start with {promised} as its name says; '
-                'delete it and fetch it again'
+                'fetch it again, or rename it if that is no hash'
             )
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from ..errors import UserError
 from .logs import Run
 from .plots import COLOURS, GREY, Line, Plot, draw_figure
-from .reference import published_curves
+from .reference import PUBLISHED_NOTES, published_curves
 from .settings import border, call, has_random_vgg
 
 LOSSES = {
@@ -59,6 +60,8 @@ def draw_curves(run: Run) -> Figure:
     if rates:
         reference = published.get('lr', [])
         plots.append(Plot('learning rate', 'log scale', rates, reference, log=True, height=1.7))
+    if not plots:
+        raise UserError(f'{run.folder}: its logs hold nothing that is drawn here')
     # Many losses: two columns, so that the page stays one page.
     return draw_figure(plots, run.name, run.last_step, columns=2 if len(losses) > 2 else 1)
 
@@ -85,7 +88,7 @@ def draw_comparison(runs: Sequence[Run]) -> Figure | None:
             lines += _validation_lines(run, metric, label, colours[run.name], colours[run.name])
         for name, style in zip(published, ('--', ':'), strict=False):
             if metric in published[name]:
-                label = f'published: {name}'
+                label = f'published: {name}{PUBLISHED_NOTES.get((name, metric), "")}'
                 reference.append(Line(label, published[name][metric], GREY, style))
         plots.append(Plot(f'validation {metric}', unit, lines, reference, height=3))
     if not plots:
@@ -98,7 +101,7 @@ def loss_names(run: Run) -> list[str]:
     names = [name for name in run.training if name.startswith('loss')]
     order = list(LOSSES)
     names.sort(key=lambda name: order.index(name) if name in order else len(order))
-    # MMagic's SRGAN logs as `loss` what it summed last: no figure of its own.
+    # A sum beside its parts is no figure of its own.
     return names[1:] if len(names) > 1 and names[0] == 'loss' else names
 
 
@@ -114,7 +117,12 @@ def _validation_lines(
 
 def _loss_settings(run: Run, name: str) -> Any:
     model = run.config.get('model') or {}
-    keys = {'loss': 'pixel_loss', 'loss_pix': 'pixel_loss', 'loss_perceptual': 'perceptual_loss'}
+    keys = {
+        'loss': 'pixel_loss',
+        'loss_pix': 'pixel_loss',
+        'loss_perceptual': 'perceptual_loss',
+        'loss_style': 'perceptual_loss',
+    }
     return model.get(keys.get(name, 'gan_loss'))
 
 

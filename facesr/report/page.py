@@ -58,16 +58,17 @@ def write_report(
     Raises:
         UserError: a folder holds no log, an image is not known, or ``out`` is a file.
     """
-    if out.exists() and not out.is_dir():
-        raise UserError(f'{out}: is a file; --out takes a folder')
     runs = read_runs(folders)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f'{out}: --out takes a folder ({error.strerror})') from error
     groups = group_by_input(found for run in runs for found in find_result_sets(run))
     chosen = choose_images(groups, images)
     written = []
 
     def save_figure(figure: Figure, name: str) -> str:
         path = out / name
-        out.mkdir(parents=True, exist_ok=True)
         figure.savefig(path)
         written.append(path)
         return _data_uri(path.read_bytes(), 'png')

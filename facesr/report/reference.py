@@ -23,7 +23,7 @@ _NAMES = {'loss_l1': 'loss', 'psnr_db': 'PSNR', 'psnr_db_crop4': 'PSNR', 'ssim':
 _NO_CURVES = frozenset({'iter', 'iter_time_s', 'data_time_s', 'gpu_memory_mib'})
 
 #: What a published score was measured with, where it was not with the whole image.
-PUBLISHED_NOTES = {('srgan_26b', 'PSNR'): 'border of 4 pixels left out'}
+PUBLISHED_NOTES = {('srgan_26b', 'PSNR'): ', without a border of 4 pixels'}
 
 
 def published_curves(config_name: str) -> dict[str, Curve]:

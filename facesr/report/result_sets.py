@@ -78,11 +78,11 @@ def find_result_sets(run: Run) -> Iterator[ResultSet]:
                 Path(manifest['gt']) if manifest['gt'] else None,
                 manifest['checkpoint'],
                 manifest['ema'],
-                manifest['scores'],
+                {name: float(score) for name, score in manifest['scores'].items()},
                 manifest['bicubic'],
                 manifest['images'],
             )
-        except (KeyError, TypeError, ValueError):  # some other JSON file
+        except (AttributeError, KeyError, TypeError, ValueError):  # some other JSON file
             continue
         if folder.is_dir():
             yield found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from statistics import median
 from typing import Any
 
@@ -61,12 +61,19 @@ def call(node: Any) -> str:
 
 def border(run: Run, metric: str) -> str:
     """Which pixels a validation score leaves out, in words to put after its name."""
-    evaluators = _entry(run, 'val_evaluator')
-    for evaluator in evaluators if isinstance(evaluators, list) else [evaluators]:
-        for part in (evaluator or {}).get('metrics', []):
-            if part.get('type') == metric and part.get('crop_border'):
-                return f', without a border of {part["crop_border"]} pixels'
+    for part in _dictionaries(_entry(run, 'val_evaluator')):
+        if part.get('type') == metric and part.get('crop_border'):
+            return f', without a border of {part["crop_border"]} pixels'
     return ''
+
+
+def _dictionaries(node: Any) -> Iterator[dict[str, Any]]:
+    """All dictionaries in an entry: MMagic takes evaluators and metrics bare and in lists."""
+    if isinstance(node, dict):
+        yield node
+        node = list(node.values())
+    for item in node if isinstance(node, list | tuple) else ():
+        yield from _dictionaries(item)
 
 
 def has_random_vgg(run: Run) -> bool:

@@ -32,7 +32,7 @@ def test_training_sample_is_a_degraded_copy_of_its_ground_truth(faces: Path):
 
 
 def test_crops_are_cut_from_the_same_place(faces: Path):
-    config = load_config(TINY, ['train_dataloader.dataset.pipeline.9.gt_patch_size=64'])
+    config = load_config(TINY, ['train_dataloader.dataset.pipeline.1.gt_patch_size=64'])
     config = config.train_dataloader.dataset
     # No degradation but the shrinking: input and ground truth must then agree.
     pipeline = [config.pipeline[index] for index in (0, 1, 7, 8, 9, 10, 11)]

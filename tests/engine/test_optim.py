@@ -14,7 +14,7 @@ def test_bf16_keeps_the_losses_and_features_finite(tiny_options: list[str]):
         TINY_GAN,
         [
             *tiny_options,
-            'train_dataloader.dataset.pipeline.9.gt_patch_size=128',
+            'train_dataloader.dataset.pipeline.1.gt_patch_size=128',
             'train_cfg.max_iters=1',
             'train_dataloader.batch_size=1',
             'optim_wrapper.generator.type=Bf16OptimWrapper',

@@ -48,7 +48,7 @@ def test_panels_of_fixed_validation_images(tiny_options: list[str], tmp_path: Pa
 def test_runner_needs_the_config_alone(tiny_options: list[str], tmp_path: Path):
     config = Config.fromfile(TINY)
     config.merge_from_dict(dict(option.split('=') for option in tiny_options[:3]))
-    config.merge_from_dict({'train_dataloader.dataset.pipeline.9.gt_patch_size': 64})
+    config.merge_from_dict({'train_dataloader.dataset.pipeline.1.gt_patch_size': 64})
     config.train_cfg.max_iters, config.work_dir = 1, str(tmp_path / 'work')
     Runner.from_cfg(config).train()
     assert (tmp_path / 'work/last_checkpoint').exists()
@@ -56,7 +56,7 @@ def test_runner_needs_the_config_alone(tiny_options: list[str], tmp_path: Path):
 
 def test_misspelt_key_is_refused_from_the_config_alone(tiny_options: list[str], tmp_path: Path):
     config = load_config(TINY, tiny_options)
-    config.train_dataloader.dataset.pipeline[5].params.qualty = 3
+    config.train_dataloader.dataset.pipeline[1].chain[3].params.qualty = 3
     with pytest.raises(UserError, match="did you mean 'quality'"):
         Runner.from_cfg(config).train()
 
@@ -70,6 +70,25 @@ def test_resume_auto_without_a_checkpoint_starts_fresh(tiny_options, tmp_path: P
 def test_resume_from_weights_alone_is_refused(tiny_options: list[str], tiny_checkpoint: Path):
     with pytest.raises(UserError, match=r'holds weights only.*load_from='):
         train(TINY, tiny_options, resume=str(tiny_checkpoint))
+
+
+def test_resume_from_the_best_which_lacks_its_optimiser_is_refused(tiny_options, tmp_path: Path):
+    train(TINY, tiny_options)
+    [best] = (tmp_path / 'work').glob('best_PSNR_iter_*.pth')
+    with pytest.raises(
+        UserError, match=r'holds weights only \(optimizer and param_schedulers miss'
+    ):
+        train(TINY, tiny_options, resume=str(best))
+
+
+def test_resume_in_another_folder_leaves_the_first_runs_best_alone(tiny_options, tmp_path: Path):
+    train(TINY, tiny_options)
+    best = list((tmp_path / 'work').glob('best_PSNR_iter_*.pth'))
+    last = tmp_path / 'work/iter_4.pth'
+    options = [*tiny_options, 'train_cfg.max_iters=6']
+    train(TINY, options, resume=str(last), work_dir=str(tmp_path / 'other'))
+    assert list((tmp_path / 'other').glob('best_PSNR_iter_6.pth'))
+    assert best and all(path.exists() for path in best)
 
 
 def test_load_from_is_strict_and_takes_the_weights(tiny_options, tiny_checkpoint: Path, tmp_path):

@@ -66,6 +66,7 @@ def test_random_layers_are_the_same_in_every_run_and_draw_nothing(pair):
     ('options', 'message'),
     [
         ({'layer_weights': {'21': 1.0}}, "vgg11 has no layer '21', its last is '20'"),
+        ({'vgg_type': 'vgg11_bn'}, "vgg_type='vgg11_bn': 'vgg19' expected"),
         ({'criterion': 'l3'}, "criterion='l3': 'l1' or 'mse' expected"),
         ({'pretrained': 'randm'}, "pretrained='randm' is neither 'torchvision', 'random' nor a fi"),
     ],

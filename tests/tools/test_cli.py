@@ -52,9 +52,9 @@ def test_adversarial_training_to_exported_weights(
     tool, tiny_options: list[str], faces: Path, tmp_path: Path
 ):
     """Trained alone, then against a discriminator, exported, restored from."""
-    options = [*tiny_options, 'train_dataloader.dataset.pipeline.9.gt_patch_size=128']
+    options = [*tiny_options, 'train_dataloader.dataset.pipeline.1.gt_patch_size=128']
     first, second = tmp_path / 'srresnet', tmp_path / 'srgan'
-    arguments = ['--work-dir', second, '--cfg-options', *options, f'custom_hooks.4.source={first}']
+    arguments = ['--work-dir', second, '--cfg-options', *options, f'custom_hooks.5.source={first}']
     result = tool('train', TINY_GAN, *arguments)
     assert result.returncode == 1
     assert f'error: {first}: no trained generator to start from' in result.stderr
@@ -105,7 +105,10 @@ def test_a_mistake_is_one_line_and_a_nonzero_exit(tool, tmp_path: Path, argument
     ('override', 'message'),
     [
         ('optim_wrapper.optimizer.lr=-1', 'ValueError: Invalid learning rate'),
-        ('train_dataloader.dataset.pipeline.4.params.noise_type=[snow]', r'\[snow\] is not'),
+        (
+            'train_dataloader.dataset.pipeline.1.chain.2.params.noise_type=[snow]',
+            r'\[snow\] is not',
+        ),
         ('model.generator.upscale_factor=5', 'Unsupported scale factor 5'),
     ],
 )

@@ -1,5 +1,6 @@
 """One hook a file."""
 
+from .device_degradation import DeviceDegradationHook
 from .finite_loss import FiniteLossHook
 from .generator_ema import GeneratorEMAHook
 from .pretrained_generator import PretrainedGeneratorHook
@@ -7,6 +8,7 @@ from .run_summary import RunSummaryHook, count_parameters
 from .safe_checkpoint import SafeCheckpointHook
 
 __all__ = [
+    'DeviceDegradationHook',
     'FiniteLossHook',
     'GeneratorEMAHook',
     'PretrainedGeneratorHook',

@@ -22,7 +22,8 @@ class FiniteLossHook(Hook):
     """Stops a run at the first loss or gradient that is not finite.
 
     MMEngine's ``CheckInvalidLossHook`` looks every 50 iterations, at the sum alone, after the
-    optimiser's step; a checkpoint may have been spoilt by then. Here the step itself is left out.
+    optimiser's step; a checkpoint may have been spoilt by then. Here a step by such a gradient is
+    left out.
     What a gradient scaler finds and skips (fp16's ordinary overflow) is left to it.
 
     Raises:
@@ -61,7 +62,8 @@ class FiniteLossHook(Hook):
         found = found or [f"the {name}'s gradient is not finite" for name in self._bad_gradients]
         if not found:
             return
-        last = runner.message_hub.get_info('last_ckpt')
+        hub = runner.message_hub
+        last = hub.get_info('last_ckpt') or hub.get_info('best_ckpt')
         kept = f'the last good checkpoint is {last}' if last else 'no checkpoint had been saved yet'
         raise UserError(
             f'iteration {runner.iter + 1}: {" and ".join(found)}; training stopped, {kept}; '

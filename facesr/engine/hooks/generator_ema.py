@@ -11,6 +11,7 @@ from mmagic.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.model import ExponentialMovingAverage
 from mmengine.runner import Runner
+from mmengine.runner.amp import autocast
 
 from ...errors import UserError
 from ..unwrap import unwrap_generator
@@ -92,6 +93,8 @@ def _validate(runner: Runner) -> dict[str, float]:
         evaluator.prepare_metrics(runner.model, loader)
         for group, sampler in evaluator.prepare_samplers(runner.model, loader):
             for batch in sampler:
-                evaluator.process(runner.model.val_step(batch), batch, group)
+                with autocast(enabled=loop.fp16):
+                    outputs = runner.model.val_step(batch)
+                evaluator.process(outputs, batch, group)
         scores |= evaluator.evaluate()
     return scores

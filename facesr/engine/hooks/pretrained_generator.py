@@ -44,8 +44,10 @@ class PretrainedGeneratorHook(Hook):
                 f'tools/train.py configs/{Path(self.source).name}.py, or name one: --cfg-options '
                 'load_from=CHECKPOINT, or start without: --from-scratch'
             )
-        meta = load_generator(unwrap_generator(runner), path)
-        runner.logger.info(f'generator: weights of {path}, iteration {meta.get("iter", "unknown")}')
+        ema = path.name.startswith('best_ema_')  # what it was best with
+        meta = load_generator(unwrap_generator(runner), path, ema)
+        which = 'averaged weights' if ema else 'weights'
+        runner.logger.info(f'generator: {which} of {path}, iteration {meta.get("iter", "unknown")}')
 
 
 def find_checkpoint(work_dir: str | Path) -> Path | None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from mmagic.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import Runner
+from mmengine.runner.checkpoint import get_state_dict
 
 from ...errors import UserError
 from ..checkpoint import generator_weights, model_weights, to_plain
-from ..unwrap import unwrap
+from ..unwrap import unwrap, unwrap_generator
 
 
 @HOOKS.register_module()
@@ -21,7 +23,8 @@ class SafeCheckpointHook(Hook):
     MMEngine pickles its ``HistoryBuffer`` objects, which ``torch.load`` refuses since 2.6
     (weights-only by default); it loads weights non-strictly, so that a checkpoint of another net
     leaves layers untrained with no more than a warning; and it does not save the step counter of
-    MMagic's ``SRGAN``. ``load_from`` takes the generator alone, whatever else the file holds.
+    MMagic's ``SRGAN``. ``load_from`` takes the generator alone, whatever else the file holds. A run
+    goes on by its config (``resume=True`` and ``load_from``), not by ``Runner.resume()``.
 
     Raises:
         UserError: the weights are not the model's, or a run is to go on from weights alone.
@@ -45,20 +48,30 @@ class SafeCheckpointHook(Hook):
         model = unwrap(runner.model)
         path = runner._load_from or 'checkpoint'
         if not runner._resume:
-            weights = generator_weights(checkpoint, model.generator, path)
-            checkpoint['state_dict'] = model.state_dict() | {
+            weights = generator_weights(checkpoint, unwrap_generator(runner), path)
+            checkpoint['state_dict'] = get_state_dict(model) | {
                 f'generator.{name}': value for name, value in weights.items()
             }
             runner.logger.info(f'generator: weights of {path}')
             return
-        checkpoint['state_dict'] = model_weights(checkpoint, model, path)
-        if 'message_hub' not in checkpoint:
+        # MMEngine saves the best without its optimiser, and would begin the schedule again.
+        lacking = {'message_hub', 'optimizer', 'param_schedulers'} - checkpoint.keys()
+        if lacking:
             raise UserError(
-                f'{path}: holds weights only, a run cannot go on from it; '
-                f'to start from these weights: --cfg-options load_from={path}'
+                f'{path}: holds weights only ({" and ".join(sorted(lacking))} missing), a run '
+                f'cannot go on from it; to start from these weights: --cfg-options load_from={path}'
             )
-        scalars = checkpoint['message_hub']['log_scalars']
-        for name, (values, counts) in scalars.items():
-            scalars[name] = HistoryBuffer(values, counts)
+        checkpoint['state_dict'] = model_weights(checkpoint, model, path)
+        hub = checkpoint['message_hub']
+        for name, (values, counts) in hub['log_scalars'].items():
+            hub['log_scalars'][name] = HistoryBuffer(values, counts)
+        for name, best in list(hub['runtime_info'].items()):
+            # In another work directory it is another run's, which the next best would delete.
+            if name.startswith('best_ckpt') and not _is_within(best, runner.work_dir):
+                del hub['runtime_info'][name], hub['resumed_keys'][name]
         if hasattr(model, 'step_counter'):
             model.step_counter.fill_(checkpoint['step_counter'])
+
+
+def _is_within(path: str, folder: str) -> bool:
+    return Path(folder).resolve() in Path(path).resolve().parents

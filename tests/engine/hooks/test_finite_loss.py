@@ -48,7 +48,7 @@ class SpoilHook(Hook):
 def test_stops_with_the_name_and_keeps_the_last_good_checkpoint(
     config: Path, net: str, what: str, message: str, tiny_options: list[str], tmp_path: Path
 ):
-    options = [*tiny_options, 'train_dataloader.dataset.pipeline.9.gt_patch_size=128']
+    options = [*tiny_options, 'train_dataloader.dataset.pipeline.1.gt_patch_size=128']
     cfg = load_config(config, [*options, 'default_hooks.checkpoint.interval=1'])
     cfg.custom_hooks.append(dict(type='SpoilHook', net=net, what=what))
     runner = Runner.from_cfg(cfg)

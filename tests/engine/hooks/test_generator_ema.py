@@ -12,7 +12,7 @@ from facesr.errors import UserError
 
 
 def run(path: Path, options: list[str], decay: float = 0.5, **changes: object) -> Runner:
-    config = load_config(path, [*options, 'train_dataloader.dataset.pipeline.9.gt_patch_size=128'])
+    config = load_config(path, [*options, 'train_dataloader.dataset.pipeline.1.gt_patch_size=128'])
     config.custom_hooks.append(dict(type='GeneratorEMAHook', decay=decay))
     config.update(changes)
     runner = Runner.from_cfg(config)
