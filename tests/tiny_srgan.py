@@ -10,7 +10,9 @@ model = dict(
 )
 custom_hooks = _base_.custom_hooks
 custom_hooks[5].update(source=None)
-train_dataloader = dict(batch_size=2, num_workers=0, persistent_workers=False)
+train_dataloader = dict(
+    batch_size=2, num_workers=0, persistent_workers=False, dataset=dict(cache_dir=None)
+)
 val_dataloader = dict(num_workers=0, persistent_workers=False)
 test_dataloader = dict(num_workers=0, persistent_workers=False)
 train_cfg = dict(max_iters=4, val_interval=2)

@@ -2,7 +2,9 @@
 _base_ = ['../configs/srresnet_24b.py']
 
 model = dict(generator=dict(mid_channels=8, num_blocks=2))
-train_dataloader = dict(batch_size=2, num_workers=0, persistent_workers=False)
+train_dataloader = dict(
+    batch_size=2, num_workers=0, persistent_workers=False, dataset=dict(cache_dir=None)
+)
 val_dataloader = dict(num_workers=0, persistent_workers=False)
 test_dataloader = dict(num_workers=0, persistent_workers=False)
 train_cfg = dict(max_iters=4, val_interval=2)

@@ -11,6 +11,7 @@ train_dataloader = dict(
         type='FaceDataset',
         data_root='data/FFHQ',
         data_prefix=dict(gt='train/GT'),
+        cache_dir='data/cache',  # decoded once; 0.8 MB a face. None decodes at every draw
         pipeline=[
             dict(type='LoadFace', key='gt', size=512),
             dict(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 from mmagic.datasets import BasicImageDataset
 from mmagic.datasets.transforms import LoadImageFromFile
 from mmagic.registry import DATASETS, TRANSFORMS
 
 from ..errors import UserError
+from .cache import make_cache, open_cache
 from .images import Image8, pair_images, read_image
 
 
@@ -25,6 +28,8 @@ class FaceDataset(BasicImageDataset):
         data_root: folder above those of ``data_prefix``.
         data_prefix: one folder per key: ``dict(gt=...)`` to degrade on the fly, ``dict(img=...,
             gt=...)`` for pairs, ``dict(img=...)`` without ground truth.
+        cache_dir: where the ground truths' decoded pixels are kept, see
+            :func:`~facesr.data.cache.make_cache`; None decodes them every time.
         pipeline, test_mode, indices, max_refetch, lazy_init: as in
             ``mmengine.dataset.BaseDataset``.
 
@@ -42,7 +47,10 @@ class FaceDataset(BasicImageDataset):
         indices: int | Sequence[int] | None = None,
         max_refetch: int = 1000,
         lazy_init: bool = False,
+        cache_dir: str | None = None,
     ) -> None:
+        self.cache_dir = cache_dir
+        self._cache: Path | None = None
         data_prefix = dict(data_prefix or {})
         if not data_prefix or data_prefix.keys() - {'img', 'gt'}:
             raise UserError(f"data_prefix={data_prefix}: a folder for 'img', 'gt' or both expected")
@@ -55,6 +63,21 @@ class FaceDataset(BasicImageDataset):
             max_refetch=max_refetch,
             lazy_init=lazy_init,
         )
+
+    def full_init(self) -> None:
+        if self._fully_initialized:
+            return
+        super().full_init()
+        if self.cache_dir is not None and 'gt' in self.data_prefix:
+            paths = [self.get_data_info(index)['gt_path'] for index in range(len(self))]
+            self._cache = make_cache(paths, self.cache_dir)
+
+    def prepare_data(self, idx: int) -> Any:
+        """Run the pipeline on an image, its decoded pixels taken from the cache if there is one."""
+        info = self.get_data_info(idx)
+        if self._cache is not None:
+            info['gt'] = np.array(open_cache(self._cache)[idx])  # transforms write in place
+        return self.pipeline(info)
 
     def load_data_list(self) -> list[dict[str, Any]]:
         return [
@@ -81,8 +104,14 @@ class LoadFace(LoadImageFromFile):
         super().__init__(key=key, channel_order='rgb')
         self.size = size
 
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Read the image, unless the data set has taken it from its cache."""
+        self._decoded = results.pop(self.key, None)
+        loaded: dict[str, Any] = super().transform(results)
+        return loaded
+
     def _load_image(self, filename: str) -> Image8:
-        image = read_image(filename)
+        image = read_image(filename) if self._decoded is None else self._decoded
         if self.size is not None and image.shape[:2] != (self.size, self.size):
             height, width = image.shape[:2]
             raise UserError(

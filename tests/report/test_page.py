@@ -169,5 +169,5 @@ def test_random_vgg_layers_are_named_beside_pictures_and_losses(tmp_path: Path, 
 
 def test_out_that_is_a_file_is_refused(tmp_path: Path, run: Path):
     (tmp_path / 'report').write_text('')
-    with pytest.raises(UserError, match='report: is a file'):
+    with pytest.raises(UserError, match=r'report: --out takes a folder'):
         report(tmp_path, run)

@@ -1,0 +1,83 @@
+import errno
+import os
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facesr.data import FaceDataset, read_image, write_png
+from facesr.data.cache import make_cache, open_cache
+from facesr.errors import UserError
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> list[Path]:
+    rng = np.random.default_rng(0)
+    paths = [tmp_path / f'faces/{name}.png' for name in 'abc']
+    for path in paths:
+        write_png(path, rng.integers(0, 256, (16, 16, 3), np.uint8))
+    return paths
+
+
+def dataset(images: list[Path], cache_dir: Path | None) -> FaceDataset:
+    folder = images[0].parent
+    return FaceDataset(
+        data_root=str(folder.parent),
+        data_prefix=dict(gt=folder.name),
+        pipeline=[dict(type='LoadFace', key='gt', size=16)],
+        cache_dir=cache_dir and str(cache_dir),
+    )
+
+
+def test_pixels_are_the_files(images: list[Path], tmp_path: Path):
+    cached, plain = dataset(images, tmp_path / 'cache'), dataset(images, None)
+    before = {path: path.read_bytes() for path in images}
+    for path in images:
+        path.write_bytes(b'not read any more')
+    for index, path in enumerate(images):
+        sample = cached[index]
+        sample['gt'] += 1  # transforms write in place; the cache stays
+        with pytest.raises(UserError, match='not a readable image'):
+            plain[index]
+        path.write_bytes(before[path])
+        assert np.array_equal(cached[index]['gt'], read_image(path))
+        assert cached[index].keys() == plain[index].keys()
+
+
+def test_changed_data_makes_a_new_cache_and_the_old_one_goes(images: list[Path], tmp_path: Path):
+    first = make_cache(images, tmp_path / 'cache')
+    assert make_cache(images, tmp_path / 'cache') == first
+    write_png(images[1], np.zeros((16, 16, 3), np.uint8))
+    second = make_cache(images, tmp_path / 'cache')
+    assert second != first and not open_cache(second)[1].any()
+    assert list((tmp_path / 'cache').glob('*.npy')) == [second]
+
+
+def test_processes_that_start_together_decode_once(images: list[Path], tmp_path: Path):
+    with ProcessPoolExecutor(4, mp_context=get_context('fork')) as pool:
+        jobs = [pool.submit(make_cache, images, tmp_path / 'cache') for _ in range(4)]
+        [target] = {job.result() for job in jobs}
+    for pixels, path in zip(open_cache(target), images, strict=True):
+        assert np.array_equal(pixels, read_image(path))
+    assert not list((tmp_path / 'cache').glob('*.partial'))
+
+
+def test_full_disk_falls_back_to_decoding(
+    images: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def full(*args: object) -> None:
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(os, 'posix_fallocate', full)
+    faces = dataset(images, tmp_path / 'cache')
+    assert np.array_equal(faces[2]['gt'], read_image(images[2]))
+    assert not [path for path in (tmp_path / 'cache').iterdir() if path.suffix != '.lock']
+
+
+def test_other_size_is_named_and_nothing_is_left(images: list[Path], tmp_path: Path):
+    write_png(images[2], np.zeros((8, 16, 3), np.uint8))
+    with pytest.raises(UserError, match=r'c\.png: 16x8 pixels, 16x16 expected'):
+        make_cache(images, tmp_path / 'cache')
+    assert not [path for path in (tmp_path / 'cache').iterdir() if path.suffix != '.lock']
