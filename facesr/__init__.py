@@ -39,8 +39,8 @@ from mmagic.models import (  # noqa: E402
 from .data import FaceDataset, LoadFace  # noqa: E402
 from .degradation.preprocessor import FacePreprocessor  # noqa: E402
 from .degradation.transform import BlindDegradation, collate_faces  # noqa: E402
-from .engine import (  # noqa: E402
-    Bf16OptimWrapper,
+from .engine import Bf16OptimWrapper  # noqa: E402
+from .engine.hooks import (  # noqa: E402
     DeviceDegradationHook,
     FiniteLossHook,
     GeneratorEMAHook,
