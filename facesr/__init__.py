@@ -41,6 +41,7 @@ from .degradation.preprocessor import FacePreprocessor  # noqa: E402
 from .degradation.transform import BlindDegradation, collate_faces  # noqa: E402
 from .engine import Bf16OptimWrapper  # noqa: E402
 from .engine.hooks import (  # noqa: E402
+    BoundedHistoryHook,
     DeviceDegradationHook,
     FiniteLossHook,
     GeneratorEMAHook,
@@ -62,6 +63,7 @@ __all__ = [
     'BasicVisualizationHook',
     'Bf16OptimWrapper',
     'BlindDegradation',
+    'BoundedHistoryHook',
     'CharbonnierLoss',
     'CopyValues',
     'DataPreprocessor',

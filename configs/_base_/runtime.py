@@ -32,6 +32,7 @@ custom_hooks = [
     dict(type='BasicVisualizationHook', interval=dict(val=100), on_test=False),
     dict(type='FiniteLossHook'),
     dict(type='DeviceDegradationHook'),
+    dict(type='BoundedHistoryHook'),
 ]
 
 log_level = 'INFO'
