@@ -13,8 +13,8 @@ from mmengine.runner import Runner
 class BoundedHistoryHook(Hook):
     """Keeps only the last values of what MMEngine logs.
 
-    Its ``HistoryBuffer`` copies all earlier values at every iteration, 0.8 ms a scalar after
-    150,000 iterations, and all of them go into every checkpoint. Curves are drawn from the logged
+    Its ``HistoryBuffer`` copies all earlier values at every iteration (0.7 ms a scalar after
+    150,000 iterations, 0.006 ms after 1,000, on one core), and all of them go into every checkpoint. Curves are drawn from the logged
     files; only the windows of the log processor look back.
 
     Args:
