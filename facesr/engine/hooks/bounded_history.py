@@ -14,8 +14,8 @@ class BoundedHistoryHook(Hook):
     """Keeps only the last values of what MMEngine logs.
 
     Its ``HistoryBuffer`` copies all earlier values at every iteration (0.7 ms a scalar after
-    150,000 iterations, 0.006 ms after 1,000, on one core), and all of them go into every checkpoint. Curves are drawn from the logged
-    files; only the windows of the log processor look back.
+    150,000 iterations, 0.006 ms after 1,000, on one core), and all of them go into every
+    checkpoint. Curves are drawn from the logged files; only the log processor's windows look back.
 
     Args:
         length: values that are kept of each scalar; at least the log processor's window.
