@@ -13,7 +13,9 @@ from conftest import TINY, TINY_GAN
 from facesr.data import read_image, write_png
 
 
-@pytest.mark.parametrize('name', ['train', 'test', 'score', 'prepare_data', 'export'])
+@pytest.mark.parametrize(
+    'name', ['train', 'test', 'score', 'prepare_data', 'export', 'report', 'benchmark']
+)
 def test_help_loads_neither_torch_nor_mmagic(tool, name: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv('PYTHONPROFILEIMPORTTIME', '1')  # lists every import on stderr
     result = tool(name, '--help')
@@ -71,6 +73,18 @@ def test_adversarial_training_to_exported_weights(
         assert path.read_bytes() == (tmp_path / 'b' / path.name).read_bytes()
     result = tool('test', TINY_GAN, checkpoint, *arguments, '--ema')
     assert result.returncode == 1 and 'iter_4.pth: holds no average' in result.stderr
+
+
+@pytest.mark.parametrize('what', ['data', 'degradation'])
+def test_benchmark(tool, tiny_options: list[str], tmp_path: Path, what: str):
+    out = tmp_path / 'figures.json'
+    options = [*tiny_options, f'train_dataloader.dataset.cache_dir={tmp_path}/cache']
+    arguments = ['--images', '2', '--rounds', '1', '--json', out]
+    result = tool('benchmark', what, TINY, *arguments, '--cfg-options', *options)
+    assert result.returncode == 0, result.stderr
+    figures = json.loads(out.read_text())['results']
+    assert len(figures['seconds']) == 2
+    assert what == 'data' or figures['agreement']['psnr'] > 75
 
 
 def test_default_input_is_the_configs_test_set(tool, tiny_checkpoint: Path, faces: Path, tmp_path):

@@ -1,0 +1,1 @@
+"""Measurements against the stock way, in the same run."""

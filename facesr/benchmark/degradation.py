@@ -1,0 +1,111 @@
+"""The degradation on the device against MMagic's transforms: the same levels, and how fast."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from mmagic.registry import TRANSFORMS
+from mmengine.dataset import Compose
+from numpy.random import RandomState
+from numpy.typing import NDArray
+
+from ..data.images import Image8
+from ..degradation.chain import BatchDegradation
+from ..degradation.draws import Draws, draw
+from .measure import take_turns
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far two sets of 8-bit images are from each other.
+
+    Attributes:
+        psnr: mean over the images in dB; equal images count as 98 dB.
+        equal: share of images that are equal.
+        worst: largest difference of a pixel in levels, by image.
+    """
+
+    psnr: float
+    equal: float
+    worst: list[int]
+
+    def __str__(self) -> str:
+        above = sum(worst > 4 for worst in self.worst)
+        return (
+            f'{len(self.worst)} images: mean PSNR between the two {self.psnr:.2f} dB, '
+            f'{self.equal:.1%} equal; largest difference {max(self.worst)} levels, '
+            f'more than 4 in {above} images'
+        )
+
+
+def degrade_both(
+    batch: BatchDegradation, images: Sequence[Image8], device: str = 'cpu', seed: int = 0
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Degrade images by MMagic's transforms and on a device, from the same random numbers.
+
+    Args:
+        batch: the chain, on the device.
+        images: (S, S, 3) uint8 each.
+        device: where the batch is degraded.
+        seed: of the first image; the others count on.
+
+    Returns:
+        MMagic's results and the device's, (N, s, s, 3) uint8 each.
+    """
+    stock = Compose([TRANSFORMS.build(copy.deepcopy(step)) for step in batch.chain])
+    noise = torch.zeros(len(images), 3, batch.side, batch.side)
+    draws, expected = [], []
+    for index, image in enumerate(images):
+        np.random.seed(seed + index)
+        expected.append(stock({'img': image.copy()})['img'])
+
+        def add_noise(rng: RandomState, length: int, index: int = index) -> None:
+            levels = rng.randn(length, length, 3).astype(np.float32).transpose(2, 0, 1)
+            noise[index, :, :length, :length] = torch.from_numpy(levels)
+
+        draws.append(draw(batch.chain, RandomState(seed + index), batch.side, add_noise))
+    gt = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(device)
+    found = batch(gt, Draws.to_device(draws, device), noise.to(device))
+    return np.stack(expected), found.permute(0, 2, 3, 1).cpu().numpy()
+
+
+def compare(expected: NDArray[np.uint8], found: NDArray[np.uint8]) -> Agreement:
+    """Compare two sets of images, (N, H, W, 3) uint8."""
+    difference = np.abs(found.astype(int) - expected)
+    mse = np.square(difference).mean((1, 2, 3))
+    psnr = 10 * np.log10(255**2 / np.maximum(mse, 1e-5))
+    worst = difference.max((1, 2, 3))
+    return Agreement(float(psnr.mean()), float((worst == 0).mean()), worst.tolist())
+
+
+def time_both(
+    chain: Sequence[dict[str, Any]], images: Sequence[Image8], device: str, rounds: int
+) -> dict[str, list[float]]:
+    """Seconds per image: MMagic's transforms on one core, and a batch of all images on a device."""
+    batch = BatchDegradation(chain).to(device)
+    stock = Compose([TRANSFORMS.build(copy.deepcopy(step)) for step in chain])
+    gt = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(device)
+
+    def by_transforms() -> float:
+        np.random.seed(0)
+        start = time.perf_counter()
+        for image in images:
+            stock({'img': image.copy()})
+        return (time.perf_counter() - start) / len(images)
+
+    def on_device() -> float:
+        start = time.perf_counter()
+        draws = Draws.to_device(batch.draw(RandomState(0), len(images)), device)
+        noise = torch.randn(gt.shape, device=device)
+        batch(gt, draws, noise)
+        if device.startswith('cuda'):
+            torch.cuda.synchronize()
+        return (time.perf_counter() - start) / len(images)
+
+    return take_turns({"MMagic's transforms": by_transforms, f'on {device}': on_device}, rounds)
