@@ -27,52 +27,27 @@ def parse_args() -> argparse.Namespace:
 
 
 def main(args: argparse.Namespace) -> None:
-    import cv2
-    import torch
     from mmengine.registry import init_default_scope
-    from rich.progress import track
 
     from facesr.benchmark.data import time_loader
-    from facesr.benchmark.degradation import compare, degrade_both, time_both
+    from facesr.benchmark.degradation import check_levels, time_both
     from facesr.benchmark.measure import describe_machine, format_table, write_json
     from facesr.config import load_config
-    from facesr.data import list_images, read_image
-    from facesr.degradation.chain import BatchDegradation
 
     config = load_config(args.config, args.cfg_options)
     init_default_scope('mmagic')
-    results: dict[str, object] = {}
     print(', '.join(f'{name} {fact}' for name, fact in describe_machine().items()))
-    dataset = config.train_dataloader.dataset
-    batch_size = config.train_dataloader.batch_size
+    results: dict[str, object] = {}
     if args.what == 'data':
-        torch.set_num_threads(1)
-        cv2.setNumThreads(0)  # as in a loader's process
-        taken = time_loader(config, 4 * batch_size, args.rounds)
-        title = 'loader, per image on one core'
+        title, taken = 'loader, per image on one core', time_loader(config, args.rounds)
     else:
-        import numpy as np
-
-        device = args.device or ('cuda' if torch.cuda.is_available() else 'cpu')
-        chain = dataset.pipeline[1].chain
-        paths = list(list_images(Path(dataset.data_root, dataset.data_prefix.gt)).values())
-        batch = BatchDegradation(chain).to(device)
-        pairs = []
-        for first in track(range(0, min(args.images, len(paths)), batch_size), 'comparing'):
-            few = paths[first : min(first + batch_size, args.images)]
-            images = [read_image(path) for path in few]
-            pairs.append(degrade_both(batch, images, device, seed=first))
-        expected, found = (np.concatenate(side) for side in zip(*pairs, strict=True))
-        agreement = compare(expected, found)
+        agreement = check_levels(config, args.images, args.device)
         print(agreement)
         results['agreement'] = vars(agreement)
-        images = [read_image(path) for path in paths[:batch_size]]
-        cv2.setNumThreads(0)
-        taken = time_both(chain, images, device, args.rounds)
-        title = f'degradation, per image of a batch of {len(images)}'
+        title, taken = 'degradation, per image', time_both(config, args.rounds, args.device)
     print(format_table(title, taken))
     if args.json is not None:
-        write_json(args.json, {'command': args.what}, {**results, 'seconds': taken})
+        write_json(args.json, {'what': args.what}, {**results, 'seconds': taken})
         print(args.json)
 
 

@@ -6,6 +6,8 @@ import copy
 import time
 from collections.abc import Callable
 
+import cv2
+import torch
 from mmagic.registry import DATASETS
 from mmengine.config import Config
 
@@ -13,15 +15,18 @@ from ..degradation.transform import collate_faces
 from .measure import take_turns
 
 
-def time_loader(config: Config, images: int, rounds: int) -> dict[str, list[float]]:
+def time_loader(config: Config, rounds: int, batches: int = 4) -> dict[str, list[float]]:
     """Seconds per image in one loader process, collating included.
 
     Args:
         config: a training config; its training data set is read.
-        images: how many of its images are drawn in a round.
         rounds: how often each way is measured.
+        batches: how many are drawn in a round.
     """
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)  # as in a loader's process
     batch_size = config.train_dataloader.batch_size
+    images: int = batches * batch_size
 
     def loader(on: str, cache_dir: str | None) -> Callable[[], float]:
         settings = copy.deepcopy(config.train_dataloader.dataset)
@@ -32,7 +37,7 @@ def time_loader(config: Config, images: int, rounds: int) -> dict[str, list[floa
         def draw_images() -> float:
             start = time.perf_counter()
             for first in range(0, images, batch_size):
-                places = range(first, min(first + batch_size, images))
+                places = range(first, first + batch_size)
                 collate_faces([dataset[place % len(dataset)] for place in places])
             return (time.perf_counter() - start) / images
 

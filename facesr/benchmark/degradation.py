@@ -6,16 +6,20 @@ import copy
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from mmagic.registry import TRANSFORMS
+from mmengine.config import Config
 from mmengine.dataset import Compose
 from numpy.random import RandomState
 from numpy.typing import NDArray
+from rich.progress import track
 
-from ..data.images import Image8
+from ..data.images import Image8, list_images, read_image
 from ..degradation.chain import BatchDegradation
 from ..degradation.draws import Draws, draw
 from .measure import take_turns
@@ -84,13 +88,42 @@ def compare(expected: NDArray[np.uint8], found: NDArray[np.uint8]) -> Agreement:
     return Agreement(float(psnr.mean()), float((worst == 0).mean()), worst.tolist())
 
 
-def time_both(
-    chain: Sequence[dict[str, Any]], images: Sequence[Image8], device: str, rounds: int
-) -> dict[str, list[float]]:
-    """Seconds per image: MMagic's transforms on one core, and a batch of all images on a device."""
+def check_levels(config: Config, images: int, device: str | None = None) -> Agreement:
+    """Compare the two ways over a config's training images.
+
+    Args:
+        config: a training config; its chain and its training images are taken.
+        images: how many.
+        device: where batches are degraded; None takes a CUDA GPU if there is one.
+    """
+    device = device or _default_device()
+    batch = BatchDegradation(_chain(config)).to(device)
+    paths = _image_paths(config)[:images]
+    size = config.train_dataloader.batch_size
+    pairs = []
+    for first in track(range(0, len(paths), size), 'comparing'):
+        faces = [read_image(path) for path in paths[first : first + size]]
+        pairs.append(degrade_both(batch, faces, device, seed=first))
+    expected, found = (np.concatenate(side) for side in zip(*pairs, strict=True))
+    return compare(expected, found)
+
+
+def time_both(config: Config, rounds: int, device: str | None = None) -> dict[str, list[float]]:
+    """Seconds per image: MMagic's transforms on one core, and one batch on a device.
+
+    Args:
+        config: a training config; its chain and its first batch of training images are taken.
+        rounds: how often each way is measured.
+        device: as in :func:`check_levels`.
+    """
+    device = device or _default_device()
+    chain = _chain(config)
     batch = BatchDegradation(chain).to(device)
     stock = Compose([TRANSFORMS.build(copy.deepcopy(step)) for step in chain])
+    size = config.train_dataloader.batch_size
+    images = [read_image(path) for path in _image_paths(config)[:size]]
     gt = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(device)
+    cv2.setNumThreads(0)  # as in a loader's process
 
     def by_transforms() -> float:
         np.random.seed(0)
@@ -109,3 +142,16 @@ def time_both(
         return (time.perf_counter() - start) / len(images)
 
     return take_turns({"MMagic's transforms": by_transforms, f'on {device}': on_device}, rounds)
+
+
+def _default_device() -> str:
+    return 'cuda' if torch.cuda.is_available() else 'cpu'
+
+
+def _chain(config: Config) -> list[dict[str, Any]]:
+    return [dict(step) for step in config.train_dataloader.dataset.pipeline[1].chain]
+
+
+def _image_paths(config: Config) -> list[Path]:
+    dataset = config.train_dataloader.dataset
+    return list(list_images(Path(dataset.data_root, dataset.data_prefix.gt)).values())
