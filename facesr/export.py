@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmagic.registry import MODELS
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
 from .engine.checkpoint import load_generator, to_plain
 from .engine.hooks import count_parameters
 from .errors import UserError
+from .evaluation.restore import build_part
 
 TOLERANCE = 1e-4  # of pixel values 0-1, between torch and ONNX Runtime
 # Sizes that the exported graph is checked with: one image, several, neither square nor even.
@@ -52,11 +51,7 @@ def export(config: Config, name: str, checkpoint: str | Path, out: Path, ema: bo
     ]
     if out.suffix == '.onnx' and missing:
         raise UserError(f'{missing[0]} is missing; run: bash scripts/setup.sh export')
-    init_default_scope(config.get('default_scope', 'mmagic'))
-    try:
-        generator: nn.Module = MODELS.build(config.model.generator)
-    except (AssertionError, AttributeError, TypeError, ValueError) as error:
-        raise UserError(f'model: cannot be built: {error}') from error
+    generator: nn.Module = build_part(config, 'generator')
     meta = _metadata(config, name, load_generator(generator, checkpoint, ema), ema)
     meta['parameters'] = count_parameters(generator)
     partial = out.with_name(f'.{out.stem}.partial{out.suffix}')

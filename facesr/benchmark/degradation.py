@@ -22,7 +22,11 @@ from rich.progress import track
 from ..data.images import Image8, list_images, read_image
 from ..degradation.chain import BatchDegradation
 from ..degradation.draws import Draws, draw
+from ..evaluation.restore import find_device
+from ..evaluation.score import psnr
 from .measure import take_turns
+
+EQUAL = 98.0  # dB, for images that are equal: one pixel off by a level has 95
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,10 @@ class Agreement:
 
 
 def degrade_both(
-    batch: BatchDegradation, images: Sequence[Image8], device: str = 'cpu', seed: int = 0
+    batch: BatchDegradation,
+    images: Sequence[Image8],
+    device: torch.device | str = 'cpu',
+    seed: int = 0,
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Degrade images by MMagic's transforms and on a device, from the same random numbers.
 
@@ -82,10 +89,9 @@ def degrade_both(
 def compare(expected: NDArray[np.uint8], found: NDArray[np.uint8]) -> Agreement:
     """Compare two sets of images, (N, H, W, 3) uint8."""
     difference = np.abs(found.astype(int) - expected)
-    mse = np.square(difference).mean((1, 2, 3))
-    psnr = 10 * np.log10(255**2 / np.maximum(mse, 1e-5))
+    levels = [min(psnr(*pair), EQUAL) for pair in zip(expected, found, strict=True)]
     worst = difference.max((1, 2, 3))
-    return Agreement(float(psnr.mean()), float((worst == 0).mean()), worst.tolist())
+    return Agreement(float(np.mean(levels)), float((worst == 0).mean()), worst.tolist())
 
 
 def check_levels(config: Config, images: int, device: str | None = None) -> Agreement:
@@ -96,14 +102,14 @@ def check_levels(config: Config, images: int, device: str | None = None) -> Agre
         images: how many.
         device: where batches are degraded; None takes a CUDA GPU if there is one.
     """
-    device = device or _default_device()
-    batch = BatchDegradation(_chain(config)).to(device)
+    place = find_device(device)
+    batch = BatchDegradation(_chain(config)).to(place)
     paths = _image_paths(config)[:images]
     size = config.train_dataloader.batch_size
     pairs = []
     for first in track(range(0, len(paths), size), 'comparing'):
         faces = [read_image(path) for path in paths[first : first + size]]
-        pairs.append(degrade_both(batch, faces, device, seed=first))
+        pairs.append(degrade_both(batch, faces, place, seed=first))
     expected, found = (np.concatenate(side) for side in zip(*pairs, strict=True))
     return compare(expected, found)
 
@@ -116,13 +122,13 @@ def time_both(config: Config, rounds: int, device: str | None = None) -> dict[st
         rounds: how often each way is measured.
         device: as in :func:`check_levels`.
     """
-    device = device or _default_device()
+    place = find_device(device)
     chain = _chain(config)
-    batch = BatchDegradation(chain).to(device)
+    batch = BatchDegradation(chain).to(place)
     stock = Compose([TRANSFORMS.build(copy.deepcopy(step)) for step in chain])
     size = config.train_dataloader.batch_size
     images = [read_image(path) for path in _image_paths(config)[:size]]
-    gt = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(device)
+    gt = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(place)
     cv2.setNumThreads(0)  # as in a loader's process
 
     def by_transforms() -> float:
@@ -134,18 +140,14 @@ def time_both(config: Config, rounds: int, device: str | None = None) -> dict[st
 
     def on_device() -> float:
         start = time.perf_counter()
-        draws = Draws.to_device(batch.draw(RandomState(0), len(images)), device)
-        noise = torch.randn(gt.shape, device=device)
+        draws = Draws.to_device(batch.draw(RandomState(0), len(images)), place)
+        noise = torch.randn(gt.shape, device=place)
         batch(gt, draws, noise)
-        if device.startswith('cuda'):
+        if place.type == 'cuda':
             torch.cuda.synchronize()
         return (time.perf_counter() - start) / len(images)
 
-    return take_turns({"MMagic's transforms": by_transforms, f'on {device}': on_device}, rounds)
-
-
-def _default_device() -> str:
-    return 'cuda' if torch.cuda.is_available() else 'cpu'
+    return take_turns({"MMagic's transforms": by_transforms, f'on {place}': on_device}, rounds)
 
 
 def _chain(config: Config) -> list[dict[str, Any]]:

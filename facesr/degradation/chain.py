@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -129,4 +128,3 @@ def check_chain(chain: Sequence[Mapping[str, Any]]) -> None:
             raise UserError(
                 f"degradation: {name} as it is cannot be done on the device; on='loader' can"
             )
-    assert math.isfinite(scale[0])

@@ -82,7 +82,11 @@ class JPEG(nn.Module):
     tables: Tensor
     to_ycc: Tensor
     from_ycc: Tensor
-    forward_dct: Tensor
+    half_up: Tensor
+    first_pass: Tensor
+    second_pass: Tensor
+    last_pass: Tensor
+    edges: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -92,9 +96,15 @@ class JPEG(nn.Module):
             'to_ycc': [[7471, 38470, 19595], [32768, -21709, -11059], [-5329, -27439, 32768]],
             # Rows blue, green, red without Y; columns Cb, Cr.
             'from_ycc': [[116130, 0], [-22554, -46802], [0, 91881]],
-            'forward_dct': _forward_matrix(),
+            'half_up': [[0.5], [128.5 - 2**-16], [128.5 - 2**-16]],
+            # The transform times what each pass of encoder and decoder shifts out again.
+            'first_pass': _forward_matrix() / (1 << (_CONST_BITS - _PASS1_BITS)),
+            'second_pass': _forward_matrix() / (1 << (_CONST_BITS + _PASS1_BITS)),
+            'last_pass': _forward_matrix() / (1 << (_CONST_BITS + _PASS1_BITS + 3)),
+            'edges': [8, 7],  # the upsampling's rounding, left and right
         }.items():
-            self.register_buffer(name, torch.as_tensor(values).double(), persistent=False)
+            values = torch.as_tensor(values, dtype=torch.float64)
+            self.register_buffer(name, values, persistent=False)
         self.to_ycc /= 1 << 16
         self.from_ycc /= 1 << 16
 
@@ -116,33 +126,29 @@ class JPEG(nn.Module):
         near = torch.minimum(place, last)  # (N, S): beyond the edge, the edge
         half = torch.minimum(place[: side // 2], last // 2)
         x = _take(_take(images, near, 3), near, 2).double().flatten(2)
-        half_up = x.new_tensor([0.5, 128.5 - 2**-16, 128.5 - 2**-16])[:, None]
-        ycc = torch.floor(self.to_ycc @ x + half_up).view(count, 3, side, side)
+        ycc = torch.floor(self.to_ycc @ x + self.half_up).view(count, 3, side, side)
         # Means of 2x2, rounded by 1/4 and 2/4 in turn.
         bias = (1 + (place[: side // 2] & 1)) / 4
         chroma = torch.floor(functional.avg_pool2d(ycc[:, 1:], 2) + bias)
         chroma = _take(chroma, half, 2)  # below the last row the last row of means is repeated
         blocks = torch.cat([_to_blocks(ycc[:, :1]), _to_blocks(chroma)], 1)
-        blocks = self._quantise(blocks, qualities)
         luma_blocks = (side // 8) ** 2
+        blocks = self._quantise(blocks, luma_blocks, qualities)
         y = _from_blocks(blocks[:, :luma_blocks], 1, side)
-        chroma = _upsample(_from_blocks(blocks[:, luma_blocks:], 2, side // 2), half)
+        chroma = _upsample(_from_blocks(blocks[:, luma_blocks:], 2, side // 2), half, self.edges)
         colour = torch.floor(self.from_ycc @ (chroma.flatten(2) - 128) + 0.5)
         return (colour.view(count, 3, side, side) + y).clamp(0, 255).float()
 
-    def _quantise(self, blocks: Tensor, qualities: Tensor) -> Tensor:
-        """Transform, quantise and transform back: luma and chroma blocks (N, B, 8, 8), 0-255."""
-        luma = blocks.shape[1] * 2 // 3  # 4:2:0
+    def _quantise(self, blocks: Tensor, luma: int, qualities: Tensor) -> Tensor:
+        """Transform, quantise and transform back (N, B, 8, 8), 0-255; the first are luma's."""
         kind = (torch.arange(blocks.shape[1], device=blocks.device) >= luma).long()
         table = self.tables[qualities[:, None], kind]
-        first, second = _CONST_BITS - _PASS1_BITS, _CONST_BITS + _PASS1_BITS
-        matrix = self.forward_dct
-        rows = torch.floor((blocks - 128) @ (matrix.T / (1 << first)) + 0.5)
-        coefficients = torch.floor((matrix / (1 << second)) @ rows + 0.5)  # times 8
+        rows = torch.floor((blocks - 128) @ self.first_pass.T + 0.5)
+        coefficients = torch.floor(self.second_pass @ rows + 0.5)  # times 8
         whole = torch.floor(coefficients.abs() / (table * 8) + 0.5)
         coefficients = torch.copysign(whole, coefficients) * table
-        columns = torch.floor((matrix.T / (1 << first)) @ coefficients + 0.5)
-        pixels = torch.floor(columns @ (matrix / (1 << (second + 3))) + 128.5)
+        columns = torch.floor(self.first_pass.T @ coefficients + 0.5)
+        pixels = torch.floor(columns @ self.last_pass + 128.5)
         return pixels.clamp(0, 255)
 
 
@@ -167,12 +173,11 @@ def _take(x: Tensor, index: Tensor, dim: int) -> Tensor:
     return x.gather(dim, index.view(view).expand(shape))
 
 
-def _upsample(chroma: Tensor, half: Tensor) -> Tensor:
+def _upsample(chroma: Tensor, half: Tensor, edges: Tensor) -> Tensor:
     """jdsample.c's ``h2v2_fancy_upsample``: weights 3/4 and 1/4, the edge repeated."""
     before, after = (half - 1).clamp(min=0), torch.minimum(half + 1, half[:, -1:])
     rows = torch.stack([_take(chroma, before, 2), _take(chroma, after, 2)], 3)
     tall = torch.add(rows, chroma[:, :, :, None], alpha=3).flatten(2, 3)  # times 4
     columns = torch.stack([_take(tall, before, 3), _take(tall, after, 3)], 4)
-    bias = columns.new_tensor([8.0, 7.0])
     wide = torch.add(columns, tall[..., None], alpha=3)
-    return torch.floor((wide + bias) / 16).flatten(3, 4)
+    return torch.floor((wide + edges) / 16).flatten(3, 4)

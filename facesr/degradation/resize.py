@@ -1,8 +1,8 @@
 """OpenCV's 8-bit resizing in PyTorch: a batch of square images, each of its own size and method.
 
-What ``cv2.resize`` computes (``modules/imgproc/src/resize.cpp``): bilinear and bicubic in fixed
-point with weights of 11 bits, columns first, no antialiasing; area as weighted means when it
-shrinks, as bilinear with weights of its own when it enlarges.
+What ``cv2.resize`` computes (``modules/imgproc/src/resize.cpp``): bilinear in fixed point with
+weights of 11 bits, columns first; bicubic in floating point; neither with antialiasing; area as
+weighted means when it shrinks, as bilinear with weights of its own when it enlarges.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class BatchResize(nn.Module):
 
     def __init__(self, side: int, smallest: int, enlarge: bool) -> None:
         super().__init__()
-        self.side, self.smallest, self.enlarge = side, smallest, enlarge
+        self.smallest, self.enlarge = smallest, enlarge
         tables = [
             [
                 resize_taps(*((length, side) if enlarge else (side, length)), method)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -52,15 +53,11 @@ class Restorer:
         tile: int | None = None,
         ema: bool = False,
     ) -> None:
-        init_default_scope(config.get('default_scope', 'mmagic'))
         if tile is not None and tile < 1:
             raise UserError(f'--tile {tile}: at least 1 pixel expected')
-        self.device = _find_device(device)
-        try:
-            self.generator = MODELS.build(config.model.generator)
-            self.preprocessor = MODELS.build(config.model.data_preprocessor).to(self.device)
-        except (AssertionError, AttributeError, TypeError, ValueError) as error:
-            raise UserError(f'model: cannot be built: {error}') from error
+        self.device = find_device(device)
+        self.generator = build_part(config, 'generator')
+        self.preprocessor = build_part(config, 'data_preprocessor').to(self.device)
         load_generator(self.generator, checkpoint, ema)
         self.generator.to(self.device, memory_format=torch.channels_last).eval()
         self.tile = tile
@@ -135,7 +132,20 @@ class Restorer:
         return max(math.isqrt(pixels) - 2 * MARGIN, SMALLEST_TILE)
 
 
-def _find_device(name: str | None) -> torch.device:
+def build_part(config: Config, part: str) -> Any:
+    """Build the ``generator`` or the ``data_preprocessor`` of a config's model.
+
+    Raises:
+        UserError: it cannot be built.
+    """
+    init_default_scope(config.get('default_scope', 'mmagic'))
+    try:
+        return MODELS.build(config.model[part])
+    except (AssertionError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f'model: cannot be built: {error}') from error
+
+
+def find_device(name: str | None) -> torch.device:
     """The named device, or a CUDA GPU if there is one, or the CPU."""
     try:
         device = torch.device(name or ('cuda' if torch.cuda.is_available() else 'cpu'))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -128,6 +129,11 @@ def test(
         print(f'submission: {zip_file}')
 
 
+def spread(stems: Sequence[str], count: int) -> list[str]:
+    """Choose at most ``count`` images, evenly over a set."""
+    return list(stems[:: max(1, len(stems) // count)][:count])
+
+
 def _score_bicubic(images: dict[str, Path], gt: Path) -> list[ImageScore]:
     truths = list_images(gt)
     scores = []
@@ -140,9 +146,8 @@ def _score_bicubic(images: dict[str, Path], gt: Path) -> list[ImageScore]:
 
 def _draw_panels(images: dict[str, Path], out: Path, gt: Path | None) -> Image8:
     truths = list_images(gt) if gt is not None else {}
-    stems = list(images)
     rows = []
-    for stem in stems[:: max(1, len(stems) // PANEL_ROWS)][:PANEL_ROWS]:
+    for stem in spread(list(images), PANEL_ROWS):
         lq, output = read_image(images[stem]), read_image(out / f'{stem}.png')
         row = {'ground truth': read_image(truths[stem])} if truths else {}
         row |= {'input': lq, 'bicubic': bicubic(lq, *output.shape[:2]), 'output': output}

@@ -11,12 +11,11 @@ from pathlib import Path
 from ..config.checking import unknown
 from ..data.images import Image8, find_images, read_image
 from ..errors import UserError
-from ..evaluation.results import bicubic
+from ..evaluation.results import PANEL_ROWS, bicubic, spread
 from ..evaluation.score import score_image
 from .comparison import Crop, draw_comparison
 from .logs import Run
 
-PANEL_ROWS = 3
 COLUMNS = ('ground truth', 'bicubic', 'input')
 # As many as the challenge's real photographs: of so few, all are shown.
 ALL_SHOWN = 6
@@ -149,9 +148,8 @@ def choose_images(groups: Sequence[Group], names: Sequence[str]) -> dict[str, li
     chosen = {}
     for group in groups:
         stems = [name for name in names if name in group.stems]
-        step = 1 if len(group.stems) <= ALL_SHOWN else len(group.stems) // PANEL_ROWS
-        count = ALL_SHOWN if step == 1 else PANEL_ROWS
-        chosen[group.name] = stems or list(group.stems[::step][:count])
+        count = ALL_SHOWN if len(group.stems) <= ALL_SHOWN else PANEL_ROWS
+        chosen[group.name] = stems or spread(group.stems, count)
     return chosen
 
 
