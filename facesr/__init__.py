@@ -41,10 +41,10 @@ from .degradation.preprocessor import FacePreprocessor  # noqa: E402
 from .degradation.transform import BlindDegradation, collate_faces  # noqa: E402
 from .engine import Bf16OptimWrapper  # noqa: E402
 from .engine.hooks import (  # noqa: E402
-    BoundedHistoryHook,
     DeviceDegradationHook,
-    FiniteLossHook,
+    FastStepHook,
     GeneratorEMAHook,
+    LossHook,
     PretrainedGeneratorHook,
     RunSummaryHook,
     SafeCheckpointHook,
@@ -63,7 +63,6 @@ __all__ = [
     'BasicVisualizationHook',
     'Bf16OptimWrapper',
     'BlindDegradation',
-    'BoundedHistoryHook',
     'CharbonnierLoss',
     'CopyValues',
     'DataPreprocessor',
@@ -71,7 +70,7 @@ __all__ = [
     'Evaluator',
     'FaceDataset',
     'FacePreprocessor',
-    'FiniteLossHook',
+    'FastStepHook',
     'Flip',
     'GANLoss',
     'GeneratorEMAHook',
@@ -79,6 +78,7 @@ __all__ = [
     'L1Loss',
     'LoadFace',
     'LogProcessor',
+    'LossHook',
     'MSELoss',
     'MSRResNet',
     'ModifiedVGG',

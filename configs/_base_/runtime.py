@@ -11,6 +11,7 @@ env_cfg = dict(
 )
 
 default_hooks = dict(
+    runtime_info=dict(type='LossHook'),
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=100, log_metric_by_epoch=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
@@ -30,9 +31,7 @@ custom_hooks = [
     dict(type='SafeCheckpointHook'),
     # A panel of every 100th validation image, at each validation.
     dict(type='BasicVisualizationHook', interval=dict(val=100), on_test=False),
-    dict(type='FiniteLossHook'),
     dict(type='DeviceDegradationHook'),
-    dict(type='BoundedHistoryHook'),
 ]
 
 log_level = 'INFO'

@@ -67,8 +67,13 @@ class BatchDegradation(nn.Module):
         Returns:
             (N, 3, s, s) uint8 RGB.
         """
-        with torch.autocast(gt.device.type, enabled=False):  # levels depend on full precision
-            return self._degrade(gt, draws, noise)
+        precision = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision('highest')  # levels depend on all of it
+        try:
+            with torch.autocast(gt.device.type, enabled=False):
+                return self._degrade(gt, draws, noise)
+        finally:
+            torch.set_float32_matmul_precision(precision)
 
     def _degrade(self, gt: Tensor, draws: Draws, noise: Tensor) -> Tensor:
         x = self.blur(gt, draws.precision)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.random import RandomState
+from numpy.typing import NDArray
 from torch import Tensor
 
 from .blur import precision_of
@@ -62,12 +63,17 @@ class Draws:
         """Put a batch of draws on a device, in one copy that nothing waits for."""
         values = np.array([astuple(draw) for draw in draws], np.float64)
         blur, others = values[:, :3], values[:, 3:]
-        table = torch.from_numpy(np.concatenate([precision_of(*blur.T), others], 1))
-        if torch.device(device).type == 'cuda':
-            table = table.pin_memory()
-        table = table.to(device, non_blocking=True)
+        table = copy_to(np.concatenate([precision_of(*blur.T), others], 1), device)
         length, shrink, _, quality, enlarge = table[:, 3:].long().unbind(1)
         return Draws(table[:, :3], table[:, 5].float(), length, shrink, quality, enlarge)
+
+
+def copy_to(array: NDArray[Any], device: torch.device | str) -> Tensor:
+    """Copy numbers to a device; nothing waits for it."""
+    table = torch.from_numpy(array)
+    if torch.device(device).type == 'cuda':
+        table = table.pin_memory()
+    return table.to(device, non_blocking=True)
 
 
 def draw(

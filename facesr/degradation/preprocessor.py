@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..errors import UserError
 from .chain import BatchDegradation
-from .draws import Draws
+from .draws import Draws, copy_to
 from .transform import BlindDegradation
 
 
@@ -86,7 +86,7 @@ class FacePreprocessor(DataPreprocessor):
         scale = side // self.degradation.final_side
         corners = rng.randint(0, (side - crop) // scale + 1, (count, 2))
         flips = rng.random_sample(count) < self.transform.flip_ratio
-        places = torch.from_numpy(np.column_stack([corners, flips])).to(gt.device)
+        places = copy_to(np.column_stack([corners, flips]), gt.device)
         return (
             _crop(lq.permute(0, 2, 3, 1), places, crop // scale, 1),
             _crop(gt, places, crop, scale),

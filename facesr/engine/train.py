@@ -45,6 +45,8 @@ def train(
         config.launcher = launcher
     if amp:
         _switch_to_amp(config)
+    if torch.cuda.is_available():  # batches are copied to it while it computes
+        config.train_dataloader.setdefault('pin_memory', True)
     if from_scratch:
         _start_from_scratch(config, config_path)
     if resume == 'auto':

@@ -1,18 +1,18 @@
 """One hook a file."""
 
-from .bounded_history import BoundedHistoryHook
 from .device_degradation import DeviceDegradationHook
-from .finite_loss import FiniteLossHook
+from .fast_step import FastStepHook
 from .generator_ema import GeneratorEMAHook
+from .loss import LossHook
 from .pretrained_generator import PretrainedGeneratorHook
 from .run_summary import RunSummaryHook, count_parameters
 from .safe_checkpoint import SafeCheckpointHook
 
 __all__ = [
-    'BoundedHistoryHook',
     'DeviceDegradationHook',
-    'FiniteLossHook',
+    'FastStepHook',
     'GeneratorEMAHook',
+    'LossHook',
     'PretrainedGeneratorHook',
     'RunSummaryHook',
     'SafeCheckpointHook',

@@ -33,6 +33,11 @@ class SafeCheckpointHook(Hook):
     # After the hooks that add to a checkpoint.
     priority = 'VERY_LOW'
 
+    def before_train(self, runner: Runner) -> None:
+        model = unwrap(runner.model)
+        if hasattr(model, 'step_counter'):  # asked in every iteration, which a GPU would wait for
+            model.step_counter = model.step_counter.cpu()
+
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         hub = checkpoint['message_hub']
         hub['log_scalars'] = {

@@ -1,4 +1,4 @@
-"""Runs of the real runner whose numbers are spoilt at the third iteration."""
+"""Runs of the real runner, some of whose numbers are spoilt at the third iteration."""
 
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 
 from facesr.config import load_config
 from facesr.engine import read_checkpoint
+from facesr.engine.hooks import LossHook
 from facesr.errors import UserError
 
 
@@ -59,8 +60,62 @@ def test_stops_with_the_name_and_keeps_the_last_good_checkpoint(
     assert not (tmp_path / 'work/iter_3.pth').exists()
     weights = read_checkpoint(last)['state_dict']
     assert all(value.isfinite().all() for value in weights.values())
-    if what == 'gradient':  # found before the step
-        assert all(weight.isfinite().all() for weight in getattr(runner.model, net).parameters())
+
+
+@HOOKS.register_module()
+class WaitingLossHook(LossHook):
+    """Leaves the losses on the CPU unread, as it does on a GPU."""
+
+    def _is_free(self, losses):
+        return False
+
+
+def train(options: list[str], hook: str, *extra: str) -> Runner:
+    config = load_config(TINY, [*options, f'default_hooks.runtime_info.type={hook}', *extra])
+    config.update(val_cfg=None, val_dataloader=None, val_evaluator=None)
+    config.experiment_name = hook
+    runner = Runner.from_cfg(config)
+    runner.train()
+    return runner
+
+
+def test_losses_read_late_are_those_read_at_once(tiny_options: list[str]):
+    options = [
+        'train_cfg.max_iters=7',
+        'default_hooks.logger.interval=3',
+        'default_hooks.checkpoint.interval=5',
+    ]
+    runs = [train(tiny_options, hook, *options) for hook in ('LossHook', 'WaitingLossHook')]
+    at_once, late = (run.message_hub.get_scalar('train/loss').data[0] for run in runs)
+    assert len(late) == 7
+    assert late.tolist() == at_once.tolist()
+
+
+def test_losses_read_late_stop_the_run_before_its_checkpoint(
+    tiny_options: list[str], tmp_path: Path
+):
+    config = load_config(
+        TINY,
+        [
+            *tiny_options,
+            'default_hooks.runtime_info.type=WaitingLossHook',
+            'default_hooks.logger.interval=100',
+        ],
+    )
+    config.custom_hooks.append(dict(type='SpoilHook', net='generator', what='weight'))
+    runner = Runner.from_cfg(config)
+    with pytest.raises(UserError, match=r'^iteration 3: loss is nan;.*iter_2\.pth'):
+        runner.train()
+    assert [path.name for path in (tmp_path / 'work').glob('iter_*.pth')] == ['iter_2.pth']
+
+
+def test_log_and_checkpoint_hold_the_last_values(tiny_options: list[str], tmp_path: Path):
+    options = ['train_cfg.max_iters=6', 'default_hooks.runtime_info.history=3']
+    runner = train(tiny_options, 'LossHook', *options)
+    for name in ('train/loss', 'train/lr', 'train/time'):
+        assert len(runner.message_hub.get_scalar(name).data[0]) == 3
+    saved = read_checkpoint(tmp_path / 'work/iter_6.pth')['message_hub']['log_scalars']
+    assert len(saved['train/loss'][0]) == 3
 
 
 @OPTIM_WRAPPERS.register_module()
