@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from ..data.images import Image8, list_images, read_image
 from ..degradation.chain import BatchDegradation
 from ..degradation.draws import Draws, draw
 from ..evaluation.restore import find_device
+from ..evaluation.results import bicubic
 from ..evaluation.score import psnr
 from .measure import take_turns
 
@@ -57,6 +58,7 @@ def degrade_both(
     images: Sequence[Image8],
     device: torch.device | str = 'cpu',
     seed: int = 0,
+    own_noise: bool = False,
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Degrade images by MMagic's transforms and on a device, from the same random numbers.
 
@@ -65,6 +67,7 @@ def degrade_both(
         images: (S, S, 3) uint8 each.
         device: where the batch is degraded.
         seed: of the first image; the others count on.
+        own_noise: draw the noise's normal numbers by PyTorch, as in training.
 
     Returns:
         MMagic's results and the device's, (N, s, s, 3) uint8 each.
@@ -81,6 +84,8 @@ def degrade_both(
             noise[index, :, :length, :length] = torch.from_numpy(levels)
 
         draws.append(draw(batch.chain, RandomState(seed + index), batch.side, add_noise))
+    if own_noise:
+        noise = torch.randn(noise.shape, generator=torch.Generator().manual_seed(seed))
     gt = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(device)
     found = batch(gt, Draws.to_device(draws, device), noise.to(device))
     return np.stack(expected), found.permute(0, 2, 3, 1).cpu().numpy()
@@ -95,23 +100,46 @@ def compare(expected: NDArray[np.uint8], found: NDArray[np.uint8]) -> Agreement:
 
 
 def check_levels(config: Config, images: int, device: str | None = None) -> Agreement:
-    """Compare the two ways over a config's training images.
+    """Compare the two ways over a config's training images, from the same random numbers.
 
     Args:
         config: a training config; its chain and its training images are taken.
         images: how many.
         device: where batches are degraded; None takes a CUDA GPU if there is one.
     """
+    pairs = [pair for _, *pair in _degrade_images(config, images, device, own_noise=False)]
+    expected, found = (np.concatenate(side) for side in zip(*pairs, strict=True))
+    return compare(expected, found)
+
+
+def check_difficulty(config: Config, images: int, device: str | None = None) -> tuple[float, float]:
+    """Mean PSNR of bicubic, of MMagic's images and of the device's, each with noise of its own.
+
+    Args: as :func:`check_levels`.
+
+    Returns:
+        The two means in dB.
+    """
+    scores = [
+        [psnr(bicubic(lq, *gt.shape[:2]), gt) for lq in pair]
+        for faces, *sides in _degrade_images(config, images, device, own_noise=True)
+        for gt, *pair in zip(faces, *sides, strict=True)
+    ]
+    stock, ours = np.mean(scores, 0)
+    return float(stock), float(ours)
+
+
+def _degrade_images(
+    config: Config, images: int, device: str | None, own_noise: bool
+) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]]:
+    """Batches of ground truth, MMagic's results and the device's."""
     place = find_device(device)
     batch = BatchDegradation(_chain(config)).to(place)
     paths = _image_paths(config)[:images]
     size = config.train_dataloader.batch_size
-    pairs = []
-    for first in track(range(0, len(paths), size), 'comparing'):
+    for first in track(range(0, len(paths), size), 'comparing', transient=True):
         faces = [read_image(path) for path in paths[first : first + size]]
-        pairs.append(degrade_both(batch, faces, place, seed=first))
-    expected, found = (np.concatenate(side) for side in zip(*pairs, strict=True))
-    return compare(expected, found)
+        yield np.stack(faces), *degrade_both(batch, faces, place, first, own_noise)
 
 
 def time_both(config: Config, rounds: int, device: str | None = None) -> dict[str, list[float]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -39,14 +39,17 @@ def format_table(title: str, taken: Mapping[str, list[float]]) -> str:
     """Medians and spreads in milliseconds, and how often each fits into the first."""
     first = median(next(iter(taken.values())))
     width = max(len(name) for name in taken)
-    lines = [title, f'{"":{width}}  median ms   least ... most    ratio']
+    lines = [title, f'{"":{width}}  {"median (least ... most) ms":>34}   ratio']
     for name, seconds in taken.items():
-        middle = median(seconds)
-        lines.append(
-            f'{name:{width}}  {middle * 1e3:9.3f}   {min(seconds) * 1e3:.3f} ... '
-            f'{max(seconds) * 1e3:.3f}   {first / middle:6.1f}'
-        )
+        ratio = first / median(seconds)
+        lines.append(f'{name:{width}}  {describe_spread(seconds):>34}  {ratio:6.2f}')
     return '\n'.join(lines)
+
+
+def describe_spread(seconds: Sequence[float]) -> str:
+    """Median, least and most in milliseconds."""
+    middle, least, most = (1e3 * value for value in (median(seconds), min(seconds), max(seconds)))
+    return f'{middle:.3f} ({least:.3f} ... {most:.3f})'
 
 
 def describe_machine() -> dict[str, Any]:

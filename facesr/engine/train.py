@@ -45,8 +45,7 @@ def train(
         config.launcher = launcher
     if amp:
         _switch_to_amp(config)
-    if torch.cuda.is_available():  # batches are copied to it while it computes
-        config.train_dataloader.setdefault('pin_memory', True)
+    pin_batches(config)
     if from_scratch:
         _start_from_scratch(config, config_path)
     if resume == 'auto':
@@ -72,6 +71,12 @@ def train(
         # The last line: a data loader's worker puts its traceback before it.
         message = f'{type(error).__name__}: {error}'.strip().splitlines()[-1]
         raise UserError(f'{config_path}: cannot be trained: {message}') from error
+
+
+def pin_batches(config: Config) -> None:
+    """Have training batches in memory from which a CUDA GPU copies them while it computes."""
+    if torch.cuda.is_available():
+        config.train_dataloader.setdefault('pin_memory', True)
 
 
 def _switch_to_amp(config: Config) -> None:

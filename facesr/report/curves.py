@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from ..errors import UserError
 from .logs import Run
 from .plots import COLOURS, GREY, Line, Plot, draw_figure
-from .reference import PUBLISHED_NOTES, published_curves
+from .reference import PUBLISHED_NOTES, published_curves, published_name
 from .settings import border, call, has_random_vgg
 
 LOSSES = {
@@ -88,7 +88,9 @@ def draw_comparison(runs: Sequence[Run]) -> Figure | None:
             lines += _validation_lines(run, metric, label, colours[run.name], colours[run.name])
         for name, style in zip(published, ('--', ':'), strict=False):
             if metric in published[name]:
-                label = f'published: {name}{PUBLISHED_NOTES.get((name, metric), "")}'
+                label = (
+                    f'published: {name}{PUBLISHED_NOTES.get((published_name(name), metric), "")}'
+                )
                 reference.append(Line(label, published[name][metric], GREY, style))
         plots.append(Plot(f'validation {metric}', unit, lines, reference, height=3))
     if not plots:

@@ -26,9 +26,14 @@ _NO_CURVES = frozenset({'iter', 'iter_time_s', 'data_time_s', 'gpu_memory_mib'})
 PUBLISHED_NOTES = {('srgan_26b', 'PSNR'): ', without a border of 4 pixels'}
 
 
+def published_name(config_name: str) -> str:
+    """What a config's run was published as: its fast variant is the same recipe."""
+    return config_name.removesuffix('_fast')
+
+
 def published_curves(config_name: str) -> dict[str, Curve]:
     """The curves that were published for a config, by our logs' names; empty for any other."""
-    files, offset = _FILES.get(config_name, ((), 0))
+    files, offset = _FILES.get(published_name(config_name), ((), 0))
     curves: dict[str, Curve] = {}
     for name in files:
         with (_FOLDER / name).open(newline='', encoding='utf-8') as file:

@@ -114,3 +114,21 @@ def test_degradation_is_the_challenges():
     assert params[3].quality == [50, 95]
     assert params[4].target_size == (512, 512) and params[5].target_size == (128, 128)
     assert params[5].resize_opt == ['area']
+
+
+@pytest.mark.parametrize('name', ['srresnet_24b', 'srgan_26b'])
+def test_fast_variant_differs_in_arithmetic_alone(name: str):
+    plain, fast = (
+        load_config(ROOT / f'configs/{file}.py').to_dict() for file in (name, f'{name}_fast')
+    )
+    assert fast['custom_hooks'].pop()['type'] == 'FastStepHook'
+    for wrapper in (fast['optim_wrapper'], *fast['optim_wrapper'].values()):
+        if isinstance(wrapper, dict) and 'optimizer' in wrapper:
+            assert wrapper.pop('type') == 'Bf16OptimWrapper'
+            assert wrapper['optimizer'].pop('fused') is True
+    for wrapper in (plain['optim_wrapper'], *plain['optim_wrapper'].values()):
+        if isinstance(wrapper, dict) and 'optimizer' in wrapper:
+            del wrapper['type']
+    for config in (plain, fast):
+        del config['work_dir']
+    assert fast == plain
