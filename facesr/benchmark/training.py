@@ -144,6 +144,8 @@ def time_training(config: Config, rounds: int, iterations: int) -> dict[str, Any
                 taken[name].append(loop.measure(iterations))
                 if torch.cuda.is_available():
                     memory[name] = max(memory[name], torch.cuda.max_memory_allocated())
+        for loop in loops.values():
+            loop.runner.visualizer.close()  # before its folder goes
     passes = 2 if torch.cuda.is_available() else 1  # iterations under the counter
     return {
         'seconds': {

@@ -60,6 +60,7 @@ def test_the_five_losses_of_a_gan(tmp_path: Path):
     ('config', 'label', 'final'),
     [
         ('srresnet_24b', 'published', '150,000 iterations: 29.73'),
+        ('srresnet_24b_fast', 'published', '150,000 iterations: 29.73'),
         ('srresnet_26b', None, None),
         ('demo', None, None),
     ],
