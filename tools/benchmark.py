@@ -1,54 +1,96 @@
-"""Measure ours against the stock way in the same run:
-python tools/benchmark.py degradation configs/srresnet_24b.py
+"""Measure ours against the stock MMagic way in the same run, in turn:
+python tools/benchmark.py train configs/srresnet_24b.py
 """
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from _cli import add_config_options, run
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(
         'what',
-        choices=['data', 'degradation'],
+        choices=list(BENCHMARKS),
         help='data: the loader, per image and core; degradation: on the device, and whether its '
-        'levels are those of the transforms',
+        'levels are those of the transforms; train: an iteration and its parts',
     )
     add_config_options(parser)
-    parser.add_argument(
-        '--images', type=int, default=200, metavar='N', help='training images that are compared'
-    )
     parser.add_argument('--rounds', type=int, default=5, metavar='N', help='turns of each way')
-    parser.add_argument('--device', help='cuda or cpu; default: a CUDA GPU if there is one')
+    parser.add_argument(
+        '--images', type=int, default=200, metavar='N', help='degradation: images that are compared'
+    )
+    parser.add_argument(
+        '--iterations', type=int, default=5, metavar='N', help='train: iterations in a turn'
+    )
+    parser.add_argument(
+        '--device', help='degradation: cuda or cpu; default: a CUDA GPU if there is one'
+    )
     parser.add_argument('--json', type=Path, metavar='FILE', help='also write the figures')
-    return parser.parse_args()
+    args = parser.parse_args()
+    for name in ('rounds', 'images', 'iterations'):
+        if getattr(args, name) < 1:
+            parser.error(f'--{name} {getattr(args, name)}: at least 1 expected')
+    return args
 
 
 def main(args: argparse.Namespace) -> None:
     from mmengine.registry import init_default_scope
 
-    from facesr.benchmark.data import time_loader
-    from facesr.benchmark.degradation import check_levels, time_both
-    from facesr.benchmark.measure import describe_machine, format_table, write_json
+    from facesr.benchmark.measure import describe_machine, write_json
     from facesr.config import load_config
 
     config = load_config(args.config, args.cfg_options)
     init_default_scope('mmagic')
     print(', '.join(f'{name} {fact}' for name, fact in describe_machine().items()))
-    results: dict[str, object] = {}
-    if args.what == 'data':
-        title, taken = 'loader, per image on one core', time_loader(config, args.rounds)
-    else:
-        agreement = check_levels(config, args.images, args.device)
-        print(agreement)
-        results['agreement'] = vars(agreement)
-        title, taken = 'degradation, per image', time_both(config, args.rounds, args.device)
-    print(format_table(title, taken))
+    results = BENCHMARKS[args.what](config, args)
     if args.json is not None:
-        write_json(args.json, {'what': args.what}, {**results, 'seconds': taken})
+        settings = {name: str(value) for name, value in vars(args).items() if name != 'json'}
+        write_json(args.json, settings, results)
         print(args.json)
+
+
+def measure_data(config: Any, args: argparse.Namespace) -> dict[str, Any]:
+    from facesr.benchmark.data import time_loader
+    from facesr.benchmark.measure import format_table
+
+    taken = time_loader(config, args.rounds)
+    print(format_table('loader, per image on one core', taken))
+    return {'seconds': taken}
+
+
+def measure_degradation(config: Any, args: argparse.Namespace) -> dict[str, Any]:
+    from facesr.benchmark.degradation import check_difficulty, check_levels, time_both
+    from facesr.benchmark.measure import format_table
+
+    agreement = check_levels(config, args.images, args.device)
+    print(agreement)
+    stock, ours = check_difficulty(config, args.images, args.device)
+    print(f'bicubic, each with its own noise: stock {stock:.4f} dB, ours {ours:.4f} dB')
+    taken = time_both(config, args.rounds, args.device)
+    print(format_table('degradation, per image', taken))
+    bicubic = {'stock': stock, 'ours': ours}
+    return {'agreement': vars(agreement), 'bicubic_psnr': bicubic, 'seconds': taken}
+
+
+def measure_training(config: Any, args: argparse.Namespace) -> dict[str, Any]:
+    from facesr.benchmark.training import format_parts, time_training
+
+    results = time_training(config, args.rounds, args.iterations)
+    print(format_parts(results, config.train_cfg.max_iters))
+    return results
+
+
+BENCHMARKS: dict[str, Callable[[Any, argparse.Namespace], dict[str, Any]]] = {
+    'data': measure_data,
+    'degradation': measure_degradation,
+    'train': measure_training,
+}
 
 
 if __name__ == '__main__':
