@@ -11,7 +11,7 @@ model = dict(
 
 custom_hooks = _base_.custom_hooks
 custom_hooks[2].update(interval=dict(val=8))
-custom_hooks[4].update(source='work_dirs/demo')
+custom_hooks[5].update(source='work_dirs/demo')
 
 train_dataloader = dict(batch_size=4, dataset=dict(data_root='data/demo'))
 val_dataloader = dict(dataset=dict(data_root='data/demo'))

@@ -36,18 +36,20 @@ from mmagic.models import (  # noqa: E402
     PSNRLoss,
 )
 
-from .data import FaceDataset, LoadFace  # noqa: E402
+from .data import DrawSampler, FaceDataset, LoadFace  # noqa: E402
 from .degradation.preprocessor import FacePreprocessor  # noqa: E402
 from .degradation.transform import BlindDegradation, collate_faces  # noqa: E402
-from .engine import Bf16OptimWrapper  # noqa: E402
+from .engine import Bf16OptimWrapper, ResumableTrainLoop  # noqa: E402
 from .engine.hooks import (  # noqa: E402
     DeviceDegradationHook,
+    DurableCheckpointHook,
     FastStepHook,
     GeneratorEMAHook,
     LossHook,
     PretrainedGeneratorHook,
     RunSummaryHook,
     SafeCheckpointHook,
+    StopHook,
 )
 from .models import VGGPerceptualLoss  # noqa: E402
 from .report import PanelVisualizer  # noqa: E402
@@ -67,6 +69,8 @@ __all__ = [
     'CopyValues',
     'DataPreprocessor',
     'DeviceDegradationHook',
+    'DrawSampler',
+    'DurableCheckpointHook',
     'Evaluator',
     'FaceDataset',
     'FacePreprocessor',
@@ -94,9 +98,11 @@ __all__ = [
     'RandomJPEGCompression',
     'RandomNoise',
     'RandomResize',
+    'ResumableTrainLoop',
     'RunSummaryHook',
     'SafeCheckpointHook',
     'SetValues',
+    'StopHook',
     'VGGPerceptualLoss',
     'collate_faces',
 ]

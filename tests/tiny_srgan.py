@@ -9,7 +9,7 @@ model = dict(
     ),
 )
 custom_hooks = _base_.custom_hooks
-custom_hooks[4].update(source=None)
+custom_hooks[5].update(source=None)
 train_dataloader = dict(
     batch_size=2, num_workers=0, persistent_workers=False, dataset=dict(cache_dir=None)
 )

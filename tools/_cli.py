@@ -12,6 +12,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 def run(work: Callable[[argparse.Namespace], None], args: argparse.Namespace) -> None:
     """Call ``work(args)`` and turn a user's mistake into ``error: ...`` and exit code 1.
 
+    A run that was asked to stop, and saved, ends with 75.
+
     FACESR_DEBUG=1 in the environment shows the traceback as well. Everything heavy is imported
     in ``work``, so that ``--help`` answers at once.
     """
@@ -19,13 +21,16 @@ def run(work: Callable[[argparse.Namespace], None], args: argparse.Namespace) ->
         work(args)
         return
     try:
-        from facesr.errors import UserError
+        from facesr.errors import StoppedError, UserError
     except ImportError as error:  # the stack is not there, or not whole
         raise SystemExit(f'error: {error}') from None
     try:
         work(args)
     except UserError as error:
         raise SystemExit(f'error: {error}') from None
+    except StoppedError as stop:
+        print(stop, file=sys.stderr)
+        raise SystemExit(stop.exit_code) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
 

@@ -6,7 +6,7 @@ train_dataloader = dict(
     num_workers=2,  # processes per GPU
     persistent_workers=True,
     collate_fn=dict(type='collate_faces'),
-    sampler=dict(type='InfiniteSampler', shuffle=True),
+    sampler=dict(type='DrawSampler', shuffle=True),
     dataset=dict(
         type='FaceDataset',
         data_root='data/FFHQ',

@@ -16,7 +16,7 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=100, log_metric_by_epoch=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(
-        type='CheckpointHook',
+        type='DurableCheckpointHook',
         by_epoch=False,
         interval=5000,
         max_keep_ckpts=3,
@@ -32,6 +32,7 @@ custom_hooks = [
     # A panel of every 100th validation image, at each validation.
     dict(type='BasicVisualizationHook', interval=dict(val=100), on_test=False),
     dict(type='DeviceDegradationHook'),
+    dict(type='StopHook'),
 ]
 
 log_level = 'INFO'

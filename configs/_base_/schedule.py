@@ -1,5 +1,5 @@
 # The published schedule of the SRResNet: five cosine cycles of 30,000 iterations in one run.
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=150_000, val_interval=5000)
+train_cfg = dict(type='ResumableTrainLoop', max_iters=150_000, val_interval=5000)
 
 optim_wrapper = dict(
     type='OptimWrapper',

@@ -102,8 +102,10 @@ def as_stock(config: Config) -> Config:
     stock: Config = copy.deepcopy(config)
     stock.train_dataloader.dataset.cache_dir = None
     stock.train_dataloader.dataset.pipeline[1].on = 'loader'
+    stock.train_dataloader.sampler.type = 'InfiniteSampler'
     stock.custom_hooks = []
     stock.default_hooks.runtime_info = dict(type='RuntimeInfoHook')
+    stock.default_hooks.checkpoint.type = 'CheckpointHook'
     for wrapper in (stock.optim_wrapper, *stock.optim_wrapper.values()):
         if isinstance(wrapper, dict) and 'optimizer' in wrapper:
             wrapper['type'] = OptimWrapper.__name__

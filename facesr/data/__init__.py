@@ -2,5 +2,14 @@
 
 from .dataset import FaceDataset, LoadFace
 from .images import list_images, pair_images, read_image, write_png
+from .sampler import DrawSampler
 
-__all__ = ['FaceDataset', 'LoadFace', 'list_images', 'pair_images', 'read_image', 'write_png']
+__all__ = [
+    'DrawSampler',
+    'FaceDataset',
+    'LoadFace',
+    'list_images',
+    'pair_images',
+    'read_image',
+    'write_png',
+]

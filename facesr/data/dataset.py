@@ -14,6 +14,7 @@ from mmagic.registry import DATASETS, TRANSFORMS
 from ..errors import UserError
 from .cache import make_cache, open_cache
 from .images import Image8, pair_images, read_image
+from .sampler import Draw, seed_draw
 
 
 @DATASETS.register_module()
@@ -71,6 +72,13 @@ class FaceDataset(BasicImageDataset):
         if self.cache_dir is not None and 'gt' in self.data_prefix:
             paths = [self.get_data_info(index)['gt_path'] for index in range(len(self))]
             self._cache = make_cache(paths, self.cache_dir)
+
+    def __getitem__(self, idx: int | Draw) -> Any:
+        """Get an item; one that ``DrawSampler`` draws has random numbers of its own."""
+        if isinstance(idx, Draw):
+            seed_draw(idx)
+            idx = idx.image
+        return super().__getitem__(idx)
 
     def prepare_data(self, idx: int) -> Any:
         """Run the pipeline on an image, its decoded pixels taken from the cache if there is one."""

@@ -1,7 +1,8 @@
 """Loops, hooks and checkpoints: what MMEngine lacks."""
 
 from .checkpoint import load_generator, read_checkpoint
+from .loop import ResumableTrainLoop
 from .optim import Bf16OptimWrapper
 from .train import train
 
-__all__ = ['Bf16OptimWrapper', 'load_generator', 'read_checkpoint', 'train']
+__all__ = ['Bf16OptimWrapper', 'ResumableTrainLoop', 'load_generator', 'read_checkpoint', 'train']

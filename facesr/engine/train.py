@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner, find_latest_checkpoint
 
 from ..config import load_config
-from ..errors import UserError
+from ..errors import StoppedError, UserError
 from .checkpoint import read_checkpoint
 
 
@@ -36,6 +36,7 @@ def train(
         launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``; None leaves it to the config.
 
     Raises:
+        StoppedError: the run was asked to stop, and has saved.
         UserError: anything in the config, the data or the checkpoint that the user can mend.
     """
     config = load_config(config_path, overrides)
@@ -62,7 +63,7 @@ def train(
     try:
         runner = Runner.from_cfg(config)
         runner.train()
-    except UserError:
+    except (StoppedError, UserError):
         raise
     except Exception as error:
         # The runner builds most of its parts as late as in train().

@@ -58,7 +58,7 @@ def test_override_that_nothing_takes_is_refused(override: str, message: str):
         ('model.train_cfg.disc_step=2', "'disc_step'; did you mean 'disc_steps'"),
         ('model.gan_loss.gan_typ=lsgan', "GANLoss takes no such key: 'gan_typ'"),
         ('model.perceptual_loss.pretraned=x', "VGGPerceptualLoss .*'pretrained'"),
-        ('custom_hooks.6.sorce=x', "PretrainedGeneratorHook .*'sorce'; did you mean 'source'"),
+        ('custom_hooks.5.sorce=x', "PretrainedGeneratorHook .*'sorce'; did you mean 'source'"),
     ],
 )
 def test_override_of_the_adversarial_part_is_refused(override: str, message: str):

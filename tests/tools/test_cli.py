@@ -56,7 +56,7 @@ def test_adversarial_training_to_exported_weights(
     """Trained alone, then against a discriminator, exported, restored from."""
     options = [*tiny_options, 'train_dataloader.dataset.pipeline.1.gt_patch_size=128']
     first, second = tmp_path / 'srresnet', tmp_path / 'srgan'
-    arguments = ['--work-dir', second, '--cfg-options', *options, f'custom_hooks.6.source={first}']
+    arguments = ['--work-dir', second, '--cfg-options', *options, f'custom_hooks.5.source={first}']
     result = tool('train', TINY_GAN, *arguments)
     assert result.returncode == 1
     assert f'error: {first}: no trained generator to start from' in result.stderr

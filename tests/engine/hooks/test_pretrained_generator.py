@@ -58,7 +58,7 @@ def test_takes_the_best_checkpoint_else_the_last(pretraining: Path):
 
 
 def test_loads_exactly_the_generator_and_says_which(options, pretraining: Path, tmp_path: Path):
-    train(TINY_GAN, [*options, f'custom_hooks.6.source={pretraining}'])
+    train(TINY_GAN, [*options, f'custom_hooks.5.source={pretraining}'])
     assert same_generator(tmp_path / 'work/iter_1.pth', pretraining / 'best_PSNR_iter_100.pth')
     log = next((tmp_path / 'work').glob('*/*.log')).read_text()
     assert f'generator: weights of {pretraining}/best_PSNR_iter_100.pth, iteration 0' in log
@@ -72,7 +72,7 @@ def test_best_by_its_average_gives_its_average(options, pretraining: Path, tmp_p
     state = {f'module.{name}': value for name, value in average.generator.state_dict().items()}
     checkpoint = {'meta': {}, 'state_dict': raw.state_dict(), 'ema_state_dict': state}
     torch.save(checkpoint, pretraining / 'best_ema_PSNR_iter_5.pth')
-    train(TINY_GAN, [*options, f'custom_hooks.6.source={pretraining}'])
+    train(TINY_GAN, [*options, f'custom_hooks.5.source={pretraining}'])
     trained = read_checkpoint(tmp_path / 'work/iter_1.pth')['state_dict']
     for name, value in average.generator.state_dict().items():
         assert torch.equal(trained[f'generator.{name}'], value)
@@ -80,7 +80,7 @@ def test_best_by_its_average_gives_its_average(options, pretraining: Path, tmp_p
 
 def test_load_from_comes_first(options, pretraining: Path, tmp_path: Path):
     given = pretraining / 'iter_200.pth'
-    train(TINY_GAN, [*options, f'custom_hooks.6.source={pretraining}', f'load_from={given}'])
+    train(TINY_GAN, [*options, f'custom_hooks.5.source={pretraining}', f'load_from={given}'])
     assert same_generator(tmp_path / 'work/iter_1.pth', given)
     assert f'generator: weights of {given}' in next((tmp_path / 'work').glob('*/*.log')).read_text()
 
@@ -89,7 +89,7 @@ def test_other_net_is_refused(options, pretraining: Path):
     with pytest.raises(UserError, match=r'best_PSNR_iter_100\.pth: not this config.s model: trunk'):
         train(
             TINY_GAN,
-            [*options, f'custom_hooks.6.source={pretraining}', 'model.generator.num_blocks=3'],
+            [*options, f'custom_hooks.5.source={pretraining}', 'model.generator.num_blocks=3'],
         )
 
 
@@ -100,12 +100,12 @@ def test_none_there_names_the_command(options, pretraining: Path):
         match=r'srresnet_26b: no trained generator .*python tools/train\.py '
         r'configs/srresnet_26b\.py, .*load_from=CHECKPOINT.*--from-scratch',
     ):
-        train(TINY_GAN, [*options, f'custom_hooks.6.source={pretraining}'])
+        train(TINY_GAN, [*options, f'custom_hooks.5.source={pretraining}'])
 
 
 def test_from_scratch_when_told(options, pretraining: Path, tmp_path: Path):
     shutil.rmtree(pretraining)
-    train(TINY_GAN, [*options, f'custom_hooks.6.source={pretraining}'], from_scratch=True)
+    train(TINY_GAN, [*options, f'custom_hooks.5.source={pretraining}'], from_scratch=True)
     assert (tmp_path / 'work/iter_1.pth').is_file()
     with pytest.raises(
         UserError, match=r'--from-scratch: .*tiny_srresnet\.py starts from no train'
