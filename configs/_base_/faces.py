@@ -5,6 +5,7 @@ train_dataloader = dict(
     batch_size=12,  # images per GPU, whole faces
     num_workers=2,  # processes per GPU
     persistent_workers=True,
+    worker_init_fn=dict(type='outlive_signals'),
     collate_fn=dict(type='collate_faces'),
     sampler=dict(type='DrawSampler', shuffle=True),
     dataset=dict(
@@ -32,6 +33,7 @@ val_dataloader = dict(
     batch_size=1,
     num_workers=2,
     persistent_workers=True,
+    worker_init_fn=dict(type='outlive_signals'),
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='FaceDataset',

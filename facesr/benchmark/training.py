@@ -103,6 +103,7 @@ def as_stock(config: Config) -> Config:
     stock.train_dataloader.dataset.cache_dir = None
     stock.train_dataloader.dataset.pipeline[1].on = 'loader'
     stock.train_dataloader.sampler.type = 'InfiniteSampler'
+    stock.train_dataloader.pop('worker_init_fn', None)
     stock.custom_hooks = []
     stock.default_hooks.runtime_info = dict(type='RuntimeInfoHook')
     stock.default_hooks.checkpoint.type = 'CheckpointHook'

@@ -7,7 +7,7 @@ import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import numpy as np
 import torch
@@ -60,13 +60,15 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         The file's dictionary, on the CPU. A bare state dict is wrapped as ``{'state_dict': ...}``.
 
     Raises:
-        UserError: no such file, not a checkpoint, truncated, or a pickle with code in it.
+        UserError: no such file, not a checkpoint, truncated, altered, or a pickle with code in it.
     """
     path = Path(path)
     if not path.is_file():
         raise UserError(f'{path}: no such checkpoint')
     stock = False
     try:
+        if is_zipfile(path) and (altered := ZipFile(path).testzip()):  # PyTorch does not look
+            raise BadZipFile(f'{altered} is not what was written')
         foreign = set(torch.serialization.get_unsafe_globals_in_checkpoint(path))
         unknown = sorted(foreign - _STOCK_NAMES)
         if unknown:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import Runner
 
 from ..config import load_config
 from ..errors import StoppedError, UserError
 from .checkpoint import read_checkpoint
+from .work_dir import latest_checkpoint, sole_run
 
 
 def train(
@@ -49,8 +50,14 @@ def train(
     pin_batches(config)
     if from_scratch:
         _start_from_scratch(config, config_path)
+    with sole_run(config.work_dir):
+        _run(config, config_path, resume)
+
+
+def _run(config: Config, config_path: str | Path, resume: str | None) -> None:
     if resume == 'auto':
-        resume = find_latest_checkpoint(config.work_dir)
+        latest = latest_checkpoint(config.work_dir)
+        resume = None if latest is None else str(latest)
         if resume is None:
             print(f'{config.work_dir}: no checkpoint to go on from, starting from the beginning')
     start = 0

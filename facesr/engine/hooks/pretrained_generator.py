@@ -7,11 +7,12 @@ from pathlib import Path
 
 from mmagic.registry import HOOKS
 from mmengine.hooks import Hook
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import Runner
 
 from ...errors import UserError
 from ..checkpoint import load_generator
 from ..unwrap import unwrap_generator
+from ..work_dir import latest_checkpoint
 
 
 @HOOKS.register_module()
@@ -59,8 +60,4 @@ def find_checkpoint(work_dir: str | Path) -> Path | None:
     ]
     if best:
         return max(best)[1]
-    last = find_latest_checkpoint(str(work_dir))
-    if last is None:
-        return None
-    path = Path(work_dir, Path(last).name)  # where it is now, should the folder have been moved
-    return path if path.is_file() else None
+    return latest_checkpoint(work_dir)

@@ -1,0 +1,75 @@
+"""A run's folder: the checkpoint to go on from, and one run at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..errors import UserError
+from .checkpoint import read_checkpoint
+
+
+def latest_checkpoint(work_dir: str | Path) -> Path | None:
+    """Find the last checkpoint of a run that is whole.
+
+    MMEngine believes a file that names the last one, whether it can be read or not.
+
+    Returns:
+        The checkpoint of the highest iteration; one that cannot be read is told of and passed over.
+        None where there is no checkpoint at all.
+
+    Raises:
+        UserError: there are checkpoints, and none can be read.
+    """
+    found = {
+        int(match[1]): path
+        for path in Path(work_dir).glob('iter_*.pth')
+        if (match := re.fullmatch(r'iter_(\d+)\.pth', path.name))
+    }
+    for iteration in sorted(found, reverse=True):
+        try:
+            read_checkpoint(found[iteration])
+        except UserError as error:
+            print(f'warning: {error}; looking for the one before', flush=True)
+        else:
+            return found[iteration]
+    if found:
+        raise UserError(f'{work_dir}: none of its {len(found)} checkpoints can be read')
+    return None
+
+
+@contextmanager
+def sole_run(work_dir: str | Path) -> Iterator[None]:
+    """Keep a work directory for one run; of a distributed run's processes the first does it.
+
+    Raises:
+        UserError: another run is on, or the folder cannot be written.
+    """
+    if int(os.environ.get('RANK', os.environ.get('SLURM_PROCID', 0))) > 0:
+        yield
+        return
+    path = Path(work_dir, '.lock')
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open('a+', encoding='utf-8')
+    except OSError as error:
+        raise UserError(f'{work_dir}: cannot be written: {error.strerror}') from error
+    with file:
+        try:
+            # No flock: the loader's processes would inherit that, and keep it past a kill.
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            file.seek(0)
+            raise UserError(
+                f'{work_dir}: another run is writing there ({file.read().strip()}); wait for it, '
+                'or choose another folder: --work-dir'
+            ) from None
+        file.truncate(0)
+        file.write(f'process {os.getpid()} on {socket.gethostname()}\n')
+        file.flush()
+        yield

@@ -1,0 +1,66 @@
+import multiprocessing
+from pathlib import Path
+
+import pytest
+import torch
+
+from facesr.engine.work_dir import latest_checkpoint, sole_run
+from facesr.errors import UserError
+
+
+def write(work_dir: Path, iteration: int) -> Path:
+    path = work_dir / f'iter_{iteration}.pth'
+    torch.save({'state_dict': {'weight': torch.arange(1000.0)}}, path)
+    return path
+
+
+def test_the_highest_iteration_that_is_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert latest_checkpoint(tmp_path) is None
+    paths = [write(tmp_path, iteration) for iteration in (5, 900, 10_000, 20_000)]
+    write(tmp_path, 7).rename(tmp_path / 'best_PSNR_iter_30000.pth')
+    assert latest_checkpoint(tmp_path) == paths[3]
+    content = bytearray(paths[3].read_bytes())
+    content[len(content) // 2] ^= 1
+    paths[3].write_bytes(content)
+    paths[2].write_bytes(paths[2].read_bytes()[:-100])
+    assert latest_checkpoint(tmp_path) == paths[1]
+    altered, truncated = capsys.readouterr().out.splitlines()
+    assert altered.startswith(f'warning: {paths[3]}: not a readable checkpoint (')
+    assert 'is not what was written' in altered
+    assert truncated.startswith(f'warning: {paths[2]}: not a readable checkpoint (')
+    for path in paths[:2]:
+        path.write_bytes(b'')
+    with pytest.raises(UserError, match='none of its 4 checkpoints can be read'):
+        latest_checkpoint(tmp_path)
+
+
+def _run(work_dir: Path, said) -> None:
+    try:
+        with sole_run(work_dir):
+            said.put('ran')
+    except UserError as error:
+        said.put(str(error))
+
+
+def test_one_run_at_a_time(tmp_path: Path):
+    context = multiprocessing.get_context('fork')
+    said = context.SimpleQueue()
+
+    def other() -> str:
+        process = context.Process(target=_run, args=(tmp_path, said))
+        process.start()
+        process.join()
+        return said.get()
+
+    with sole_run(tmp_path):
+        assert 'another run is writing there (process ' in other()
+    assert other() == 'ran'
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path):
+    (tmp_path / 'file').write_text('')
+    with (
+        pytest.raises(UserError, match='file/work: cannot be written: Not a directory'),
+        sole_run(tmp_path / 'file/work'),
+    ):
+        pass
