@@ -12,7 +12,7 @@ from ..data.sampler import DrawSampler
 from ..errors import UserError
 
 #: Where the message hub, and so every checkpoint, keeps the iteration that was validated last.
-VALIDATED = 'validated_iter'
+VALIDATED = 'last_validated_iter'
 
 
 class LeaveValidation(Exception):  # noqa: N818  (no error: StopHook's way out of a validation)

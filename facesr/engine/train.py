@@ -12,7 +12,8 @@ from mmengine.runner import Runner
 from ..config import load_config
 from ..errors import StoppedError, UserError
 from .checkpoint import read_checkpoint
-from .work_dir import latest_checkpoint, sole_run
+from .distributed import join_processes
+from .work_dir import check_progress, latest_checkpoint, sole_run
 
 
 def train(
@@ -50,6 +51,7 @@ def train(
     pin_batches(config)
     if from_scratch:
         _start_from_scratch(config, config_path)
+    join_processes(config)
     with sole_run(config.work_dir):
         _run(config, config_path, resume)
 
@@ -66,6 +68,7 @@ def _run(config: Config, config_path: str | Path, resume: str | None) -> None:
         start = read_checkpoint(resume).get('meta', {}).get('iter', 0)
     elif config.get('load_from'):
         read_checkpoint(config.load_from)
+    check_progress(config.work_dir, start)
     runner = None
     try:
         runner = Runner.from_cfg(config)

@@ -13,6 +13,9 @@ from pathlib import Path
 from ..errors import UserError
 from .checkpoint import read_checkpoint
 
+#: Restarts of a Slurm job that may begin at the same iteration.
+RESTARTS = 3
+
 
 def latest_checkpoint(work_dir: str | Path) -> Path | None:
     """Find the last checkpoint of a run that is whole.
@@ -43,6 +46,38 @@ def latest_checkpoint(work_dir: str | Path) -> Path | None:
     return None
 
 
+def check_progress(work_dir: str | Path, iteration: int) -> None:
+    """End a Slurm job that is restarted again and again and gets nowhere.
+
+    Args:
+        work_dir: the run's; it remembers where the job's restarts began.
+        iteration: from which the run goes on now.
+
+    Raises:
+        UserError: the third restart in a row that begins at one iteration.
+    """
+    path = Path(work_dir, '.restarts')
+    if _is_follower():
+        return
+    if int(os.environ.get('SLURM_RESTART_COUNT', 0)) == 0:
+        path.unlink(missing_ok=True)
+        return
+    former, count = (*map(int, path.read_text().split()),) if path.is_file() else (-1, 0)
+    count = count + 1 if former == iteration else 1
+    path.write_text(f'{iteration} {count}\n')
+    if count >= RESTARTS:
+        raise UserError(
+            f'{work_dir}: restarted {count} times at iteration {iteration} without a new '
+            'checkpoint; save more often (default_hooks.checkpoint.interval), ask for more time, '
+            'or look at the log for what ends it'
+        )
+
+
+def _is_follower() -> bool:
+    """Whether another of a distributed run's processes keeps the work directory."""
+    return int(os.environ.get('RANK', os.environ.get('SLURM_PROCID', 0))) > 0
+
+
 @contextmanager
 def sole_run(work_dir: str | Path) -> Iterator[None]:
     """Keep a work directory for one run; of a distributed run's processes the first does it.
@@ -50,7 +85,7 @@ def sole_run(work_dir: str | Path) -> Iterator[None]:
     Raises:
         UserError: another run is on, or the folder cannot be written.
     """
-    if int(os.environ.get('RANK', os.environ.get('SLURM_PROCID', 0))) > 0:
+    if _is_follower():
         yield
         return
     path = Path(work_dir, '.lock')

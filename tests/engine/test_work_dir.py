@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from facesr.engine.work_dir import latest_checkpoint, sole_run
+from facesr.engine.work_dir import check_progress, latest_checkpoint, sole_run
 from facesr.errors import UserError
 
 
@@ -64,3 +64,16 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path):
         sole_run(tmp_path / 'file/work'),
     ):
         pass
+
+
+def test_a_job_that_gets_nowhere_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    check_progress(tmp_path, 0)
+    for restart, iteration in enumerate((100, 100, 200, 200), start=1):
+        monkeypatch.setenv('SLURM_RESTART_COUNT', str(restart))
+        check_progress(tmp_path, iteration)
+    with pytest.raises(UserError, match='restarted 3 times at iteration 200 without a new check'):
+        check_progress(tmp_path, 200)
+    monkeypatch.delenv('SLURM_RESTART_COUNT')  # another job
+    check_progress(tmp_path, 200)
+    monkeypatch.setenv('SLURM_RESTART_COUNT', '1')
+    check_progress(tmp_path, 200)

@@ -80,6 +80,6 @@ def test_a_checkpoint_holds_the_score_of_its_own_validation(
 ):
     train(tiny_options)
     info = read_checkpoint(tmp_path / 'work/iter_4.pth')['message_hub']['runtime_info']
-    assert info['validated_iter'] == 4
+    assert info['last_validated_iter'] == 4
     assert info['best_ckpt'].startswith(str(tmp_path / 'work/best_PSNR_iter_'))
     assert Path(info['best_ckpt']).is_file()

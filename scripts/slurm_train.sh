@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Train on a Slurm cluster, as many jobs as it takes; from the repository's folder:
+#
+#   sbatch scripts/slurm_train.sh configs/srresnet_24b.py [options of tools/train.py]
+#
+# Before the time limit the run saves, and the job puts itself into the queue again and goes on, until
+# the training is done. It ends with the error at the end of its log where trying again does not help.
+# sbatch's own options override these, several GPUs for example:
+#
+#   sbatch --partition=long --gres=gpu:4 --ntasks-per-node=4 scripts/slurm_train.sh configs/...
+#
+#SBATCH --job-name=facesr
+#SBATCH --output=work_dirs/slurm-%j.log
+#SBATCH --time=08:00:00
+#SBATCH --nodes=1
+#SBATCH --ntasks-per-node=1
+#SBATCH --gres=gpu:1
+#SBATCH --cpus-per-task=4
+#SBATCH --signal=B:USR1@300
+#SBATCH --requeue
+#SBATCH --open-mode=append
+set -euo pipefail
+
+# One task a GPU; batch_size is that of each. 300 s before the limit the run is told to save: more than
+# an iteration takes, and a validation of the average of the weights.
+environment=${FACESR_ENVIRONMENT:-.venv}
+
+cd "${SLURM_SUBMIT_DIR:?submit it: sbatch scripts/slurm_train.sh CONFIG}" # $0 is the spool's copy
+if [ -f "$environment/bin/activate" ]; then . "$environment/bin/activate"; fi
+MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head --lines=1)
+export MASTER_ADDR MASTER_PORT=$((20000 + SLURM_JOB_ID % 10000)) OMP_NUM_THREADS=${SLURM_CPUS_PER_TASK:-1}
+
+options=(--resume=auto "$@")
+# After a restart its own checkpoints count, not one that the command line named at first.
+if [ "${SLURM_RESTART_COUNT:-0}" -gt 0 ]; then options+=(--resume=auto); fi
+if [ "${SLURM_NTASKS:-1}" -gt 1 ]; then options+=(--launcher slurm); fi
+
+asked='' child=''
+trap 'asked=yes; if [ -n "$child" ]; then kill -USR1 "$child"; fi' USR1
+trap : TERM # reaches the training too, which saves
+echo "=== job $SLURM_JOB_ID, restart ${SLURM_RESTART_COUNT:-0}, $(hostname), $(date '+%F %T')"
+srun --kill-on-bad-exit=1 python tools/train.py "${options[@]}" &
+child=$!
+code=0
+wait "$child" || code=$?
+while kill -0 "$child" 2>/dev/null; do # a signal ended the waiting, not the training
+    code=0
+    wait "$child" || code=$?
+done
+
+# 75: saved, go on with me.
+if [ "$code" = 75 ] && [ -n "$asked" ]; then
+    trap '' TERM # the requeue ends this script
+    scontrol requeue "$SLURM_JOB_ID"
+fi
+exit "$code"

@@ -1,0 +1,131 @@
+"""Jobs on a real Slurm of one node, which tests/slurm/start.sh starts; skipped where it cannot."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import ROOT, TINY
+
+from facesr.engine import read_checkpoint
+
+NOT_FINAL = {'PENDING', 'CONFIGURING', 'RUNNING', 'COMPLETING', 'SUSPENDED'}
+Submit = Callable[..., str]
+
+
+@pytest.fixture(scope='session')
+def slurm() -> dict[str, str]:
+    """The environment in which Slurm's commands find it."""
+    start = subprocess.run(
+        ['bash', ROOT / 'tests/slurm/start.sh'], capture_output=True, text=True, check=False
+    )
+    if start.returncode == 77:
+        pytest.skip(start.stderr.strip())
+    assert start.returncode == 0, start.stderr
+    own = {'SLURM_CONF': '/run/facesr-slurm/slurm.conf', 'PYTHONPATH': str(ROOT / 'tests/slurm')}
+    names = ('PATH', 'HOME', 'LANG')  # a test's RANK or OMP_NUM_THREADS is none of a job's
+    return {**{name: os.environ[name] for name in names if name in os.environ}, **own}
+
+
+@pytest.fixture
+def submit(slurm: dict[str, str], tmp_path: Path) -> Submit:
+    """``sbatch OPTIONS scripts/slurm_train.sh CONFIG ARGUMENTS``; gives the job's number."""
+    python = Path(sys.executable).parent.parent
+
+    def run(options: list[str], *arguments: object) -> str:
+        return subprocess.run(
+            [
+                'sbatch',
+                '--parsable',
+                '--cpus-per-task=1',
+                '--gres=none',
+                f'--output={tmp_path}/job.log',
+                *options,
+                'scripts/slurm_train.sh',
+                *map(str, arguments),
+            ],
+            cwd=ROOT,
+            env={**slurm, 'FACESR_ENVIRONMENT': str(python)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+
+    return run
+
+
+def end_of(job: str, slurm: dict[str, str], seconds: float = 400) -> dict[str, str]:
+    """Wait until a job has ended for good: what Slurm says of it."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        said = subprocess.run(
+            ['scontrol', 'show', 'job', '-o', job],
+            env=slurm,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        shown = dict(part.split('=', 1) for part in said.split() if '=' in part)
+        if shown['JobState'] not in NOT_FINAL:
+            return shown
+        time.sleep(0.2)
+    raise TimeoutError(said)
+
+
+@pytest.fixture
+def config(tiny_options: list[str], tmp_path: Path) -> Path:
+    """The tiny config on the test's data, its iterations made longer."""
+    path = tmp_path / 'slow.py'
+    path.write_text(
+        f"_base_ = ['{TINY}']\n"
+        "custom_imports = dict(imports=['facesr', 'slow'], allow_failed_imports=False)\n"
+        "custom_hooks = [*_base_.custom_hooks, dict(type='SlowHook', seconds=0.5)]\n"
+        'train_cfg = dict(max_iters=100, val_interval=1000)\n'
+        'default_hooks = dict(checkpoint=dict(interval=1000), logger=dict(interval=10))\n'
+    )
+    return path
+
+
+def test_cut_by_its_limit_it_ends_as_the_uncut_run(
+    submit: Submit, slurm: dict[str, str], config: Path, tiny_options: list[str], tmp_path: Path
+):
+    """50 s of iterations and more, of which a job of a minute has 40 at most."""
+    options = ['--cfg-options', *tiny_options]
+    job = submit(['--time=1', '--signal=B:USR1@20'], config, *options)
+    ended = end_of(job, slurm)
+    log = (tmp_path / 'job.log').read_text()
+    assert ended['JobState'] == 'COMPLETED', log
+    assert int(ended['Restarts']) >= 2
+    assert log.count('stopped by SIGUSR1 after iteration ') == int(ended['Restarts'])
+    job = submit([], config, '--work-dir', tmp_path / 'uncut', *options, 'custom_hooks.5.seconds=0')
+    assert end_of(job, slurm)['JobState'] == 'COMPLETED'
+    cut, uncut = (read_checkpoint(tmp_path / f'{run}/iter_100.pth') for run in ('work', 'uncut'))
+    for name, weight in uncut['state_dict'].items():
+        assert torch.equal(weight, cut['state_dict'][name]), name
+    losses = [run['message_hub']['log_scalars']['train/loss'][0] for run in (cut, uncut)]
+    assert losses[0] == losses[1]
+
+
+def test_two_tasks_train_one_model(
+    submit: Submit, slurm: dict[str, str], tiny_options: list[str], tmp_path: Path
+):
+    job = submit(['--ntasks-per-node=2'], TINY, '--cfg-options', *tiny_options)
+    ended = end_of(job, slurm)
+    log = (tmp_path / 'job.log').read_text()
+    assert (ended['JobState'], ended['Restarts']) == ('COMPLETED', '0'), log
+    assert 'batch of 2 on each of 2 processes' in log
+    assert read_checkpoint(tmp_path / 'work/iter_4.pth')['meta']['iter'] == 4
+
+
+def test_an_error_that_would_come_back_ends_the_job(
+    submit: Submit, slurm: dict[str, str], tmp_path: Path
+):
+    job = submit([], TINY, '--cfg-options', f'work_dir={tmp_path}/work', 'train_cfg.max_itres=3')
+    ended = end_of(job, slurm)
+    assert (ended['JobState'], ended['ExitCode']) == ('FAILED', '1:0')
+    assert ended['Restarts'] == '0'
+    assert 'error: ' in (tmp_path / 'job.log').read_text().splitlines()[-2]
