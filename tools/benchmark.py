@@ -18,19 +18,21 @@ def parse_args() -> argparse.Namespace:
         'what',
         choices=list(BENCHMARKS),
         help='data: the loader, per image and core; degradation: on the device, and whether its '
-        'levels are those of the transforms; train: an iteration and its parts',
+        'levels are those of the transforms; train: an iteration and its parts; test: restoring '
+        'images of the test set to PNGs',
     )
     add_config_options(parser)
     parser.add_argument('--rounds', type=int, default=5, metavar='N', help='turns of each way')
     parser.add_argument(
-        '--images', type=int, default=200, metavar='N', help='degradation: images that are compared'
+        '--images', type=int, default=200, metavar='N', help='degradation, test: how many'
     )
     parser.add_argument(
         '--iterations', type=int, default=5, metavar='N', help='train: iterations in a turn'
     )
     parser.add_argument(
-        '--device', help='degradation: cuda or cpu; default: a CUDA GPU if there is one'
+        '--device', help='degradation, test: cuda or cpu; default: a CUDA GPU if there is one'
     )
+    parser.add_argument('--checkpoint', help='test: weights; default: as they are initialised')
     parser.add_argument('--json', type=Path, metavar='FILE', help='also write the figures')
     args = parser.parse_args()
     for name in ('rounds', 'images', 'iterations'):
@@ -86,10 +88,21 @@ def measure_training(config: Any, args: argparse.Namespace) -> dict[str, Any]:
     return results
 
 
+def measure_testing(config: Any, args: argparse.Namespace) -> dict[str, Any]:
+    from facesr.benchmark.inference import time_folder
+    from facesr.benchmark.measure import format_table
+
+    taken, agreement = time_folder(config, args.images, args.rounds, args.device, args.checkpoint)
+    print(f'stock and ours: {agreement}')
+    print(format_table('restoring a folder, per image', taken))
+    return {'agreement': vars(agreement), 'seconds': taken}
+
+
 BENCHMARKS: dict[str, Callable[[Any, argparse.Namespace], dict[str, Any]]] = {
     'data': measure_data,
     'degradation': measure_degradation,
     'train': measure_training,
+    'test': measure_testing,
 }
 
 

@@ -28,6 +28,19 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--tile', type=int, metavar='PIXELS', help='largest side of the input done whole'
     )
+    parser.add_argument(
+        '--batch-size',
+        type=int,
+        default=1,
+        metavar='N',
+        help='consecutive images of one size that go through the net together; default: 1',
+    )
+    parser.add_argument(
+        '--precision',
+        choices=['float32', 'bf16', 'fp16'],
+        default='float32',
+        help='bf16 and fp16 are faster on a GPU; for a score: float32, the default',
+    )
     return parser.parse_args()
 
 
@@ -45,8 +58,17 @@ def main(args: argparse.Namespace) -> None:
         except (AttributeError, TypeError):
             raise UserError(f'{args.config}: no test set in it; name a folder: --input') from None
     out = args.out or Path(config.work_dir, 'results')
-    restorer = Restorer(config, args.checkpoint, args.device, args.tile, args.ema)
-    test(restorer, folder, out, args.gt, args.zip, checkpoint=args.checkpoint, ema=args.ema)
+    restorer = Restorer(config, args.checkpoint, args.device, args.tile, args.ema, args.precision)
+    test(
+        restorer,
+        folder,
+        out,
+        args.gt,
+        args.zip,
+        checkpoint=args.checkpoint,
+        ema=args.ema,
+        batch_size=args.batch_size,
+    )
 
 
 if __name__ == '__main__':

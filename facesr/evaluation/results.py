@@ -6,31 +6,16 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
-import numpy as np
-from rich.console import Console
-from rich.progress import track
-
 from ..data.images import Image8, find_images, list_images, pair_images, read_image, write_png
 from ..errors import UserError
 from ..report import draw_panel, stack_panels
+from .pipeline import restore_folder
 from .restore import Restorer
-from .score import (
-    ImageScore,
-    format_scores,
-    mean_scores,
-    score_folder,
-    score_image,
-    write_csv,
-)
+from .score import bicubic as bicubic
+from .score import format_scores, mean_scores, write_csv
 from .submission import write_submission
 
 PANEL_ROWS = 3
-
-
-def bicubic(lq: Image8, height: int, width: int) -> Image8:
-    """Enlarge with OpenCV's bicubic: the baseline (27.257 dB on the challenge's validation set)."""
-    return np.asarray(cv2.resize(lq, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
 def check_folders(folder: Path, out: Path, gt: Path | None) -> dict[str, Path]:
@@ -59,21 +44,6 @@ def check_folders(folder: Path, out: Path, gt: Path | None) -> dict[str, Path]:
     return images
 
 
-def restore_folder(restorer: Restorer, images: dict[str, Path], out: Path) -> None:
-    """Restore images into ``out``, one 8-bit RGB PNG per input under the same name.
-
-    Args:
-        restorer: the trained net.
-        images: input files by stem.
-        out: made if missing; files of earlier runs are replaced.
-    """
-    console = Console()
-    for stem, path in track(images.items(), 'restoring', console=console):
-        write_png(out / f'{stem}.png', restorer.restore(read_image(path)))
-        if restorer.last_tile is not None:
-            console.print(f'{path}: done in overlapping tiles of {restorer.last_tile} pixels')
-
-
 def test(
     restorer: Restorer,
     folder: Path,
@@ -82,6 +52,7 @@ def test(
     zip_file: Path | None = None,
     checkpoint: str | None = None,
     ema: bool = False,
+    batch_size: int = 1,
 ) -> None:
     """Restore a folder, then score what was written, draw it, and pack it.
 
@@ -95,27 +66,34 @@ def test(
         gt: ground truths of the same names; without them the score is NIQE.
         zip_file: where the leaderboard's zip goes; None makes none.
         checkpoint, ema: where the net's weights are from, to be kept with the scores.
+        batch_size: how many images of one size go through the net together.
 
     Raises:
-        UserError: see :func:`check_folders`.
+        UserError: see :func:`check_folders` and :func:`.pipeline.restore_folder`.
     """
+    if batch_size < 1:
+        raise UserError(f'--batch-size {batch_size}: at least 1 image expected')
     out = out.resolve()  # a name, also for '.'
     images = check_folders(folder, out, gt)
-    restore_folder(restorer, images, out)
-    scores = score_folder(out, gt)
+    if restorer.precision != 'float32':
+        print(f'computing in {restorer.precision}; for a score to compare, take float32')
+    truths = None if gt is None else list_images(gt)
+    restored = restore_folder(restorer, images, out, truths, batch_size)
+    scores = [result.score for result in restored if result.score]
+    baseline = [result.baseline for result in restored if result.baseline]
     write_csv(out.with_name(f'{out.name}.csv'), scores)
     print(f'{len(images)} images in {out}')
     print(f' output: {format_scores(scores)}')
-    baseline = _score_bicubic(images, gt) if gt is not None else None
-    if baseline is not None:
+    if baseline:
         print(f'bicubic: {format_scores(baseline)}')
     manifest = {
         'input': str(folder.resolve()),
         'gt': None if gt is None else str(gt.resolve()),
         'checkpoint': checkpoint,
         'ema': ema,
+        'precision': restorer.precision,
         'scores': mean_scores(scores),
-        'bicubic': None if baseline is None else mean_scores(baseline),
+        'bicubic': mean_scores(baseline) if baseline else None,
         'images': len(images),
     }
     path = out.with_name(f'{out.name}.json')
@@ -132,16 +110,6 @@ def test(
 def spread(stems: Sequence[str], count: int) -> list[str]:
     """Choose at most ``count`` images, evenly over a set."""
     return list(stems[:: max(1, len(stems) // count)][:count])
-
-
-def _score_bicubic(images: dict[str, Path], gt: Path) -> list[ImageScore]:
-    truths = list_images(gt)
-    scores = []
-    for stem, path in track(images.items(), 'bicubic', transient=True):
-        truth = read_image(truths[stem])
-        enlarged = bicubic(read_image(path), *truth.shape[:2])
-        scores.append(score_image(path.name, enlarged, truth))
-    return scores
 
 
 def _draw_panels(images: dict[str, Path], out: Path, gt: Path | None) -> Image8:

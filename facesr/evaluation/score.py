@@ -31,8 +31,14 @@ def psnr(image: Image8, gt: Image8) -> float:
     Returns:
         Decibels: ``20 log10(255 / sqrt(MSE))``; infinity for equal images.
     """
-    mse = float(np.mean(np.square(image.astype(np.float64) - gt.astype(np.float64))))
+    difference = np.subtract(image, gt, dtype=np.float64).ravel()
+    mse = float(np.dot(difference, difference)) / difference.size
     return math.inf if mse == 0 else 20 * math.log10(255 / math.sqrt(mse))
+
+
+def bicubic(lq: Image8, height: int, width: int) -> Image8:
+    """Enlarge with OpenCV's bicubic: the baseline (27.257 dB on the challenge's validation set)."""
+    return np.asarray(cv2.resize(lq, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
 @dataclass(frozen=True)

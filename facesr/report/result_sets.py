@@ -11,8 +11,8 @@ from pathlib import Path
 from ..config.checking import unknown
 from ..data.images import Image8, find_images, read_image
 from ..errors import UserError
-from ..evaluation.results import PANEL_ROWS, bicubic, spread
-from ..evaluation.score import score_image
+from ..evaluation.results import PANEL_ROWS, spread
+from ..evaluation.score import bicubic, score_image
 from .comparison import Crop, draw_comparison
 from .logs import Run
 

@@ -10,6 +10,7 @@ from facesr.config import load_config
 from facesr.data import read_image
 from facesr.errors import UserError
 from facesr.evaluation import Restorer, restore
+from facesr.evaluation.tiles import SMALLEST_TILE
 
 
 @pytest.fixture
@@ -48,20 +49,19 @@ def test_any_size(restorer: Restorer, size: tuple[int, int]):
 
 def test_tiles_show_no_seams(restorer: Restorer, faces: Path):
     lq = read_image(faces / 'val/LQ/00000.png')[:120, :90]
-    whole = restorer.restore(lq)
-    assert restorer.last_tile is None
+    [(whole, tile)] = restorer.restore_batch([lq])
+    assert tile is None
     restorer.tile = 32
-    tiled = restorer.restore(lq)
-    assert restorer.last_tile == 32
+    [(tiled, tile)] = restorer.restore_batch([lq])
+    assert tile == 32
     assert np.abs(tiled.astype(int) - whole).max() <= 1 and (tiled == whole).mean() > 0.999
 
 
 def test_too_large_for_the_free_memory_is_tiled(restorer: Restorer, monkeypatch):
     monkeypatch.setattr(restore, 'free_memory', lambda device: 60 * 60 * restore.BYTES_PER_PIXEL)
-    restorer.restore(np.zeros((60, 60, 3), np.uint8))
-    assert restorer.last_tile is None
-    restorer.restore(np.zeros((61, 60, 3), np.uint8))
-    assert restorer.last_tile == restore.SMALLEST_TILE
+    for height, expected in ((60, None), (61, SMALLEST_TILE)):
+        [(_, tile)] = restorer.restore_batch([np.zeros((height, 60, 3), np.uint8)])
+        assert tile == expected
 
 
 def test_out_of_memory_halves_the_tile_then_gives_up(restorer: Restorer, monkeypatch):
@@ -74,11 +74,55 @@ def test_out_of_memory_halves_the_tile_then_gives_up(restorer: Restorer, monkeyp
 
     monkeypatch.setattr(restorer, '_forward', small_memory)
     image = np.random.default_rng(0).integers(0, 256, (260, 140, 3), dtype=np.uint8)
-    assert restorer.restore(image).shape == (1040, 560, 3)
-    assert restorer.last_tile == 65
+    [(restored, tile)] = restorer.restore_batch([image])
+    assert restored.shape == (1040, 560, 3) and tile == 65
     limit = 1
     with pytest.raises(UserError, match='140x260 image does not fit into the memory'):
         restorer.restore(image)
+
+
+def test_a_batch_is_what_its_images_are_alone(restorer: Restorer, faces: Path):
+    lqs = [read_image(faces / f'val/LQ/0000{index}.png') for index in (0, 1, 0)]
+    alone = [restorer.restore(lq).astype(int) for lq in lqs]
+    for expected, (found, tile) in zip(alone, restorer.restore_batch(lqs), strict=True):
+        assert tile is None and np.abs(found - expected).max() <= 1
+
+
+def test_a_batch_that_does_not_fit_is_halved(restorer: Restorer, faces: Path, monkeypatch):
+    lqs = [read_image(faces / f'val/LQ/0000{index % 2}.png') for index in range(4)]
+    expected = restorer.restore_batch(lqs)
+    forward, sizes = restorer._forward, []
+
+    def small_memory(batch: np.ndarray) -> np.ndarray:
+        sizes.append(len(batch))
+        if len(batch) > 2:
+            raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+        return forward(batch)
+
+    monkeypatch.setattr(restorer, '_forward', small_memory)
+    for found, whole in zip(restorer.restore_batch(lqs), expected, strict=True):
+        assert np.abs(found[0].astype(int) - whole[0]).max() <= 1
+    assert sizes == [4, 2, 2]
+    restorer.memory = 128 * 128 * restore.BYTES_PER_PIXEL
+    restorer.restore_batch(lqs)
+    assert sizes[3:] == [1] * 4, 'what cannot fit is not tried'
+
+
+def test_bf16_is_a_few_levels_off(restorer: Restorer, tiny_checkpoint: Path, faces: Path):
+    lq = read_image(faces / 'val/LQ/00000.png')
+    fast = Restorer(load_config(TINY), tiny_checkpoint, device='cpu', precision='bf16')
+    difference = np.abs(fast.restore(lq).astype(int) - restorer.restore(lq))
+    assert 0 < difference.max() <= 4
+
+
+def test_a_precision_that_the_device_cannot_compute_in_is_refused(restorer: Restorer, monkeypatch):
+    def cannot(*inputs: object) -> None:
+        raise RuntimeError('"conv" not implemented for Half')
+
+    restorer.precision = 'fp16'
+    monkeypatch.setattr(restorer.generator, 'forward', cannot)
+    with pytest.raises(UserError, match=r'--precision fp16: .* on cpu \(.*\); take float32'):
+        restorer._check_precision()
 
 
 def test_another_nets_checkpoint_is_refused(tiny_checkpoint: Path):

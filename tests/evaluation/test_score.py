@@ -9,8 +9,7 @@ from conftest import ROOT
 from facesr.data import read_image, write_png
 from facesr.errors import UserError
 from facesr.evaluation import format_scores, psnr, score_folder, write_csv
-from facesr.evaluation.results import bicubic
-from facesr.evaluation.score import mean_scores
+from facesr.evaluation.score import bicubic, mean_scores
 
 SHARED = ROOT.parent / 'shared/faces/val'
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from facesr.data import list_images, read_image, write_png
 from facesr.errors import UserError
-from facesr.evaluation.results import bicubic
+from facesr.evaluation.score import bicubic
 from facesr.report.page import write_report
 
 LINES = [train_line(10), val_line(10), train_line(20)]

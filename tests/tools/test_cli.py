@@ -75,15 +75,15 @@ def test_adversarial_training_to_exported_weights(
     assert result.returncode == 1 and 'iter_4.pth: holds no average' in result.stderr
 
 
-@pytest.mark.parametrize('what', ['data', 'degradation'])
-def test_benchmark(tool, tiny_options: list[str], tmp_path: Path, what: str):
+@pytest.mark.parametrize(('what', 'sides'), [('data', 2), ('degradation', 2), ('test', 4)])
+def test_benchmark(tool, tiny_options: list[str], tmp_path: Path, what: str, sides: int):
     out = tmp_path / 'figures.json'
     options = [*tiny_options, f'train_dataloader.dataset.cache_dir={tmp_path}/cache']
     arguments = ['--images', '2', '--rounds', '1', '--json', out]
     result = tool('benchmark', what, TINY, *arguments, '--cfg-options', *options)
     assert result.returncode == 0, result.stderr
     figures = json.loads(out.read_text())['results']
-    assert len(figures['seconds']) == 2
+    assert len(figures['seconds']) == sides
     assert what == 'data' or figures['agreement']['psnr'] > 75
 
 
@@ -139,6 +139,7 @@ def test_what_cannot_be_built_is_one_line(tool, tiny_options, tmp_path, override
         (['--device', 'cuda'], 'error: cuda: no such device here'),
         (['--device', 'gpu'], 'error: gpu: no such device here'),
         (['--tile', '0'], 'error: --tile 0: '),
+        (['--batch-size', '0'], 'error: --batch-size 0: '),
         (['--cfg-options', 'model.generator.upscale_factor=5'], 'Unsupported scale factor 5'),
         (['--cfg-options', 'test_dataloader=None'], 'no test set'),
     ],
