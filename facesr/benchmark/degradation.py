@@ -23,8 +23,7 @@ from ..data.images import Image8, list_images, read_image
 from ..degradation.chain import BatchDegradation
 from ..degradation.draws import Draws, draw
 from ..evaluation.restore import find_device
-from ..evaluation.results import bicubic
-from ..evaluation.score import psnr
+from ..evaluation.score import bicubic, psnr
 from .measure import take_turns
 
 EQUAL = 98.0  # dB, for images that are equal: one pixel off by a level has 95

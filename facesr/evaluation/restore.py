@@ -77,7 +77,9 @@ class Restorer:
         self.stop = Event()
         for module in self.generator.modules():
             module.register_forward_pre_hook(self._check_stop)
-        if precision != 'float32':
+        if precision == 'float32':
+            torch.backends.cudnn.allow_tf32 = False  # PyTorch's default keeps 10 of 23 bits
+        else:
             self._check_precision()
 
     def restore(self, lq: Image8) -> Image8:

@@ -11,8 +11,7 @@ from ..errors import UserError
 from ..report import draw_panel, stack_panels
 from .pipeline import restore_folder
 from .restore import Restorer
-from .score import bicubic as bicubic
-from .score import format_scores, mean_scores, write_csv
+from .score import bicubic, format_scores, mean_scores, write_csv
 from .submission import write_submission
 
 PANEL_ROWS = 3
