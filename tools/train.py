@@ -26,6 +26,12 @@ def parse_args() -> argparse.Namespace:
         help='adversarial training without a generator that was trained before',
     )
     parser.add_argument(
+        '--dry-run',
+        action='store_true',
+        help='build everything, train two iterations, validate one image, and tell what the run '
+        'will take and write',
+    )
+    parser.add_argument(
         '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default=None, help='job launcher'
     )
     # torchrun and its forerunner hand this over.
@@ -46,6 +52,7 @@ def main(args: argparse.Namespace) -> None:
         amp=args.amp,
         from_scratch=args.from_scratch,
         launcher=args.launcher,
+        dry_run=args.dry_run,
     )
 
 

@@ -13,6 +13,7 @@ from ..config import load_config
 from ..errors import StoppedError, UserError
 from .checkpoint import read_checkpoint
 from .distributed import join_processes
+from .dry_run import rehearse
 from .work_dir import check_progress, latest_checkpoint, sole_run
 
 
@@ -25,6 +26,7 @@ def train(
     amp: bool = False,
     from_scratch: bool = False,
     launcher: str | None = None,
+    dry_run: bool = False,
 ) -> None:
     """Train a config with MMEngine's runner.
 
@@ -36,6 +38,7 @@ def train(
         amp: mixed precision: bfloat16, or float16 on a GPU that lacks it; needs a CUDA GPU.
         from_scratch: do without the pre-trained generator that the config asks for.
         launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``; None leaves it to the config.
+        dry_run: rehearse the run in two iterations, and tell what it will take and write.
 
     Raises:
         StoppedError: the run was asked to stop, and has saved.
@@ -52,11 +55,14 @@ def train(
     if from_scratch:
         _start_from_scratch(config, config_path)
     join_processes(config)
+    if dry_run:
+        print(rehearse(config, lambda small: _run(small, config_path, None)))
+        return
     with sole_run(config.work_dir):
         _run(config, config_path, resume)
 
 
-def _run(config: Config, config_path: str | Path, resume: str | None) -> None:
+def _run(config: Config, config_path: str | Path, resume: str | None) -> Runner:
     if resume == 'auto':
         latest = latest_checkpoint(config.work_dir)
         resume = None if latest is None else str(latest)
@@ -82,6 +88,7 @@ def _run(config: Config, config_path: str | Path, resume: str | None) -> None:
         # The last line: a data loader's worker puts its traceback before it.
         message = f'{type(error).__name__}: {error}'.strip().splitlines()[-1]
         raise UserError(f'{config_path}: cannot be trained: {message}') from error
+    return runner
 
 
 def pin_batches(config: Config) -> None:
