@@ -30,12 +30,10 @@ def degradation() -> list[dict]:
     return load_config(ROOT / 'configs/srresnet_24b.py').degradation
 
 
-@pytest.fixture(scope='session')
-def faces(tmp_path_factory: pytest.TempPathFactory, degradation: list[dict]) -> Path:
-    """A data set in the challenge's layout: 4 training faces, 2 pairs, 2 test inputs."""
+def make_faces(root: Path, degradation: list[dict]) -> Path:
+    """Make a data set in the challenge's layout: 4 training faces, 2 pairs, 2 test inputs."""
     from skimage import data
 
-    root = tmp_path_factory.mktemp('faces')
     portrait = data.astronaut()
     for index in range(4):
         write_png(root / f'train/GT/{index:05d}.png', portrait[:, :: (-1) ** index].copy())
@@ -45,6 +43,11 @@ def faces(tmp_path_factory: pytest.TempPathFactory, degradation: list[dict]) -> 
         write_png(root / f'val/LQ/{index:05d}.png', lq)
         write_png(root / f'test/LQ/{index:05d}.png', lq)
     return root
+
+
+@pytest.fixture(scope='session')
+def faces(tmp_path_factory: pytest.TempPathFactory, degradation: list[dict]) -> Path:
+    return make_faces(tmp_path_factory.mktemp('faces'), degradation)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ Submit = Callable[..., str]
 
 
 @pytest.fixture(scope='session')
-def slurm() -> dict[str, str]:
+def slurm() -> Iterator[dict[str, str]]:
     """The environment in which Slurm's commands find it."""
     start = subprocess.run(
         ['bash', ROOT / 'tests/slurm/start.sh'], capture_output=True, text=True, check=False
@@ -28,7 +28,8 @@ def slurm() -> dict[str, str]:
     assert start.returncode == 0, start.stderr
     own = {'SLURM_CONF': '/run/facesr-slurm/slurm.conf', 'PYTHONPATH': str(ROOT / 'tests/slurm')}
     names = ('PATH', 'HOME', 'LANG')  # a test's RANK or OMP_NUM_THREADS is none of a job's
-    return {**{name: os.environ[name] for name in names if name in os.environ}, **own}
+    yield {**{name: os.environ[name] for name in names if name in os.environ}, **own}
+    subprocess.run(['bash', ROOT / 'tests/slurm/stop.sh'], capture_output=True, check=True)
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ def config(tiny_options: list[str], tmp_path: Path) -> Path:
         f"_base_ = ['{TINY}']\n"
         "custom_imports = dict(imports=['facesr', 'slow'], allow_failed_imports=False)\n"
         "custom_hooks = [*_base_.custom_hooks, dict(type='SlowHook', seconds=0.5)]\n"
-        'train_cfg = dict(max_iters=100, val_interval=1000)\n'
+        'train_cfg = dict(max_iters=80, val_interval=1000)\n'
         'default_hooks = dict(checkpoint=dict(interval=1000), logger=dict(interval=10))\n'
     )
     return path
@@ -93,7 +94,7 @@ def config(tiny_options: list[str], tmp_path: Path) -> Path:
 def test_cut_by_its_limit_it_ends_as_the_uncut_run(
     submit: Submit, slurm: dict[str, str], config: Path, tiny_options: list[str], tmp_path: Path
 ):
-    """50 s of iterations and more, of which a job of a minute has 40 at most."""
+    """47 s of iterations; a job of a minute is told to stop 10 to 40 s after its start."""
     options = ['--cfg-options', *tiny_options]
     job = submit(['--time=1', '--signal=B:USR1@20'], config, *options)
     ended = end_of(job, slurm)
@@ -103,7 +104,7 @@ def test_cut_by_its_limit_it_ends_as_the_uncut_run(
     assert log.count('stopped by SIGUSR1 after iteration ') == int(ended['Restarts'])
     job = submit([], config, '--work-dir', tmp_path / 'uncut', *options, 'custom_hooks.5.seconds=0')
     assert end_of(job, slurm)['JobState'] == 'COMPLETED'
-    cut, uncut = (read_checkpoint(tmp_path / f'{run}/iter_100.pth') for run in ('work', 'uncut'))
+    cut, uncut = (read_checkpoint(tmp_path / f'{run}/iter_80.pth') for run in ('work', 'uncut'))
     for name, weight in uncut['state_dict'].items():
         assert torch.equal(weight, cut['state_dict'][name]), name
     losses = [run['message_hub']['log_scalars']['train/loss'][0] for run in (cut, uncut)]

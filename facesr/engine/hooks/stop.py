@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from threading import current_thread, main_thread
 from types import FrameType
 from typing import Any
 
@@ -37,10 +38,15 @@ class StopHook(Hook):
     # Before the checkpoint hook, which tells whether the last one could be written.
     priority = 'LOW'
 
-    def before_run(self, runner: Runner) -> None:
+    def __init__(self) -> None:
         self._asked: str | None = None
+        self._leaving = False
+        self._stopped: str | None = None
+
+    def before_train(self, runner: Runner) -> None:
         self._group: Any = torch.distributed.new_group(backend='gloo') if is_distributed() else None
-        self._former = {number: signal.signal(number, self._note) for number in SIGNALS}
+        numbers = SIGNALS if current_thread() is main_thread() else ()  # no other takes signals
+        self._former = {number: signal.signal(number, self._note) for number in numbers}
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self._asked is not None and number == signal.SIGINT:
@@ -58,23 +64,25 @@ class StopHook(Hook):
     def after_train(self, runner: Runner) -> None:
         for number, handler in self._former.items():
             signal.signal(number, handler)
-        if runner.train_loop.stop_training and runner.iter < runner.max_iters:
-            for hook in runner.hooks:
-                if isinstance(hook, DurableCheckpointHook):
-                    hook.save(runner)
+        if not self._leaving or runner.iter == runner.max_iters:
+            return
+        for hook in runner.hooks:
+            if isinstance(hook, DurableCheckpointHook):
+                hook.save(runner)
+        self._stopped = (
+            f'stopped by {self._asked or "another process"} after iteration {runner.iter:,} of '
+            f'{runner.max_iters:,}, saved as {runner.message_hub.get_info("last_ckpt")}; '
+            'to go on: the same command with --resume'
+        )
 
     def after_run(self, runner: Runner) -> None:
-        if runner.iter < runner.max_iters and runner.train_loop.stop_training:
-            raise StoppedError(
-                f'stopped by {self._asked or "another process"} after iteration {runner.iter:,} of '
-                f'{runner.max_iters:,}, saved as {runner.message_hub.get_info("last_ckpt")}; '
-                'to go on: the same command with --resume'
-            )
+        if self._stopped is not None:
+            raise StoppedError(self._stopped)
 
     def _is_asked(self) -> bool:
         """Whether any process was asked."""
-        if self._group is None:
-            return self._asked is not None
         asked = torch.tensor(int(self._asked is not None))
-        torch.distributed.all_reduce(asked, torch.distributed.ReduceOp.MAX, group=self._group)
-        return bool(asked)
+        if self._group is not None:
+            torch.distributed.all_reduce(asked, torch.distributed.ReduceOp.MAX, group=self._group)
+        self._leaving = bool(asked)
+        return self._leaving
