@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
 
 import facesr  # noqa: F401  (registers what the configs name)
 from facesr.config import load_config
@@ -48,6 +49,15 @@ def make_faces(root: Path, degradation: list[dict]) -> Path:
 @pytest.fixture(scope='session')
 def faces(tmp_path_factory: pytest.TempPathFactory, degradation: list[dict]) -> Path:
     return make_faces(tmp_path_factory.mktemp('faces'), degradation)
+
+
+def train(options: list[str], *hooks: dict, config: Path = TINY) -> Runner:
+    """Train a config, with hooks of the test's own."""
+    cfg = load_config(config, options)
+    cfg.custom_hooks.extend(hooks)
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    return runner
 
 
 @pytest.fixture

@@ -4,12 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import TINY
+from conftest import train
 from mmagic.registry import HOOKS
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
 
-from facesr.config import load_config
 from facesr.engine import read_checkpoint
 from facesr.errors import UserError
 
@@ -28,14 +26,6 @@ class CountFetchedHook(Hook):
             return stock(index)
 
         runner.train_dataloader.dataset.prepare_data = count
-
-
-def train(options: list[str], *hooks: dict) -> Runner:
-    config = load_config(TINY, options)
-    config.custom_hooks.extend(hooks)
-    runner = Runner.from_cfg(config)
-    runner.train()
-    return runner
 
 
 def test_going_on_replays_nothing(tiny_options: list[str], tmp_path: Path):

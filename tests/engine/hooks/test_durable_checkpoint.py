@@ -4,12 +4,10 @@ import resource
 from pathlib import Path
 
 import pytest
-from conftest import TINY
+from conftest import train
 from mmagic.registry import HOOKS
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
 
-from facesr.config import load_config
 from facesr.engine import read_checkpoint
 from facesr.errors import UserError
 
@@ -34,14 +32,6 @@ class FullDiskHook(Hook):
 def _no_limit_is_left():
     yield
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
-
-
-def train(options: list[str], *hooks: dict) -> Runner:
-    config = load_config(TINY, options)
-    config.custom_hooks.extend(hooks)
-    runner = Runner.from_cfg(config)
-    runner.train()
-    return runner
 
 
 def names(work_dir: Path) -> list[str]:

@@ -4,18 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import TINY, TINY_GAN
-from mmengine.runner import Runner
-
-from facesr.config import load_config
-
-
-def train(config: Path, options: list[str], *hooks: dict) -> Runner:
-    cfg = load_config(config, options)
-    cfg.custom_hooks.extend(hooks)
-    runner = Runner.from_cfg(cfg)
-    runner.train()
-    return runner
+from conftest import TINY, TINY_GAN, train
 
 
 @pytest.mark.parametrize('config', [TINY, TINY_GAN])
@@ -25,11 +14,11 @@ def test_trains_to_the_same_weights(config: Path, tiny_options: list[str], tmp_p
         'train_dataloader.dataset.pipeline.1.gt_patch_size=128',
         'default_hooks.logger.interval=2',
     ]
-    plain = train(config, options)
+    plain = train(options, config=config)
     fast = train(
-        config,
         [*options, 'experiment_name=fast', f'work_dir={tmp_path}/fast'],
         dict(type='FastStepHook', compile=dict(backend='eager')),
+        config=config,
     )
     for net in ('generator', 'discriminator')[: 1 if config == TINY else 2]:
         expected = dict(getattr(plain.model, net).named_parameters())

@@ -7,12 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import TINY
+from conftest import train
 from mmagic.registry import HOOKS
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
 
-from facesr.config import load_config
 from facesr.errors import StoppedError
 
 
@@ -30,14 +28,6 @@ class SignalHook(Hook):
     def before_val_iter(self, runner, batch_idx, data_batch=None) -> None:
         if self.when == 'val':
             os.kill(os.getpid(), self.number)
-
-
-def train(options: list[str], *hooks: dict) -> Runner:
-    config = load_config(TINY, options)
-    config.custom_hooks.extend(hooks)
-    runner = Runner.from_cfg(config)
-    runner.train()
-    return runner
 
 
 @pytest.mark.parametrize(
