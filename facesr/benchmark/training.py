@@ -15,9 +15,10 @@ import torch
 from mmengine.config import Config
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.registry import LOOPS
-from mmengine.runner import IterBasedTrainLoop, Runner
+from mmengine.runner import Runner
 from torch.utils.flop_counter import FlopCounterMode
 
+from ..engine.loop import ResumableTrainLoop
 from ..engine.train import pin_batches
 from ..engine.unwrap import unwrap
 from .measure import describe_spread
@@ -28,8 +29,8 @@ Turn = dict[str, float]
 
 
 @LOOPS.register_module()
-class MeasuredLoop(IterBasedTrainLoop):
-    """Iterations of MMEngine's training loop on demand, with the time of their parts.
+class MeasuredLoop(ResumableTrainLoop):
+    """Iterations of the training loop on demand, with the time of their parts.
 
     ``data`` is the wait for a batch; ``degradation`` all that the data preprocessor does;
     ``forward`` includes the losses; ``hooks`` are all that MMEngine calls before and after.

@@ -10,6 +10,7 @@ from mmengine.runner.loops import _InfiniteDataloaderIterator
 
 from ..data.sampler import DrawSampler
 from ..errors import UserError
+from .signals import StopRequest
 
 #: Where the message hub, and so every checkpoint, keeps the iteration that was validated last.
 VALIDATED = 'last_validated_iter'
@@ -34,8 +35,17 @@ class ResumableTrainLoop(IterBasedTrainLoop):
         UserError: the sampler cannot start in the middle.
     """
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        #: Whether the run was asked to stop; ``StopHook`` looks.
+        self.signals = StopRequest()
+
     def run(self) -> Any:
         """Train until ``max_iters``, or until ``stop_training`` is set."""
+        with self.signals:
+            return self._run()
+
+    def _run(self) -> Any:
         runner = self.runner
         runner.call_hook('before_train')
         runner.call_hook('before_train_epoch')
