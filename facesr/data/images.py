@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from ..errors import UserError
+from ..files import write_whole
 
 IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg')
 
@@ -117,11 +118,5 @@ def write_png(path: str | Path, image: Image8) -> None:
     Run lengths alone: on restored faces as small as Pillow's default (225 KiB, not 223), and four
     times as fast.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f'.{path.name}.partial')
-    try:
+    with write_whole(path) as partial:
         Image.fromarray(image).save(partial, format='PNG', compress_type=RUN_LENGTHS)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

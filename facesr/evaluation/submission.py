@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 from ..data.images import list_images
+from ..files import write_whole
 
 
 def write_submission(path: str | Path, folder: str | Path) -> None:
@@ -15,14 +16,8 @@ def write_submission(path: str | Path, folder: str | Path) -> None:
         path: the zip file to write; it appears whole or not at all.
         folder: the restored images.
     """
-    path, folder = Path(path), Path(folder)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f'.{path.name}.partial')
-    try:
-        # PNG is compressed already.
-        with zipfile.ZipFile(partial, 'w', zipfile.ZIP_STORED) as archive:
-            for image in list_images(folder).values():
-                archive.write(image, f'{folder.resolve().name}/{image.name}')
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    folder = Path(folder)
+    # PNG is compressed already.
+    with write_whole(path) as partial, zipfile.ZipFile(partial, 'w', zipfile.ZIP_STORED) as archive:
+        for image in list_images(folder).values():
+            archive.write(image, f'{folder.resolve().name}/{image.name}')
