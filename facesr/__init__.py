@@ -19,7 +19,7 @@ from mmagic.datasets.transforms import (  # noqa: E402
     RandomResize,
     SetValues,
 )
-from mmagic.engine.hooks import BasicVisualizationHook, IterTimerHook  # noqa: E402
+from mmagic.engine.hooks import BasicVisualizationHook  # noqa: E402
 from mmagic.engine.optimizers import MultiOptimWrapperConstructor  # noqa: E402
 from mmagic.engine.runner import LogProcessor, MultiTestLoop, MultiValLoop  # noqa: E402
 from mmagic.evaluation import NIQE, PSNR, SSIM, Evaluator  # noqa: E402
@@ -47,6 +47,7 @@ from .engine.hooks import (  # noqa: E402
     GeneratorEMAHook,
     LossHook,
     PretrainedGeneratorHook,
+    ProgressHook,
     RunSummaryHook,
     SafeCheckpointHook,
     StopHook,
@@ -78,7 +79,6 @@ __all__ = [
     'Flip',
     'GANLoss',
     'GeneratorEMAHook',
-    'IterTimerHook',
     'L1Loss',
     'LoadFace',
     'LogProcessor',
@@ -94,6 +94,7 @@ __all__ = [
     'PairedRandomCrop',
     'PanelVisualizer',
     'PretrainedGeneratorHook',
+    'ProgressHook',
     'RandomBlur',
     'RandomJPEGCompression',
     'RandomNoise',

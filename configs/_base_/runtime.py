@@ -12,7 +12,7 @@ env_cfg = dict(
 
 default_hooks = dict(
     runtime_info=dict(type='LossHook'),
-    timer=dict(type='IterTimerHook'),
+    timer=dict(type='ProgressHook'),
     logger=dict(type='LoggerHook', interval=100, log_metric_by_epoch=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(

@@ -6,6 +6,7 @@ from .fast_step import FastStepHook
 from .generator_ema import GeneratorEMAHook
 from .loss import LossHook
 from .pretrained_generator import PretrainedGeneratorHook
+from .progress import ProgressHook
 from .run_summary import RunSummaryHook, count_parameters
 from .safe_checkpoint import SafeCheckpointHook
 from .stop import StopHook
@@ -17,6 +18,7 @@ __all__ = [
     'GeneratorEMAHook',
     'LossHook',
     'PretrainedGeneratorHook',
+    'ProgressHook',
     'RunSummaryHook',
     'SafeCheckpointHook',
     'StopHook',
