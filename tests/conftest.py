@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -80,6 +80,20 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp('weights') / 'tiny.pth'
     torch.save(model.state_dict(), path)
     return path
+
+
+@pytest.fixture
+def forbid() -> Iterator[Callable[[Path], None]]:
+    """Take every permission on a file or folder away, from root as well, until the test ends."""
+    user = os.geteuid()
+
+    def take(path: Path) -> None:
+        path.chmod(0)
+        if user == 0:
+            os.seteuid(65534)  # nobody: permissions bind no root
+
+    yield take
+    os.seteuid(user)
 
 
 @pytest.fixture

@@ -29,9 +29,9 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
         UserError: the file cannot be read, or a key is taken by nothing; names the nearest.
     """
     path = Path(path)
-    if not path.is_file():
-        raise UserError(f'{path}: no such config')
     try:
+        if not path.is_file():
+            raise UserError(f'{path}: no such config')
         config = Config.fromfile(str(path))
     except SyntaxError as error:  # here, or in a file that this one builds on
         place = path if _is_broken(path) else f'a base of {path}'

@@ -37,7 +37,11 @@ def check_data(root: str | Path) -> tuple[dict[str, int], list[str]]:
     for name in LAYOUT:
         if name in OPTIONAL and not (root / name).exists():
             continue
-        images, doubles = find_images(root / name)
+        try:
+            images, doubles = find_images(root / name)
+        except UserError as error:
+            problems.append(str(error))
+            continue
         problems += [f'{path}: same name as {images[path.stem].name}' for path in doubles]
         if images:
             listed[name], counts[name] = images, len(images)

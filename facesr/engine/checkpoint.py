@@ -63,10 +63,10 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         UserError: no such file, not a checkpoint, truncated, altered, or a pickle with code in it.
     """
     path = Path(path)
-    if not path.is_file():
-        raise UserError(f'{path}: no such checkpoint')
     stock = False
     try:
+        if not path.is_file():
+            raise UserError(f'{path}: no such checkpoint')
         if is_zipfile(path) and (altered := ZipFile(path).testzip()):  # PyTorch does not look
             raise BadZipFile(f'{altered} is not what was written')
         foreign = set(torch.serialization.get_unsafe_globals_in_checkpoint(path))
@@ -82,6 +82,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         ]
         with torch.serialization.safe_globals(inert):
             checkpoint = torch.load(path, map_location='cpu', weights_only=True)
+    except PermissionError:
+        raise UserError(f'{path}: may not be read; give yourself the permission') from None
     except (
         pickle.UnpicklingError,
         RuntimeError,

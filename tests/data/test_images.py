@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facesr.data import list_images, pair_images, read_image, write_png
+from facesr.data import images, list_images, pair_images, read_image, write_png
 from facesr.errors import UserError
 
 RED = np.full((4, 6, 3), (255, 0, 0), np.uint8)
@@ -67,6 +67,60 @@ def test_text_and_sixteen_bits_are_refused(tmp_path):
     for name in ('deep', 'colour'):
         with pytest.raises(UserError, match=rf'{name}\.png: more than 8 bits a channel'):
             read_image(tmp_path / f'{name}.png')
+
+
+def test_an_empty_file_is_refused(tmp_path):
+    (tmp_path / 'empty.png').touch()
+    with pytest.raises(UserError, match=r'empty\.png: not a readable image \(cannot identify'):
+        read_image(tmp_path / 'empty.png')
+
+
+@pytest.mark.parametrize('mode', ['1', 'L', 'LA', 'P', 'RGBA'])
+def test_what_converts_without_loss_is_converted_and_said_once(tmp_path, mode: str, monkeypatch):
+    said: list[str] = []
+    monkeypatch.setattr(images, 'print_log', lambda text, *rest: said.append(text))
+    monkeypatch.setattr(images, '_said', set())
+    white = np.full((4, 6, 3), 255, np.uint8)
+    for name in ('a', 'b'):
+        Image.fromarray(white).convert(mode).save(tmp_path / f'{name}.png')
+        np.testing.assert_array_equal(read_image(tmp_path / f'{name}.png'), white)
+    [line] = said
+    assert line == f'{tmp_path}/a.png: {images.KINDS[mode]}, taken as RGB, as all such are'
+
+
+def test_grey_levels_and_palette_colours_are_kept(tmp_path):
+    levels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    Image.fromarray(levels).save(tmp_path / 'grey.png')
+    assert (read_image(tmp_path / 'grey.png') == levels[..., None]).all()
+    Image.fromarray(RED).quantize(4).save(tmp_path / 'palette.png')
+    np.testing.assert_array_equal(read_image(tmp_path / 'palette.png'), RED)
+
+
+def test_what_has_no_one_rgb_is_refused(tmp_path):
+    Image.new('RGBA', (4, 4), (9, 9, 9, 128)).save(tmp_path / 'alpha.png')
+    Image.new('P', (4, 4)).save(tmp_path / 'palette.png', transparency=0)
+    for name in ('alpha', 'palette'):
+        with pytest.raises(UserError, match=rf'{name}\.png: is transparent somewhere; put it on'):
+            read_image(tmp_path / f'{name}.png')
+    Image.new('CMYK', (4, 4)).save(tmp_path / 'inks.jpg')
+    with pytest.raises(UserError, match=r'inks\.jpg: CMYK pixels, RGB expected; convert it'):
+        read_image(tmp_path / 'inks.jpg')
+
+
+def test_without_permission_to_read(tmp_path, forbid):
+    write_png(tmp_path / 'faces/a.png', RED)
+    forbid(tmp_path / 'faces')
+    with pytest.raises(UserError, match=r'faces/a\.png: may not be read; give yourself the perm'):
+        read_image(tmp_path / 'faces/a.png')
+    with pytest.raises(UserError, match='faces: may not be read; give yourself the permission'):
+        list_images(tmp_path / 'faces')
+
+
+def test_folders_without_a_name_in_common(tmp_path):
+    for name in ('lq/1.png', 'gt/01.png'):
+        write_png(tmp_path / name, RED)
+    with pytest.raises(UserError, match=r'lq and \S*gt: no name is in both'):
+        pair_images({'img': tmp_path / 'lq', 'gt': tmp_path / 'gt'})
 
 
 def test_a_photograph_taken_sideways_is_turned_upright(tmp_path):
