@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -84,15 +83,10 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             checkpoint = torch.load(path, map_location='cpu', weights_only=True)
     except PermissionError:
         raise UserError(f'{path}: may not be read; give yourself the permission') from None
-    except (
-        pickle.UnpicklingError,
-        RuntimeError,
-        ValueError,
-        EOFError,
-        OSError,
-        BadZipFile,
-    ) as error:
-        reason = str(error).strip().split('\n')[0].split('. ')[0]
+    except UserError:
+        raise
+    except Exception as error:  # a damaged pickle fails in any way: KeyError, struct.error, ...
+        reason = str(error).strip().split('\n')[0].split('. ')[0] or type(error).__name__
         raise UserError(f'{path}: not a readable checkpoint ({reason})') from error
     if not isinstance(checkpoint, dict):
         raise UserError(f'{path}: not a checkpoint: {type(checkpoint).__name__}, a dict expected')

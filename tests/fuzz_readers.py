@@ -1,0 +1,217 @@
+"""Feed damaged images and checkpoints to the two readers of foreign bytes, for a bounded time:
+python tests/fuzz_readers.py --seconds 120
+
+Whole files are cut, changed, and spliced; PNG chunks and the pickle in a checkpoint also behind
+their checksums, so that the damage reaches what is behind them. Each must be read, or refused with
+a UserError, within ten seconds. The exit code is 1 where one is not; its bytes are kept.
+"""
+
+import argparse
+import io
+import random
+import resource
+import signal
+import struct
+import tempfile
+import time
+import warnings
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from facesr.data import read_image
+from facesr.engine.checkpoint import load_generator
+from facesr.errors import UserError
+
+HANG = 10  # seconds
+MEMORY = 8 << 30  # bytes of addresses: a damaged size must not take the machine's
+
+
+def images() -> Iterator[bytes]:
+    """Small files of every kind that is taken or refused."""
+    levels = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+    picture = Image.fromarray(levels)
+    for mode in ('RGB', 'L', 'P', 'RGBA', '1', 'I;16'):
+        yield saved(
+            picture.convert('L').convert('I;16') if mode == 'I;16' else picture.convert(mode)
+        )
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    yield saved(picture, format='JPEG', exif=exif)
+    yield saved(picture.convert('CMYK'), format='JPEG')
+    yield saved(picture, format='JPEG', progressive=True)
+
+
+def saved(picture: Image.Image, **how: object) -> bytes:
+    file = io.BytesIO()
+    picture.save(file, **{'format': 'PNG', **how})
+    return file.getvalue()
+
+
+def checkpoints() -> Iterator[bytes]:
+    """A training checkpoint and a bare state dict, as PyTorch writes them now and did before."""
+    weights = torch.nn.Linear(3, 2).state_dict()
+    hub = {'log_scalars': {'train/loss': [[1.0], [1]]}, 'runtime_info': {'iter': 3}}
+    training = {'meta': {'iter': 3}, 'state_dict': weights, 'message_hub': hub}
+    for content in (training, weights):
+        for new in (True, False):
+            file = io.BytesIO()
+            torch.save(content, file, _use_new_zipfile_serialization=new)
+            yield file.getvalue()
+
+
+def damage(content: bytes, rng: random.Random) -> bytes:
+    """Cut, change, insert, repeat or lose some bytes."""
+    data = bytearray(content)
+    for _ in range(rng.choice([1, 1, 2, 8])):
+        place = rng.randrange(len(data) + 1)
+        length = rng.choice([1, 2, 4, 16, 64])
+        match rng.randrange(6):
+            case 0:
+                del data[place:]
+            case 1:
+                del data[place : place + length]
+            case 2:
+                data[place : place + length] = rng.randbytes(length)
+            case 3:
+                data[place:place] = rng.choice([rng.randbytes(length), bytes(length)])
+            case 4:
+                data[place:place] = data[place : place + length]
+            case 5 if place < len(data):
+                data[place] ^= 1 << rng.randrange(8)
+    return bytes(data)
+
+
+def damage_png(content: bytes, rng: random.Random) -> bytes:
+    """Damage the insides of a PNG's chunks, their lengths and checksums made right again."""
+    out, place = [content[:8]], 8
+    while place + 12 <= len(content):
+        length, kind = struct.unpack('>I4s', content[place : place + 8])
+        body = content[place + 8 : place + 8 + length]
+        if body and rng.random() < 0.4:
+            if kind == b'IDAT' and rng.random() < 0.7:
+                body = zlib.compress(damage(zlib.decompress(body), rng))
+            else:
+                body = damage(body, rng)
+        out += [
+            struct.pack('>I', len(body)),
+            kind,
+            body,
+            struct.pack('>I', zlib.crc32(kind + body)),
+        ]
+        place += 12 + length
+    return b''.join(out)
+
+
+def damage_zip(content: bytes, rng: random.Random) -> bytes:
+    """Damage the files in a checkpoint, their checksums made right again."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as source, zipfile.ZipFile(out, 'w') as target:
+        for name in source.namelist():
+            body = source.read(name)
+            if body and (name.endswith('.pkl') or rng.random() < 0.1):
+                body = damage(body, rng)
+            target.writestr(name, body)
+    return out.getvalue()
+
+
+def damaged_images(rng: random.Random) -> Iterator[bytes]:
+    seeds = list(images())
+    while True:
+        seed = rng.choice(seeds)
+        deep = seed.startswith(b'\x89PNG') and rng.random() < 0.6
+        yield (damage_png if deep else damage)(seed, rng)
+
+
+def damaged_checkpoints(rng: random.Random) -> Iterator[bytes]:
+    seeds = list(checkpoints())
+    while True:
+        seed = rng.choice(seeds)
+        deep = seed.startswith(b'PK') and rng.random() < 0.7
+        yield (damage_zip if deep else damage)(seed, rng)
+
+
+@contextmanager
+def limits() -> Iterator[None]:
+    """An alarm for a hang, and an error in place of a machine without memory."""
+
+    def ring(*args: object) -> None:
+        raise TimeoutError(f'no answer in {HANG} s')
+
+    former = signal.signal(signal.SIGALRM, ring)
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, hard))
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, former)
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def feed(read: Callable[[Path], object], content: bytes, path: Path) -> str:
+    """Give a reader some bytes: 'read' or 'refused'; any other end is an error of the reader's."""
+    path.write_bytes(content)
+    signal.alarm(HANG)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            read(path)
+    except UserError as error:
+        assert str(error).startswith(f'{path}: ') and '\n' not in str(error), error
+        return 'refused'
+    finally:
+        signal.alarm(0)
+    return 'read'
+
+
+def load(path: Path) -> object:
+    return load_generator(torch.nn.Linear(3, 2), path)
+
+
+READERS: dict[str, tuple[Callable[[Path], object], Callable[..., Iterator[bytes]], str]] = {
+    'images': (read_image, damaged_images, 'png'),
+    'checkpoints': (load, damaged_checkpoints, 'pth'),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--seconds', type=float, default=120, help='for each of the two readers')
+    parser.add_argument('--seed', type=int, default=0)
+    args = parser.parse_args()
+    folder = Path(tempfile.mkdtemp())
+    found: Counter[str] = Counter()
+    with limits():
+        for name, (read, damaged, suffix) in READERS.items():
+            ends: Counter[str] = Counter()
+            start = time.monotonic()
+            for content in damaged(random.Random(args.seed)):
+                if time.monotonic() - start > args.seconds:
+                    break
+                try:
+                    ends[feed(read, content, folder / f'damaged.{suffix}')] += 1
+                except Exception as error:
+                    what = f'{name}: {type(error).__module__}.{type(error).__name__}: {error}'[:160]
+                    if not found[what]:
+                        kept = folder / f'found_{len(found)}.{suffix}'
+                        kept.write_bytes(content)
+                        print(f'{what} ({kept})', flush=True)
+                    found[what] += 1
+            print(f'{name}: {args.seconds:.0f} s, {dict(ends)}', flush=True)
+    if found:
+        raise SystemExit(f'{len(found)} ends without a message of ours')
+    print('each was read, or refused by name')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,23 @@
+"""The scripts that count faults, for as long as a test may take."""
+
+import subprocess
+import sys
+
+from conftest import ROOT
+
+
+def run(name: str, *arguments: str) -> str:
+    command = [sys.executable, f'tests/{name}.py', *arguments]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def test_killed_three_times_a_training_ends_as_the_uncut_one():
+    output = run('kill_training', '--kills', '3')
+    assert 'gone on after each' in output
+    assert 'weights and losses equal to the uncut run: 1 of 1 trainings' in output
+
+
+def test_damaged_images_and_checkpoints_are_read_or_refused():
+    assert 'each was read, or refused by name' in run('fuzz_readers', '--seconds', '4')
