@@ -34,7 +34,7 @@ class BlindDegradation(BaseTransform):
         scale: of the ground truth to the degraded image.
 
     Raises:
-        UserError: ``on`` or a size is something else.
+        UserError: ``on`` or a size is something else, or a face is smaller than the crop.
     """
 
     def __init__(
@@ -72,6 +72,12 @@ class BlindDegradation(BaseTransform):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """``gt`` (H, W, 3) uint8 -> a packed pair, or ``inputs`` (H, W, 3) uint8 for the device."""
+        height, width = results['gt'].shape[:2]
+        if min(height, width) < self.gt_patch_size:
+            raise UserError(
+                f'{results.get("gt_path", "a face")}: {width}x{height} pixels, a crop of '
+                f'gt_patch_size={self.gt_patch_size} does not fit in'
+            )
         if self.on_device:
             return {'inputs': torch.from_numpy(results['gt'])}
         packed: dict[str, Any] = self.stock(results)

@@ -32,11 +32,13 @@ class ResumableTrainLoop(IterBasedTrainLoop):
     Args: as ``IterBasedTrainLoop``.
 
     Raises:
-        UserError: the sampler cannot start in the middle.
+        UserError: no iterations are asked for, or the sampler cannot start in the middle.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if self._max_iters < 1:
+            raise UserError(f'train_cfg.max_iters={self._max_iters}: at least 1 expected')
         #: Whether the run was asked to stop; ``StopHook`` looks.
         self.signals = StopRequest()
 

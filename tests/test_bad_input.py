@@ -1,0 +1,127 @@
+"""Mistakes that reach a whole run; docs/reliability.md lists them all, with the others' tests."""
+
+import csv
+import os
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY
+
+from facesr.config import load_config
+from facesr.data import write_png
+from facesr.engine import train
+from facesr.engine.work_dir import sole_run
+from facesr.errors import UserError
+from facesr.evaluation import Restorer
+from facesr.evaluation import test as restore_and_score
+
+
+@pytest.mark.parametrize(
+    ('override', 'message'),
+    [
+        ('train_dataloader.batch_size=-3', 'batch_size should be a positive integer value'),
+        ('train_dataloader.batch_size=many', 'batch_size should be a positive integer value'),
+        ('train_dataloader.num_workers=-1', 'num_workers'),
+        ('optim_wrapper.optimizer.lr=high', 'TypeError'),
+        ('train_cfg.max_iters=soon', "invalid literal for int.*'soon'"),
+        ('train_cfg.max_iters=0', 'train_cfg.max_iters=0: at least 1 expected'),
+        ('model.generator.num_blocks=two', 'TypeError'),
+        ('param_scheduler.0.periods=60', 'TypeError'),
+        (
+            'train_dataloader.dataset.pipeline.1.gt_patch_size=1024',
+            r'png: 512x512 pixels, a crop of gt_patch_size=1024 does',
+        ),
+        ('train_dataloader.dataset.data_root=/nowhere', '/nowhere/train/GT: no such folder'),
+    ],
+)
+def test_a_value_that_cannot_be(tiny_options: list[str], tmp_path: Path, override, message: str):
+    with pytest.raises(UserError, match=message) as error:
+        train(TINY, [*tiny_options, override])
+    assert '\n' not in str(error.value)
+    assert not list((tmp_path / 'work').glob('*.pth'))
+
+
+def test_a_config_that_may_not_be_read(tmp_path: Path, forbid):
+    config = tmp_path / 'secret.py'
+    config.write_text(f"_base_ = ['{TINY}']")
+    forbid(config)
+    with pytest.raises(UserError, match=r'secret\.py: PermissionError: .*Permission denied'):
+        load_config(config)
+
+
+def test_a_checkpoint_that_may_not_be_read(
+    tiny_options: list[str], tiny_checkpoint, tmp_path, forbid
+):
+    copy = shutil.copy(tiny_checkpoint, tmp_path / 'secret.pth')
+    forbid(Path(copy))
+    with pytest.raises(UserError, match=r'secret\.pth: may not be read; give yourself'):
+        Restorer(load_config(TINY), copy, device='cpu')
+
+
+def test_a_work_directory_that_may_not_be_written(tiny_options: list[str], tmp_path: Path, forbid):
+    (tmp_path / 'work').mkdir()
+    forbid(tmp_path / 'work')
+    with pytest.raises(UserError, match='work: cannot be written: Permission denied'):
+        train(TINY, tiny_options)
+
+
+def test_the_second_run_on_a_work_directory(tool, tiny_options: list[str], tmp_path: Path):
+    work = tmp_path / 'work'
+    with sole_run(work):
+        result = tool('train', TINY, '--cfg-options', *tiny_options)
+    assert result.returncode == 1
+    holder = f'process {os.getpid()} on '
+    assert f'error: {work}: another run is writing there ({holder}' in result.stderr
+    assert 'Traceback' not in result.stderr and [path.name for path in work.iterdir()] == ['.lock']
+
+
+def test_names_with_spaces_and_letters_of_any_kind(tiny_checkpoint, faces: Path, tmp_path: Path):
+    names = ['a face', 'Gesicht ß', '顔', "it's 50%"]
+    for role in ('LQ', 'GT'):
+        (tmp_path / f'my set/{role}').mkdir(parents=True)
+        for name in names:
+            shutil.copy(faces / f'val/{role}/00000.png', tmp_path / f'my set/{role}/{name}.png')
+    restorer = Restorer(load_config(TINY), tiny_checkpoint, device='cpu')
+    folder, out = tmp_path / 'my set', tmp_path / 'out put'
+    restore_and_score(restorer, folder / 'LQ', out, folder / 'GT', tmp_path / 'zip file.zip')
+    written = sorted(f'{name}.png' for name in names)
+    assert sorted(path.name for path in out.iterdir()) == written
+    with (tmp_path / 'out put.csv').open(encoding='utf-8') as file:
+        assert [row['name'] for row in csv.DictReader(file)] == written
+    packed = zipfile.ZipFile(tmp_path / 'zip file.zip').namelist()
+    assert sorted(packed) == [f'out put/{name}' for name in written]
+
+
+def test_a_failed_test_run_leaves_earlier_results_whole(
+    tiny_checkpoint, faces: Path, tmp_path: Path
+):
+    restorer = Restorer(load_config(TINY), tiny_checkpoint, device='cpu')
+    lq = shutil.copytree(faces / 'val/LQ', tmp_path / 'lq')
+    restore_and_score(restorer, lq, tmp_path / 'out', faces / 'val/GT')
+    before = {path: path.read_bytes() for path in tmp_path.rglob('out*') if path.is_file()}
+    before |= {path: path.read_bytes() for path in (tmp_path / 'out').iterdir()}
+    (lq / '00001.png').write_bytes(b'')
+    with pytest.raises(UserError, match=r'00001\.png: not a readable image'):
+        restore_and_score(restorer, lq, tmp_path / 'out', faces / 'val/GT')
+    assert len(before) >= 5
+    for path, content in before.items():
+        assert path.read_bytes() == content, path
+
+
+def test_ground_truth_of_another_size(tiny_checkpoint, faces: Path, tmp_path: Path):
+    restorer = Restorer(load_config(TINY), tiny_checkpoint, device='cpu')
+    for index in range(2):
+        write_png(tmp_path / f'gt/{index:05d}.png', np.zeros((256, 256, 3), np.uint8))
+    with pytest.raises(UserError, match=r'0\.png: 512x512 pixels, its ground truth 256x256'):
+        restore_and_score(restorer, faces / 'val/LQ', tmp_path / 'out', tmp_path / 'gt')
+
+
+def test_weights_that_are_no_tensors(tmp_path: Path):
+    model = load_config(TINY)
+    torch.save({'state_dict': {'generator.conv_first.weight': 'text'}}, tmp_path / 'a.pth')
+    with pytest.raises(UserError, match=r"a\.pth: not this config's model"):
+        Restorer(model, tmp_path / 'a.pth', device='cpu')
