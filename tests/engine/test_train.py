@@ -38,6 +38,16 @@ def test_trains_validates_saves_and_resumes(tiny_options: list[str], tmp_path: P
     assert len(checkpoint['message_hub']['log_scalars']['train/loss'][0]) == 6
 
 
+def test_a_longer_schedule_counts_when_a_run_goes_on(tiny_options: list[str], tmp_path: Path):
+    config = tmp_path / 'steps.py'
+    step = "dict(type='MultiStepLR', by_epoch=False, milestones=[6], gamma=0.5)"
+    config.write_text(f"_base_ = ['{TINY}']\nparam_scheduler = [{step}]\n")
+    train(config, tiny_options)
+    train(config, [*tiny_options, 'train_cfg.max_iters=8'], resume='auto')
+    rates = [line['lr'] for line in scalars(tmp_path / 'work') if 'loss' in line]
+    assert rates == [rates[0]] * 6 + [rates[0] / 2] * 2
+
+
 def test_panels_of_fixed_validation_images(tiny_options: list[str], tmp_path: Path):
     options = [*tiny_options, 'custom_hooks.2.interval.val=1', 'train_cfg.max_iters=2']
     train(TINY, options)

@@ -15,6 +15,9 @@ from ...errors import UserError
 from ..checkpoint import generator_weights, model_weights, to_plain
 from ..unwrap import unwrap, unwrap_generator
 
+# Of a schedule's state, what is not its settings.
+PROGRESS = frozenset({'last_step', '_global_step', '_last_value', 'base_values'})
+
 
 @HOOKS.register_module()
 class SafeCheckpointHook(Hook):
@@ -67,6 +70,7 @@ class SafeCheckpointHook(Hook):
                 f'cannot go on from it; to start from these weights: --cfg-options load_from={path}'
             )
         checkpoint['state_dict'] = model_weights(checkpoint, model, path)
+        checkpoint['param_schedulers'] = _keep_progress(checkpoint['param_schedulers'])
         hub = checkpoint['message_hub']
         for name, (values, counts) in hub['log_scalars'].items():
             hub['log_scalars'][name] = HistoryBuffer(values, counts)
@@ -76,6 +80,18 @@ class SafeCheckpointHook(Hook):
                 del hub['runtime_info'][name], hub['resumed_keys'][name]
         if hasattr(model, 'step_counter'):
             model.step_counter.fill_(checkpoint['step_counter'])
+
+
+def _keep_progress(schedules: Any) -> Any:
+    """Keep where schedules are; what they are is the config's, which MMEngine would overrule."""
+    if isinstance(schedules, dict) and 'last_step' not in schedules:  # of several optimisers
+        return {net: _keep_progress(parts) for net, parts in schedules.items()}
+    if isinstance(schedules, list):
+        return [_keep_progress(schedule) for schedule in schedules]
+    kept = {name: value for name, value in schedules.items() if name in PROGRESS}
+    if kept['_global_step'] >= schedules['end']:  # it counted no further, and may do so again
+        kept['last_step'] = kept['_global_step'] - schedules['begin']
+    return kept
 
 
 def _is_within(path: str, folder: str) -> bool:
