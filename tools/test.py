@@ -41,6 +41,11 @@ def parse_args() -> argparse.Namespace:
         default='float32',
         help='bf16 and fp16 are faster on a GPU; for a score: float32, the default',
     )
+    parser.add_argument(
+        '--tta',
+        choices=['flip'],
+        help='flip: the mean with what the mirrored image gives; twice the time',
+    )
     return parser.parse_args()
 
 
@@ -58,7 +63,15 @@ def main(args: argparse.Namespace) -> None:
         except (AttributeError, TypeError):
             raise UserError(f'{args.config}: no test set in it; name a folder: --input') from None
     out = args.out or Path(config.work_dir, 'results')
-    restorer = Restorer(config, args.checkpoint, args.device, args.tile, args.ema, args.precision)
+    restorer = Restorer(
+        config,
+        args.checkpoint,
+        args.device,
+        args.tile,
+        args.ema,
+        args.precision,
+        flip=args.tta == 'flip',
+    )
     test(
         restorer,
         folder,

@@ -45,6 +45,9 @@ class Restorer:
             the memory that is free.
         precision: ``float32``, or ``bf16`` or ``fp16`` by autocast: faster on a GPU, and a few
             levels off.
+        flip: restore the mirrored image as well, and take the mean of the two before rounding
+            (the geometric self-ensemble of Lim et al., arXiv:1707.02921, by the one symmetry that
+            faces have): twice the time.
 
     Attributes:
         memory: bytes that the images restored at one time may take; None: what is free.
@@ -63,6 +66,7 @@ class Restorer:
         tile: int | None = None,
         ema: bool = False,
         precision: str = 'float32',
+        flip: bool = False,
     ) -> None:
         if tile is not None and tile < 1:
             raise UserError(f'--tile {tile}: at least 1 pixel expected')
@@ -73,6 +77,7 @@ class Restorer:
         self.generator.to(self.device, memory_format=torch.channels_last).eval()
         self.tile = tile
         self.precision = precision
+        self.flip = flip
         self.memory: int | None = None
         self.stop = Event()
         for module in self.generator.modules():
@@ -143,8 +148,11 @@ class Restorer:
         mean, std = self.preprocessor.mean, self.preprocessor.std
         # Pixels of N images with the channel last, seen as NCHW, are channels-last already.
         x = torch.from_numpy(np.ascontiguousarray(lq)).to(self.device).permute(0, 3, 1, 2).float()
-        y = self._generate((x - mean) / std) * std + mean
-        levels = y.clamp(0, 255).round().to(torch.uint8)
+        x = (x - mean) / std
+        y = self._generate(x)
+        if self.flip:
+            y = (y + self._generate(x.flip(3)).flip(3)) / 2
+        levels = (y * std + mean).clamp(0, 255).round().to(torch.uint8)
         result: Image8 = levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
         return result
 

@@ -91,6 +91,7 @@ def test(
         'checkpoint': checkpoint,
         'ema': ema,
         'precision': restorer.precision,
+        'tta': 'flip' if restorer.flip else None,
         'scores': mean_scores(scores),
         'bicubic': mean_scores(baseline) if baseline else None,
         'images': len(images),

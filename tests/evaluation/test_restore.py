@@ -115,6 +115,18 @@ def test_bf16_is_a_few_levels_off(restorer: Restorer, tiny_checkpoint: Path, fac
     assert 0 < difference.max() <= 4
 
 
+def test_flip_is_the_mean_of_both_before_rounding(restorer: Restorer, tiny_checkpoint, faces: Path):
+    lq = read_image(faces / 'val/LQ/00000.png')
+    mirrored = lq[:, ::-1].copy()
+    both = Restorer(load_config(TINY), tiny_checkpoint, device='cpu', flip=True)
+    single = [restorer.restore(lq), restorer.restore(mirrored)[:, ::-1]]
+    assert (single[0] != single[1]).any(), 'the net alone is not symmetric'
+    mean = (single[0].astype(float) + single[1]) / 2  # each rounded before: at most 0.5 off
+    assert np.abs(both.restore(lq) - mean).max() <= 1
+    difference = np.abs(both.restore(mirrored)[:, ::-1].astype(int) - both.restore(lq))
+    assert difference.max() <= 1 and (difference > 0).mean() < 1e-3
+
+
 def test_a_precision_that_the_device_cannot_compute_in_is_refused(restorer: Restorer, monkeypatch):
     def cannot(*inputs: object) -> None:
         raise RuntimeError('"conv" not implemented for Half')
