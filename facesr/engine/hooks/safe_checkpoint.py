@@ -16,7 +16,11 @@ from ..checkpoint import generator_weights, model_weights, to_plain
 from ..unwrap import unwrap, unwrap_generator
 
 # Of a schedule's state, what is not its settings.
-PROGRESS = frozenset({'last_step', '_global_step', '_last_value', 'base_values'})
+PROGRESS = frozenset({'last_step', '_global_step', '_last_value', 'base_values'}) | {
+    'best',  # these of ReduceOnPlateau
+    'num_bad_epochs',
+    'cooldown_counter',
+}
 
 
 @HOOKS.register_module()
