@@ -13,7 +13,17 @@ from conftest import ROOT, TINY
 
 from facesr.engine import read_checkpoint
 
-NOT_FINAL = {'PENDING', 'CONFIGURING', 'RUNNING', 'COMPLETING', 'SUSPENDED'}
+NOT_FINAL = {
+    'PENDING',
+    'CONFIGURING',
+    'RUNNING',
+    'SIGNALING',
+    'COMPLETING',
+    'SUSPENDED',
+    'STOPPED',
+    'STAGE_OUT',
+    'REQUEUED',
+}
 Submit = Callable[..., str]
 
 
