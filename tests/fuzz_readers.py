@@ -18,7 +18,7 @@ import warnings
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -122,20 +122,14 @@ def damage_zip(content: bytes, rng: random.Random) -> bytes:
     return out.getvalue()
 
 
-def damaged_images(rng: random.Random) -> Iterator[bytes]:
-    seeds = list(images())
+def damaged(seeds: Iterable[bytes], rng: random.Random) -> Iterator[bytes]:
+    """Damage one of the whole files after the other, for ever; most of them inside."""
+    seeds = list(seeds)
+    inside = {b'\x89PNG': damage_png, b'PK\x03\x04': damage_zip}
     while True:
         seed = rng.choice(seeds)
-        deep = seed.startswith(b'\x89PNG') and rng.random() < 0.6
-        yield (damage_png if deep else damage)(seed, rng)
-
-
-def damaged_checkpoints(rng: random.Random) -> Iterator[bytes]:
-    seeds = list(checkpoints())
-    while True:
-        seed = rng.choice(seeds)
-        deep = seed.startswith(b'PK') and rng.random() < 0.7
-        yield (damage_zip if deep else damage)(seed, rng)
+        how = inside.get(seed[:4], damage)
+        yield (how if rng.random() < 0.7 else damage)(seed, rng)
 
 
 @contextmanager
@@ -176,9 +170,9 @@ def load(path: Path) -> object:
     return load_generator(torch.nn.Linear(3, 2), path)
 
 
-READERS: dict[str, tuple[Callable[[Path], object], Callable[..., Iterator[bytes]], str]] = {
-    'images': (read_image, damaged_images, 'png'),
-    'checkpoints': (load, damaged_checkpoints, 'pth'),
+READERS: dict[str, tuple[Callable[[Path], object], Callable[[], Iterator[bytes]], str]] = {
+    'images': (read_image, images, 'png'),
+    'checkpoints': (load, checkpoints, 'pth'),
 }
 
 
@@ -192,10 +186,10 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp())
     found: Counter[str] = Counter()
     with limits():
-        for name, (read, damaged, suffix) in READERS.items():
+        for name, (read, whole, suffix) in READERS.items():
             ends: Counter[str] = Counter()
             start = time.monotonic()
-            for content in damaged(random.Random(args.seed)):
+            for content in damaged(whole(), random.Random(args.seed)):
                 if time.monotonic() - start > args.seconds:
                     break
                 try:
