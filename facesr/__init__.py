@@ -52,7 +52,7 @@ from .engine.hooks import (  # noqa: E402
     SafeCheckpointHook,
     StopHook,
 )
-from .models import VGGPerceptualLoss  # noqa: E402
+from .models import FaceUNet, VGGPerceptualLoss  # noqa: E402
 from .report import PanelVisualizer  # noqa: E402
 
 __version__ = '0.1.0'
@@ -75,6 +75,7 @@ __all__ = [
     'Evaluator',
     'FaceDataset',
     'FacePreprocessor',
+    'FaceUNet',
     'FastStepHook',
     'Flip',
     'GANLoss',

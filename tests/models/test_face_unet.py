@@ -1,0 +1,58 @@
+"""The U-shaped net: its size and shapes, and that it uses what it is made of."""
+
+import pytest
+import torch
+from conftest import ROOT
+
+from facesr.config import load_config
+from facesr.engine.hooks import count_parameters
+from facesr.evaluation.restore import build_part
+from facesr.models import FaceUNet
+
+LIMIT = 2_276_356  # the challenge's: fewer parameters than this
+
+
+def small(**settings):
+    torch.manual_seed(0)
+    return FaceUNet(
+        channels=(8, 16),
+        encoder_blocks=(1, 1),
+        decoder_blocks=(1,),
+        kernel_sizes=(3, 5),
+        **{'map_size': 4, **settings},
+    )
+
+
+def test_the_config_stays_below_the_limit():
+    net = build_part(load_config(ROOT / 'configs/face_unet.py'), 'generator')
+    assert count_parameters(net) < LIMIT
+
+
+@pytest.mark.parametrize(('height', 'width'), [(16, 16), (17, 15), (1, 1)])
+def test_any_size_is_enlarged_by_four(height: int, width: int):
+    assert small()(torch.rand(2, 3, height, width)).shape == (2, 3, 4 * height, 4 * width)
+
+
+def test_the_map_tells_where_in_the_face_a_pixel_is():
+    """A blank image stays one without the map, whatever its weights, away from the border."""
+    net, blank = small(), torch.full((1, 3, 64, 64), 0.5)
+    torch.nn.init.normal_(net.face_map)
+    with torch.no_grad():
+        mapped = net(blank)[..., 96:-96, 96:-96]
+        net.face_map.zero_()
+        unmapped = net(blank)[..., 96:-96, 96:-96]
+    pattern = unmapped[..., :8, :8].repeat(1, 1, 8, 8)
+    torch.testing.assert_close(unmapped, pattern)
+    assert (mapped - unmapped).abs().max() > 1e-3
+
+
+def test_every_parameter_learns():
+    net, lq, gt = small(), torch.rand(2, 3, 16, 16), torch.rand(2, 3, 64, 64)
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-2)
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    for _ in range(3):  # the residual branches open in the first
+        optimizer.zero_grad()
+        (net(lq) - gt).square().mean().backward()
+        optimizer.step()
+    unmoved = [name for name, value in net.state_dict().items() if value.equal(before[name])]
+    assert unmoved == []
