@@ -124,7 +124,8 @@ class GatedBlock(nn.Module):
         gated = _gate(self.spatial(self.expand1(self.norm1(x))))
         gated = gated * self.attention(gated.mean((2, 3), keepdim=True))
         x = x + self.scale1 * self.project1(gated)
-        return x + self.scale2 * self.project2(_gate(self.expand2(self.norm2(x))))
+        restored: Tensor = x + self.scale2 * self.project2(_gate(self.expand2(self.norm2(x))))
+        return restored
 
 
 class ChannelNorm(nn.LayerNorm):
