@@ -19,6 +19,12 @@ def parse_args() -> argparse.Namespace:
         metavar='PATH',
         help='go on from a checkpoint; without PATH, or with auto, from the last in the work dir',
     )
+    parser.add_argument(
+        '--iterations',
+        type=int,
+        metavar='N',
+        help="train N iterations instead of the config's, with its schedule scaled alike",
+    )
     parser.add_argument('--amp', action='store_true', help='mixed precision (needs a CUDA GPU)')
     parser.add_argument(
         '--from-scratch',
@@ -49,6 +55,7 @@ def main(args: argparse.Namespace) -> None:
         args.cfg_options,
         work_dir=args.work_dir,
         resume=args.resume,
+        iterations=args.iterations,
         amp=args.amp,
         from_scratch=args.from_scratch,
         launcher=args.launcher,

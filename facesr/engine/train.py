@@ -14,6 +14,7 @@ from ..errors import StoppedError, UserError
 from .checkpoint import read_checkpoint
 from .distributed import join_processes
 from .dry_run import rehearse
+from .schedule import scale_schedule
 from .work_dir import check_progress, latest_checkpoint, sole_run
 
 
@@ -23,6 +24,7 @@ def train(
     *,
     work_dir: str | None = None,
     resume: str | None = None,
+    iterations: int | None = None,
     amp: bool = False,
     from_scratch: bool = False,
     launcher: str | None = None,
@@ -35,6 +37,7 @@ def train(
         overrides: ``key=value`` strings, as after ``--cfg-options``.
         work_dir: where logs and checkpoints go; None leaves it to the config.
         resume: a checkpoint to go on from; ``'auto'`` takes the work directory's last, if any.
+        iterations: how many to train, with the schedule scaled alike; None leaves the config's.
         amp: mixed precision: bfloat16, or float16 on a GPU that lacks it; needs a CUDA GPU.
         from_scratch: do without the pre-trained generator that the config asks for.
         launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``; None leaves it to the config.
@@ -49,6 +52,8 @@ def train(
         config.work_dir = work_dir
     if launcher is not None:
         config.launcher = launcher
+    if iterations is not None:
+        scale_schedule(config, iterations)
     if amp:
         _switch_to_amp(config)
     pin_batches(config)
