@@ -35,9 +35,13 @@ def run(work: Callable[[argparse.Namespace], None], args: argparse.Namespace) ->
         raise SystemExit(130) from None
 
 
-def add_config_options(parser: argparse.ArgumentParser) -> None:
+def add_config_options(parser: argparse.ArgumentParser, several: bool = False) -> None:
     """Add the two arguments that every tool with a config takes, as everywhere in OpenMMLab."""
-    parser.add_argument('config', help='config file, such as configs/srresnet_24b.py')
+    parser.add_argument(
+        'config',
+        nargs='+' if several else None,
+        help='config file, such as configs/srresnet_24b.py',
+    )
     parser.add_argument(
         '--cfg-options',
         nargs='+',

@@ -1,5 +1,6 @@
-"""Measure ours against the stock MMagic way in the same run, in turn:
+"""Measure ours against the stock MMagic way in the same run, in turn, or recipes with each other:
 python tools/benchmark.py train configs/srresnet_24b.py
+python tools/benchmark.py recipes configs/srresnet_24b.py configs/face_unet.py --iterations 3000
 """
 
 import argparse
@@ -19,18 +20,33 @@ def parse_args() -> argparse.Namespace:
         choices=list(BENCHMARKS),
         help='data: the loader, per image and core; degradation: on the device, and whether its '
         'levels are those of the transforms; train: an iteration and its parts; test: restoring '
-        'images of the test set to PNGs',
+        'images of the test set to PNGs; recipes: several configs, trained and scored alike',
     )
-    add_config_options(parser)
+    add_config_options(parser, several=True)
     parser.add_argument('--rounds', type=int, default=5, metavar='N', help='turns of each way')
     parser.add_argument(
         '--images', type=int, default=200, metavar='N', help='degradation, test: how many'
     )
     parser.add_argument(
-        '--iterations', type=int, default=5, metavar='N', help='train: iterations in a turn'
+        '--iterations',
+        type=int,
+        default=5,
+        metavar='N',
+        help='train: iterations in a turn; recipes: of each run, the schedules scaled alike',
     )
     parser.add_argument(
-        '--device', help='degradation, test: cuda or cpu; default: a CUDA GPU if there is one'
+        '--seeds', type=int, nargs='+', default=[0], metavar='N', help='recipes: a run with each'
+    )
+    parser.add_argument(
+        '--out',
+        type=Path,
+        default=Path('work_dirs/recipes'),
+        metavar='DIR',
+        help='recipes: the runs and the table; the same command goes on where it was stopped',
+    )
+    parser.add_argument(
+        '--device',
+        help='degradation, test, recipes: cuda or cpu; default: a CUDA GPU if there is one',
     )
     parser.add_argument('--checkpoint', help='test: weights; default: as they are initialised')
     parser.add_argument('--json', type=Path, metavar='FILE', help='also write the figures')
@@ -38,6 +54,8 @@ def parse_args() -> argparse.Namespace:
     for name in ('rounds', 'images', 'iterations'):
         if getattr(args, name) < 1:
             parser.error(f'--{name} {getattr(args, name)}: at least 1 expected')
+    if args.what != 'recipes' and len(args.config) > 1:
+        parser.error(f'{args.what}: one config expected, {len(args.config)} named')
     return args
 
 
@@ -47,10 +65,10 @@ def main(args: argparse.Namespace) -> None:
     from facesr.benchmark.measure import describe_machine, write_json
     from facesr.config import load_config
 
-    config = load_config(args.config, args.cfg_options)
+    configs = [load_config(path, args.cfg_options) for path in args.config]
     init_default_scope('mmagic')
     print(', '.join(f'{name} {fact}' for name, fact in describe_machine().items()))
-    results = BENCHMARKS[args.what](config, args)
+    results = BENCHMARKS[args.what](configs[0], args)
     if args.json is not None:
         settings = {name: str(value) for name, value in vars(args).items() if name != 'json'}
         write_json(args.json, settings, results)
@@ -98,11 +116,28 @@ def measure_testing(config: Any, args: argparse.Namespace) -> dict[str, Any]:
     return {'agreement': vars(agreement), 'seconds': taken}
 
 
+def measure_recipes(_: Any, args: argparse.Namespace) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from facesr.benchmark.recipes import bicubic_scores, compare, format_recipes, list_entries
+
+    entries = list_entries(args.config, args.cfg_options, args.seeds, args.out)
+    results = list(compare(entries, args.iterations, args.device, args.rounds))
+    bicubic = bicubic_scores(entries[0])
+    table = format_recipes(results, bicubic)
+    print(table)
+    path = args.out / 'recipes.md'
+    path.write_text(table + '\n', encoding='utf-8')
+    print(path)
+    return {'bicubic': bicubic, 'recipes': [asdict(result) for result in results]}
+
+
 BENCHMARKS: dict[str, Callable[[Any, argparse.Namespace], dict[str, Any]]] = {
     'data': measure_data,
     'degradation': measure_degradation,
     'train': measure_training,
     'test': measure_testing,
+    'recipes': measure_recipes,
 }
 
 
