@@ -122,7 +122,7 @@ def measure_recipes(_: Any, args: argparse.Namespace) -> dict[str, Any]:
     from facesr.benchmark.recipes import bicubic_scores, compare, format_recipes, list_entries
 
     entries = list_entries(args.config, args.cfg_options, args.seeds, args.out)
-    results = list(compare(entries, args.iterations, args.device, args.rounds))
+    results = compare(entries, args.iterations, args.device, args.rounds)
     bicubic = bicubic_scores(entries[0])
     table = format_recipes(results, bicubic)
     print(table)

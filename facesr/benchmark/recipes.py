@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from statistics import fmean, median
@@ -102,7 +102,7 @@ def list_entries(
 
 def compare(
     entries: Sequence[Entry], iterations: int, device: str | None = None, rounds: int = 5
-) -> Iterator[Result]:
+) -> list[Result]:
     """Train and score entries one after the other; what is in their folders is not done again.
 
     Args:
@@ -128,8 +128,7 @@ def compare(
             )
     results = [_score(entry, iterations, device) for entry in entries]
     times = _time_images(entries, iterations, device, rounds)
-    for result in results:
-        yield Result(**{**asdict(result), 'image_ms': 1e3 * median(times[result.name])})
+    return [replace(result, image_ms=1e3 * median(times[result.name])) for result in results]
 
 
 def bicubic_scores(entry: Entry) -> dict[str, float]:
@@ -165,7 +164,7 @@ def _cell(scores: dict[str, float] | None) -> str:
 def _claim(entry: Entry, iterations: int) -> None:
     """Keep what an entry's folder is for, or see that it is for this."""
     path = entry.work_dir / 'recipe.json'
-    recipe = {'iterations': iterations, 'config': entry.config.pretty_text}
+    recipe = {'number of iterations': iterations, 'config': entry.config.pretty_text}
     if not path.is_file():
         entry.work_dir.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(recipe))
@@ -184,13 +183,16 @@ def _scores_file(entry: Entry) -> Path:
 def _pairs(config: Config) -> tuple[dict[str, Path], dict[str, Path]]:
     """The validation set's degraded images and ground truths, by stem."""
     dataset = config.val_dataloader.dataset
-    folders = {name: Path(dataset.data_root, part) for name, part in dataset.data_prefix.items()}
-    pair_images(folders)
-    return list_images(folders['img']), list_images(folders['gt'])
+    lq, gt = (Path(dataset.data_root, dataset.data_prefix[name]) for name in ('img', 'gt'))
+    pair_images({'img': lq, 'gt': gt})
+    return list_images(lq), list_images(gt)
 
 
-def _restorer(entry: Entry, iterations: int, device: str | None, **way: bool) -> Restorer:
-    return Restorer(entry.config, entry.work_dir / f'iter_{iterations}.pth', device, **way)
+def _restorer(
+    entry: Entry, iterations: int, device: str | None, ema: bool = False, flip: bool = False
+) -> Restorer:
+    checkpoint = entry.work_dir / f'iter_{iterations}.pth'
+    return Restorer(entry.config, checkpoint, device, ema=ema, flip=flip)
 
 
 def _score(entry: Entry, iterations: int, device: str | None) -> Result:
