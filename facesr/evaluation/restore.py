@@ -42,7 +42,7 @@ class Restorer:
         ema: take the average of the weights that the checkpoint holds beside the raw ones.
         device: where to compute; None takes a CUDA GPU if there is one.
         tile: pixels of the input a tile's side may have; None tiles only what does not fit into
-            the memory that is free.
+            the memory that is free. A net that says ``whole_images`` is never tiled.
         precision: ``float32``, or ``bf16`` or ``fp16`` by autocast: faster on a GPU, and a few
             levels off.
         flip: restore the mirrored image as well, and take the mean of the two before rounding
@@ -55,7 +55,7 @@ class Restorer:
 
     Raises:
         UserError: the checkpoint is not this config's, the device is not there or cannot compute
-            in that precision, or the model cannot be built.
+            in that precision, the model cannot be built, or may not be tiled.
     """
 
     def __init__(
@@ -76,6 +76,10 @@ class Restorer:
         load_generator(self.generator, checkpoint, ema)
         self.generator.to(self.device, memory_format=torch.channels_last).eval()
         self.tile = tile
+        self.whole = getattr(self.generator, 'whole_images', False)
+        if tile is not None and self.whole:
+            name = type(self.generator).__name__
+            raise UserError(f'--tile {tile}: {name} restores whole faces alone; leave --tile out')
         self.precision = precision
         self.flip = flip
         self.memory: int | None = None
@@ -97,7 +101,7 @@ class Restorer:
             (4H, 4W, 3) uint8 RGB (the generator's scale), rounded to nearest.
 
         Raises:
-            UserError: even a tile of 32 pixels does not fit into the memory.
+            UserError: the image, or even a tile of 32 pixels, does not fit into the memory.
         """
         return self.restore_batch([lq])[0][0]
 
@@ -138,10 +142,9 @@ class Restorer:
             except (MemoryError, RuntimeError) as error:
                 make_room(error, self.device)
             tile = min(tile, max(height, width)) // 2
-            if tile < SMALLEST_TILE:
-                raise UserError(
-                    f'a {width}x{height} image does not fit into the memory, not even in tiles'
-                )
+            if self.whole or tile < SMALLEST_TILE:
+                tiles = 'and this net takes no tiles' if self.whole else 'not even in tiles'
+                raise UserError(f'a {width}x{height} image does not fit into the memory, {tiles}')
 
     def _forward(self, lq: Image8) -> Image8:
         """(N, H, W, 3) -> (N, 4H, 4W, 3), both uint8 RGB."""
@@ -167,7 +170,7 @@ class Restorer:
 
     def _fitting_tile(self, height: int, width: int) -> int:
         pixels = self._free_pixels()
-        if height * width <= pixels:
+        if self.whole or height * width <= pixels:
             return max(height, width)
         return max(math.isqrt(pixels) - 2 * MARGIN, SMALLEST_TILE)
 

@@ -38,6 +38,9 @@ class FaceUNet(BaseModule):
         upscale_factor: of the output to the input.
     """
 
+    #: A tile of a face is no face: tells :class:`facesr.evaluation.Restorer` to take it whole.
+    whole_images = True
+
     def __init__(
         self,
         in_channels: int = 3,

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import TINY
+from conftest import ROOT, TINY
 from mmagic.registry import MODELS
 
 from facesr.config import load_config
@@ -79,6 +79,34 @@ def test_out_of_memory_halves_the_tile_then_gives_up(restorer: Restorer, monkeyp
     limit = 1
     with pytest.raises(UserError, match='140x260 image does not fit into the memory'):
         restorer.restore(image)
+
+
+@pytest.fixture
+def whole_faces(tmp_path: Path):
+    """A small FaceUNet's config and checkpoint."""
+    config = load_config(ROOT / 'configs/face_unet.py')
+    config.model.generator.update(
+        channels=[8, 16], encoder_blocks=[1, 1], decoder_blocks=[1], kernel_sizes=[3, 3]
+    )
+    checkpoint = tmp_path / 'face_unet.pth'
+    torch.save(restore.build_part(config, 'generator').state_dict(), checkpoint)
+    return config, checkpoint
+
+
+def test_a_net_for_whole_faces_is_never_tiled(whole_faces, monkeypatch):
+    restorer = Restorer(*whole_faces, device='cpu')
+    monkeypatch.setattr(restore, 'free_memory', lambda device: 32 * 32 * restore.BYTES_PER_PIXEL)
+    [(restored, tile)] = restorer.restore_batch([np.zeros((128, 128, 3), np.uint8)])
+    assert restored.shape == (512, 512, 3) and tile is None
+
+    def no_memory(lq: np.ndarray) -> np.ndarray:
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(restorer, '_forward', no_memory)
+    with pytest.raises(UserError, match='does not fit into the memory, and this net takes no tile'):
+        restorer.restore(np.zeros((128, 128, 3), np.uint8))
+    with pytest.raises(UserError, match='--tile 64: FaceUNet restores whole faces alone'):
+        Restorer(*whole_faces, device='cpu', tile=64)
 
 
 def test_a_batch_is_what_its_images_are_alone(restorer: Restorer, faces: Path):
