@@ -1,4 +1,4 @@
-"""Check a data set before anyone trains on it, or fetch VGG19's weights:
+"""Check a data set before anyone trains on it, cut faces to restore, or fetch VGG19's weights:
 python tools/prepare_data.py data/FFHQ
 """
 
@@ -17,6 +17,13 @@ def parse_args() -> argparse.Namespace:
         '--demo', action='store_true', help='first make the demo data set there, from scikit-image'
     )
     parser.add_argument(
+        '--photos',
+        type=Path,
+        nargs='+',
+        metavar='FILE',
+        help='only cut the largest face out of each photograph: ROOT/LQ/NAME.png, 128x128',
+    )
+    parser.add_argument(
         '--vgg19',
         action='store_true',
         help="only fetch VGG19's weights for the perceptual loss (548 MB) into data/pretrained",
@@ -29,6 +36,11 @@ def main(args: argparse.Namespace) -> None:
         from facesr.models.vgg_weights import fetch_vgg, vgg_url
 
         print(f'{fetch_vgg(vgg_url("vgg19"))}: whole')
+        return
+    if args.photos:
+        from facesr.data.photograph import cut_faces
+
+        print(*cut_faces(args.photos, args.root / 'LQ'), sep='\n')
         return
     from facesr.data.check import check_data
 
