@@ -171,6 +171,17 @@ def test_out_folder_with_other_files_is_refused(tool, tiny_checkpoint, faces: Pa
     assert result.returncode == 1 and 'holds other images (other.png)' in result.stderr
 
 
+def test_prepare_data_cuts_faces_out_of_photographs(tool, faces: Path, tmp_path: Path):
+    photograph = faces / 'val/GT/00000.png'
+    result = tool('prepare_data', tmp_path, '--photos', photograph)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == f'{tmp_path}/LQ/00000.png'
+    assert read_image(tmp_path / 'LQ/00000.png').shape == (128, 128, 3)
+    result = tool('prepare_data', tmp_path, '--photos', tmp_path / 'none.jpg')
+    assert result.returncode == 1
+    assert result.stderr.strip() == f'error: {tmp_path}/none.jpg: no such file'
+
+
 def test_prepare_data_lists_what_is_wrong(tool, faces: Path, tmp_path: Path):
     result = tool('prepare_data', faces)
     assert result.returncode == 0 and 'all well' in result.stdout
