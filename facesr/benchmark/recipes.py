@@ -23,6 +23,7 @@ from ..errors import UserError
 from ..evaluation.pipeline import restore_folder
 from ..evaluation.restore import Restorer, build_part
 from ..evaluation.score import mean_scores
+from ..files import write_whole
 from ..report.logs import read_run
 from .measure import take_turns
 
@@ -85,7 +86,7 @@ def list_entries(
     """Load every config before the first is trained.
 
     Raises:
-        UserError: a config cannot be loaded, or two have one name.
+        UserError: a config cannot be loaded, two have one name, or one has no validation pairs.
     """
     names = [Path(path).stem for path in paths]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -97,6 +98,7 @@ def list_entries(
         options = [f'train_cfg.val_interval={interval}', *overrides, f'randomness.seed={seed}']
         work_dir = out / f'{Path(path).stem}_seed{seed}'
         entries.append(Entry(Path(path), load_config(path, options), seed, options, work_dir))
+        _pairs(entries[-1])
     return entries
 
 
@@ -167,7 +169,8 @@ def _claim(entry: Entry, iterations: int) -> None:
     recipe = {'number of iterations': iterations, 'config': entry.config.pretty_text}
     if not path.is_file():
         entry.work_dir.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(recipe))
+        with write_whole(path) as file:
+            file.write_text(json.dumps(recipe))
     kept = json.loads(path.read_text())
     for key, value in recipe.items():
         if kept[key] != value:
@@ -180,10 +183,13 @@ def _scores_file(entry: Entry) -> Path:
     return entry.work_dir / 'scores.json'
 
 
-def _pairs(config: Config) -> tuple[dict[str, Path], dict[str, Path]]:
+def _pairs(entry: Entry) -> tuple[dict[str, Path], dict[str, Path]]:
     """The validation set's degraded images and ground truths, by stem."""
-    dataset = config.val_dataloader.dataset
-    lq, gt = (Path(dataset.data_root, dataset.data_prefix[name]) for name in ('img', 'gt'))
+    try:
+        dataset = entry.config.val_dataloader.dataset
+        lq, gt = (Path(dataset.data_root, dataset.data_prefix[name]) for name in ('img', 'gt'))
+    except (AttributeError, KeyError, TypeError):
+        raise UserError(f'{entry.path}: no validation pairs in it, and a recipe needs a score')
     pair_images({'img': lq, 'gt': gt})
     return list_images(lq), list_images(gt)
 
@@ -199,7 +205,7 @@ def _score(entry: Entry, iterations: int, device: str | None) -> Result:
     kept = _scores_file(entry)
     scores: dict[str, Any] = json.loads(kept.read_text()) if kept.is_file() else {}
     averaged = 'ema_state_dict' in read_checkpoint(entry.work_dir / f'iter_{iterations}.pth')
-    images, truths = _pairs(entry.config)
+    images, truths = _pairs(entry)
     for name, way in WAYS.items():
         if name in scores or (way['ema'] and not averaged):
             continue
@@ -210,7 +216,8 @@ def _score(entry: Entry, iterations: int, device: str | None) -> Result:
             )
         scores[name] = mean_scores([image.score for image in restored if image.score])
         scores['bicubic'] = mean_scores([image.baseline for image in restored if image.baseline])
-        kept.write_text(json.dumps(scores))
+        with write_whole(kept) as file:
+            file.write_text(json.dumps(scores))
     seconds = fmean(read_run(entry.work_dir, entry.path.stem).training['time'].values())
     return Result(
         entry.path.stem,
@@ -226,7 +233,7 @@ def _time_images(
     entries: Sequence[Entry], iterations: int, device: str | None, rounds: int
 ) -> dict[str, list[float]]:
     """Seconds to restore the first validation image, by config."""
-    image = read_image(next(iter(_pairs(entries[0].config)[0].values())))
+    image = read_image(next(iter(_pairs(entries[0])[0].values())))
     restorers = {entry.path.stem: _restorer(entry, iterations, device) for entry in entries}
 
     def timer(restorer: Restorer, image: Image8) -> float:

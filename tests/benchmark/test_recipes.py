@@ -79,3 +79,11 @@ def test_scores_are_of_the_last_iteration_of_the_scaled_schedule(
 def test_two_recipes_of_one_name(tmp_path: Path):
     with pytest.raises(UserError, match='tiny_srresnet: named twice'):
         list_entries([str(TINY), str(TINY)], [], [0], tmp_path)
+
+
+def test_a_recipe_without_validation_pairs(tiny_options: list[str], tmp_path: Path):
+    path = tmp_path / 'blind.py'
+    path.write_text(f"_base_ = ['{TINY}']\nval_dataloader = None\n")
+    options = [option for option in tiny_options if not option.startswith('val_')]
+    with pytest.raises(UserError, match=r'blind.py: no validation pairs in it'):
+        list_entries([str(path)], options, [0], tmp_path)
