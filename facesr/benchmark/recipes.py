@@ -189,7 +189,9 @@ def _pairs(entry: Entry) -> tuple[dict[str, Path], dict[str, Path]]:
         dataset = entry.config.val_dataloader.dataset
         lq, gt = (Path(dataset.data_root, dataset.data_prefix[name]) for name in ('img', 'gt'))
     except (AttributeError, KeyError, TypeError):
-        raise UserError(f'{entry.path}: no validation pairs in it, and a recipe needs a score')
+        raise UserError(
+            f'{entry.path}: no validation pairs in it, and a recipe needs a score'
+        ) from None
     pair_images({'img': lq, 'gt': gt})
     return list_images(lq), list_images(gt)
 
