@@ -5,4 +5,18 @@ work_dir = 'work_dirs/{{fileBasenameNoExtension}}'
 
 model = dict(generator=dict(_delete_=True, type='FaceUNet'))
 
-optim_wrapper = dict(optimizer=dict(lr=1e-3))
+train_dataloader = dict(batch_size=8)
+
+# bfloat16 where the device is fast in it. Muon for the matrices, Adam for the rest.
+optim_wrapper = dict(
+    type='Bf16OptimWrapper',
+    optimizer=dict(_delete_=True, type='MuonAdam', lr=6e-3, adam_lr=2e-3, weight_decay=0.05),
+)
+# A warm-up, the full rate for three quarters, a straight line down to a thousandth. A run can be
+# ended early: `--iterations N` on a resume at 3/4 N moves the end there, and begins its decay.
+param_scheduler = [
+    dict(type='LinearLR', by_epoch=False, begin=0, end=500, start_factor=0.02),
+    dict(
+        type='LinearLR', by_epoch=False, begin=112_500, end=150_000, start_factor=1, end_factor=1e-3
+    ),
+]

@@ -39,7 +39,7 @@ from mmagic.models import (  # noqa: E402
 from .data import DrawSampler, FaceDataset, LoadFace  # noqa: E402
 from .degradation.preprocessor import FacePreprocessor  # noqa: E402
 from .degradation.transform import BlindDegradation, collate_faces  # noqa: E402
-from .engine import Bf16OptimWrapper, ResumableTrainLoop  # noqa: E402
+from .engine import Bf16OptimWrapper, MuonAdam, ResumableTrainLoop  # noqa: E402
 from .engine.hooks import (  # noqa: E402
     DeviceDegradationHook,
     DurableCheckpointHook,
@@ -90,6 +90,7 @@ __all__ = [
     'MultiOptimWrapperConstructor',
     'MultiTestLoop',
     'MultiValLoop',
+    'MuonAdam',
     'PSNRLoss',
     'PackInputs',
     'PairedRandomCrop',

@@ -1,4 +1,4 @@
-"""A U-shaped net for whole aligned faces: most of its work is done where a face is 64 to 16 px."""
+"""A U-shaped net for whole aligned faces: its work is done where a face is 64 to 16 px."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from mmagic.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, pad, pixel_shuffle
+from torch.nn.functional import interpolate, linear, pad
 
 
 @MODELS.register_module()
@@ -21,19 +21,23 @@ class FaceUNet(BaseModule):
 
     - they are aligned, so a learned map of the face is added to the coarsest features: what
       convolutions cannot know is where in the face they are;
-    - the degradation blurs, so structure is found at 16 to 64 px, where large depth-wise kernels
-      (Ding et al., arXiv:2203.06717) see half a face and cost little;
-    - the enlargement is a single pixel shuffle from the input's size (Shi et al.,
-      arXiv:1609.05158), added to the bilinear enlargement as MMagic's ``MSRResNet`` has it; nothing
-      is computed at 256 or 512 px, where ``MSRResNet`` spends two fifths of its time.
+    - the degradation blurs, so the first features are at half the input's size (Shi et al.,
+      arXiv:1609.05158), and most blocks work at an eighth of it, where they see half a face and
+      cost little;
+    - the enlargement adds to the bilinear one, as MMagic's ``MSRResNet`` has it, and to nothing at
+      first; nothing is computed at 256 or 512 px, where ``MSRResNet`` spends two fifths of its time.
+
+    Features have their channels last, (N, H, W, C), so that convolutions of 1x1 are matrix products
+    without a copy.
 
     Args:
         in_channels: of the input.
         out_channels: of the output.
-        channels: of the features at 128, 64, 32 ... px, for an input of 128.
+        channels: of the features at 64, 32, 16 ... px, for an input of 128.
         encoder_blocks: blocks at each of these sizes on the way down; the last are the middle's.
         decoder_blocks: blocks at each size but the coarsest on the way up, finest first.
-        kernel_sizes: of the depth-wise convolutions at each size, odd.
+        head_channels: of the features at the input's size, from which the enlargement is made.
+        residual_scale: what each branch is scaled by at first.
         map_size: side of the learned map; 0 has none.
         upscale_factor: of the output to the input.
     """
@@ -45,32 +49,30 @@ class FaceUNet(BaseModule):
         self,
         in_channels: int = 3,
         out_channels: int = 3,
-        channels: Sequence[int] = (32, 64, 128, 192),
-        encoder_blocks: Sequence[int] = (1, 2, 3, 3),
-        decoder_blocks: Sequence[int] = (1, 2, 3),
-        kernel_sizes: Sequence[int] = (3, 3, 5, 5),
+        channels: Sequence[int] = (48, 96, 192),
+        encoder_blocks: Sequence[int] = (2, 3, 5),
+        decoder_blocks: Sequence[int] = (3, 4),
+        head_channels: int = 32,
+        residual_scale: float = 0.2,
         map_size: int = 16,
         upscale_factor: int = 4,
     ) -> None:
         super().__init__()
         self.upscale_factor = upscale_factor
-        self.stem = nn.Conv2d(in_channels, channels[0], 3, padding=1)
-        levels = list(zip(channels, kernel_sizes, strict=True))
+        self.stem = nn.Conv2d(4 * in_channels, channels[0], 3, padding=1)
         steps = list(pairwise(channels))
-        self.encoders = nn.ModuleList(
-            nn.Sequential(*(GatedBlock(width, kernel) for _ in range(count)))
-            for (width, kernel), count in zip(levels, encoder_blocks, strict=True)
-        )
-        self.downs = nn.ModuleList(nn.Conv2d(fine, coarse, 2, stride=2) for fine, coarse in steps)
-        self.ups = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(coarse, 4 * fine, 1, bias=False), nn.PixelShuffle(2))
-            for fine, coarse in steps
-        )
-        self.decoders = nn.ModuleList(
-            nn.Sequential(*(GatedBlock(width, kernel) for _ in range(count)))
-            for (width, kernel), count in zip(levels[:-1], decoder_blocks, strict=True)
-        )
-        self.head = nn.Conv2d(channels[0], out_channels * upscale_factor**2, 3, padding=1)
+
+        def stack(width: int, count: int) -> nn.Sequential:
+            return nn.Sequential(*(GatedBlock(width, residual_scale) for _ in range(count)))
+
+        self.encoders = nn.ModuleList(map(stack, channels, encoder_blocks))
+        self.downs = nn.ModuleList(nn.Linear(4 * fine, coarse) for fine, coarse in steps)
+        self.ups = nn.ModuleList(nn.Linear(coarse, 4 * fine, bias=False) for fine, coarse in steps)
+        self.decoders = nn.ModuleList(map(stack, channels[:-1], decoder_blocks))
+        self.to_head = nn.Linear(channels[0], 4 * head_channels)
+        self.head = nn.Conv2d(head_channels, out_channels * upscale_factor**2, 3, padding=1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
         self.face_map = (
             nn.Parameter(torch.zeros(1, channels[-1], map_size, map_size)) if map_size else None
         )
@@ -78,71 +80,91 @@ class FaceUNet(BaseModule):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, 4H, 4W), in any range that is linear in the pixel's value."""
         height, width = x.shape[-2:]
-        multiple = 2 ** len(self.downs)
+        multiple = 2 ** len(self.encoders)
         padded = pad(x, (0, -width % multiple, 0, -height % multiple), mode='replicate')
         skips = []
-        features = self.stem(padded)
+        halves = _unshuffle(padded.permute(0, 2, 3, 1), 2)
+        features = self.stem(halves.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
         for encoder, down in zip(self.encoders, self.downs, strict=False):
             features = encoder(features)
             skips.append(features)
-            features = down(features)
+            features = down(_unshuffle(features, 2))
         if self.face_map is not None:
-            features = features + interpolate(
-                self.face_map, features.shape[-2:], mode='bilinear', align_corners=False
-            )
+            size = features.shape[1:3]
+            face = interpolate(self.face_map, size, mode='bilinear', align_corners=False)
+            features = features + face.permute(0, 2, 3, 1)
         features = self.encoders[-1](features)
         for up, decoder, skip in list(zip(self.ups, self.decoders, skips, strict=True))[::-1]:
-            features = decoder(up(features) + skip)
-        detail = pixel_shuffle(self.head(features), self.upscale_factor)
-        detail = detail[..., : self.upscale_factor * height, : self.upscale_factor * width]
+            features = decoder(_shuffle(up(features), 2) + skip)
+        features = _shuffle(self.to_head(features), 2).permute(0, 3, 1, 2)
+        detail = _shuffle(self.head(features).permute(0, 2, 3, 1), self.upscale_factor)
+        detail = detail[:, : self.upscale_factor * height, : self.upscale_factor * width]
         base = interpolate(
             x, scale_factor=self.upscale_factor, mode='bilinear', align_corners=False
         )
-        return base + detail
+        return base + detail.permute(0, 3, 1, 2)
 
 
 class GatedBlock(nn.Module):
-    """NAFNet's block: two gated residual branches, scaled by factors that start at zero.
+    """NAFNet's block: two gated residual branches, each scaled by a learned factor a channel.
+
+    NAFNet starts the factors at zero; a short training is better off with some of each branch.
 
     Args:
         channels: of its input and output.
-        kernel_size: of its depth-wise convolution.
+        residual_scale: what the factors start at.
     """
 
-    def __init__(self, channels: int, kernel_size: int = 3) -> None:
+    def __init__(self, channels: int, residual_scale: float = 0.2) -> None:
         super().__init__()
         wide = 2 * channels
-        self.norm1, self.norm2 = ChannelNorm(channels), ChannelNorm(channels)
-        self.expand1 = nn.Conv2d(channels, wide, 1)
-        self.spatial = nn.Conv2d(wide, wide, kernel_size, padding=kernel_size // 2, groups=wide)
-        self.attention = nn.Conv2d(channels, channels, 1)
-        self.project1 = nn.Conv2d(channels, channels, 1)
-        self.expand2 = nn.Conv2d(channels, wide, 1)
-        self.project2 = nn.Conv2d(channels, channels, 1)
-        self.scale1 = nn.Parameter(torch.zeros(1, channels, 1, 1))
-        self.scale2 = nn.Parameter(torch.zeros(1, channels, 1, 1))
+        self.norm1, self.norm2 = nn.LayerNorm(channels), nn.LayerNorm(channels)
+        self.expand1 = nn.Linear(channels, wide)
+        self.spatial = nn.Conv2d(wide, wide, 3, padding=1, groups=wide)
+        self.attention = nn.Linear(channels, channels)
+        self.project1 = ScaledLinear(channels, channels, residual_scale)
+        self.expand2 = nn.Linear(channels, wide)
+        self.project2 = ScaledLinear(channels, channels, residual_scale)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> the same shape."""
-        gated = _gate(self.spatial(self.expand1(self.norm1(x))))
-        gated = gated * self.attention(gated.mean((2, 3), keepdim=True))
-        x = x + self.scale1 * self.project1(gated)
-        restored: Tensor = x + self.scale2 * self.project2(_gate(self.expand2(self.norm2(x))))
+        """(N, H, W, C) -> the same shape."""
+        wide = self.expand1(self.norm1(x)).permute(0, 3, 1, 2)
+        gated = _gate(self.spatial(wide).permute(0, 2, 3, 1))
+        x = x + self.project1(gated * self.attention(gated.mean((1, 2), keepdim=True)))
+        restored: Tensor = x + self.project2(_gate(self.expand2(self.norm2(x))))
         return restored
 
 
-class ChannelNorm(nn.LayerNorm):
-    """Layer normalisation over the channels of each pixel, without a copy where they lie last."""
+class ScaledLinear(nn.Linear):
+    """A linear layer with a learned factor for each output, put into the weights: costs nothing."""
+
+    def __init__(self, in_features: int, out_features: int, scale: float) -> None:
+        super().__init__(in_features, out_features)
+        self.scale = nn.Parameter(torch.full((out_features,), scale))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> the same shape."""
-        normed: Tensor = super().forward(x.permute(0, 2, 3, 1))
-        return normed.permute(0, 3, 1, 2)
+        """(..., in_features) -> (..., out_features)."""
+        return linear(x, self.weight * self.scale[:, None], self.bias * self.scale)
 
 
 def _gate(x: Tensor) -> Tensor:
-    """NAFNet's SimpleGate: (N, 2C, H, W) -> (N, C, H, W)."""
-    features: Tensor
-    gates: Tensor
-    features, gates = x.chunk(2, 1)
+    """NAFNet's SimpleGate: (..., 2C) -> (..., C)."""
+    features, gates = x.chunk(2, -1)
     return features * gates
+
+
+def _shuffle(x: Tensor, factor: int) -> Tensor:
+    """A pixel shuffle of channels that lie last: (N, H, W, f*f*C) -> (N, f*H, f*W, C).
+
+    PyTorch's own gives and takes (N, C, H, W) in memory, also where channels lie last.
+    """
+    count, height, width, _ = x.shape
+    split = x.reshape(count, height, width, factor, factor, -1).transpose(2, 3)
+    return split.reshape(count, factor * height, factor * width, -1)
+
+
+def _unshuffle(x: Tensor, factor: int) -> Tensor:
+    """The inverse of :func:`_shuffle`: (N, H, W, C) -> (N, H/f, W/f, f*f*C)."""
+    count, height, width, _ = x.shape
+    split = x.reshape(count, height // factor, factor, width // factor, factor, -1)
+    return split.transpose(2, 3).reshape(count, height // factor, width // factor, -1)
