@@ -14,8 +14,8 @@ from torch.optim import Adam, Optimizer
 from ..errors import UserError
 from .optim import is_fast_in_bf16
 
-# The polynomial of a Newton-Schulz step (Jordan et al., *Muon*, 2024): it lifts small singular values
-# fast, and leaves all of them between about 0.7 and 1.2.
+# The polynomial of a Newton-Schulz step (Jordan et al., *Muon*, 2024): it lifts small singular
+# values fast, and leaves all of them between about 0.7 and 1.2.
 _LINEAR, _CUBIC, _QUINTIC = 3.4445, -4.7750, 2.0315
 #: A weight with fewer channels on one side is Adam's: a stem, a head, a depth-wise convolution.
 LEAST_CHANNELS = 16

@@ -35,11 +35,11 @@ class Bf16OptimWrapper(OptimWrapper):
 def is_fast_in_bf16(device: torch.device) -> bool:
     """Whether a device multiplies matrices of bfloat16 itself.
 
-    GPUs since NVIDIA's Ampere do, and CPUs with AVX512-BF16 or AMX; without them PyTorch emulates it,
+    GPUs since NVIDIA's Ampere do, and CPUs with AVX512-BF16 or AMX; on others PyTorch emulates it,
     10 to 25 times slower than float32.
     """
     if device.type == 'cuda':
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if not hasattr(torch.cpu, 'get_capabilities'):  # an older PyTorch
         return False
     return any(torch.cpu.get_capabilities().get(name) for name in ('avx512_bf16', 'amx_bf16'))

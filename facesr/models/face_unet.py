@@ -24,8 +24,9 @@ class FaceUNet(BaseModule):
     - the degradation blurs, so the first features are at half the input's size (Shi et al.,
       arXiv:1609.05158), and most blocks work at an eighth of it, where they see half a face and
       cost little;
-    - the enlargement adds to the bilinear one, as MMagic's ``MSRResNet`` has it, and to nothing at
-      first; nothing is computed at 256 or 512 px, where ``MSRResNet`` spends two fifths of its time.
+    - the net's output is added to the bilinear enlargement, as in MMagic's ``MSRResNet``, and is
+      zero at first; nothing is computed at 256 or 512 px, where ``MSRResNet`` spends two fifths of
+      its time.
 
     Features have their channels last, (N, H, W, C), so that convolutions of 1x1 are matrix products
     without a copy.
@@ -71,8 +72,8 @@ class FaceUNet(BaseModule):
         self.decoders = nn.ModuleList(map(stack, channels[:-1], decoder_blocks))
         self.to_head = nn.Linear(channels[0], 4 * head_channels)
         self.head = nn.Conv2d(head_channels, out_channels * upscale_factor**2, 3, padding=1)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        for parameter in self.head.parameters():
+            nn.init.zeros_(parameter)
         self.face_map = (
             nn.Parameter(torch.zeros(1, channels[-1], map_size, map_size)) if map_size else None
         )

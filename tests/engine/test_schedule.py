@@ -57,13 +57,24 @@ def test_cycles_meet_where_they_did_however_the_number_divides() -> None:
 
 
 def test_warm_up_and_cosine() -> None:
-    config = load_config(CONFIGS / 'face_unet.py')
+    config = load_config(CONFIGS / 'srresnet_24b_plus.py')
     scale_schedule(config, 300)
     warm_up, cosine = config.param_scheduler
     assert (warm_up.end, cosine.end, cosine.T_max) == (2, 300, 300)
     rates = learning_rates(config)
-    assert rates[0] == pytest.approx(5e-5)
-    assert rates[150] == pytest.approx(5e-4, rel=0.02)
+    assert rates[0] == pytest.approx(2e-5)
+    assert rates[150] == pytest.approx(2e-4, rel=0.02)
+
+
+def test_warm_up_stable_and_decay() -> None:
+    config = load_config(CONFIGS / 'face_unet.py')
+    scale_schedule(config, 3000)
+    rates = learning_rates(config)
+    full = config.optim_wrapper.optimizer.lr
+    assert rates[0] == pytest.approx(0.02 * full)
+    assert rates[10] == rates[1000] == rates[2250] == pytest.approx(full)
+    assert rates[2625] == pytest.approx(full / 2, rel=0.01)
+    assert rates[2999] < 0.005 * full
 
 
 def test_each_optimiser_of_a_gan() -> None:

@@ -85,9 +85,7 @@ def test_out_of_memory_halves_the_tile_then_gives_up(restorer: Restorer, monkeyp
 def whole_faces(tmp_path: Path):
     """A small FaceUNet's config and checkpoint."""
     config = load_config(ROOT / 'configs/face_unet.py')
-    config.model.generator.update(
-        channels=[8, 16], encoder_blocks=[1, 1], decoder_blocks=[1], kernel_sizes=[3, 3]
-    )
+    config.model.generator.update(channels=[8, 16], encoder_blocks=[1, 1], decoder_blocks=[1])
     checkpoint = tmp_path / 'face_unet.pth'
     torch.save(restore.build_part(config, 'generator').state_dict(), checkpoint)
     return config, checkpoint

@@ -18,7 +18,6 @@ def small(**settings):
         channels=(8, 16),
         encoder_blocks=(1, 1),
         decoder_blocks=(1,),
-        kernel_sizes=(3, 5),
         **{'map_size': 4, **settings},
     )
 
@@ -36,14 +35,21 @@ def test_any_size_is_enlarged_by_four(height: int, width: int):
 def test_the_map_tells_where_in_the_face_a_pixel_is():
     """A blank image stays one without the map, whatever its weights, away from the border."""
     net, blank = small(), torch.full((1, 3, 64, 64), 0.5)
-    torch.nn.init.normal_(net.face_map)
+    for parameter in (net.face_map, net.head.weight):  # zero at first
+        torch.nn.init.normal_(parameter)
     with torch.no_grad():
         mapped = net(blank)[..., 96:-96, 96:-96]
         net.face_map.zero_()
         unmapped = net(blank)[..., 96:-96, 96:-96]
-    pattern = unmapped[..., :8, :8].repeat(1, 1, 8, 8)
+    pattern = unmapped[..., :16, :16].repeat(1, 1, 4, 4)
     torch.testing.assert_close(unmapped, pattern)
     assert (mapped - unmapped).abs().max() > 1e-3
+
+
+def test_an_untrained_one_is_the_bilinear_enlargement():
+    lq = torch.rand(1, 3, 16, 16)
+    bilinear = torch.nn.functional.interpolate(lq, scale_factor=4, mode='bilinear')
+    torch.testing.assert_close(small()(lq), bilinear)
 
 
 def test_every_parameter_learns():
