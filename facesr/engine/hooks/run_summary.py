@@ -14,6 +14,7 @@ from torch import nn
 
 from ...config import check_config
 from ...errors import UserError
+from ..optim import Bf16OptimWrapper, is_fast_in_bf16
 from ..unwrap import unwrap_generator
 
 
@@ -49,7 +50,7 @@ class RunSummaryHook(Hook):
             )
         loader = runner.train_dataloader
         facts = {
-            'device': describe_device(generator),
+            'device': describe_device(generator, runner.optim_wrapper),
             'generator': f'{type(generator).__name__}, {parameters:,} trainable parameters'
             + (f' (fewer than {limit:,} allowed)' if limit is not None else ''),
             'training': f'{len(loader.dataset):,} images, iterations '
@@ -90,9 +91,20 @@ def count_parameters(module: nn.Module) -> int:
     return sum(weight.numel() for weight in module.parameters() if weight.requires_grad)
 
 
-def describe_device(module: nn.Module) -> str:
-    """Name the device that a module is on: ``NVIDIA H100 (cuda:0)`` or ``CPU, 2 threads``."""
+def describe_device(module: nn.Module, optim_wrapper: Any) -> str:
+    """A module's device and arithmetic: ``NVIDIA H100 (cuda:0)``, ``CPU, 2 threads, bfloat16``.
+
+    Args:
+        module: what is trained.
+        optim_wrapper: its optimiser's wrapper, or MMEngine's dictionary of several.
+    """
     device = next(module.parameters()).device
+    name = f'CPU, {torch.get_num_threads()} threads'
     if device.type == 'cuda':
-        return f'{torch.cuda.get_device_name(device)} ({device})'
-    return f'CPU, {torch.get_num_threads()} threads'
+        name = f'{torch.cuda.get_device_name(device)} ({device})'
+    wrappers = optim_wrapper.values() if hasattr(optim_wrapper, 'values') else [optim_wrapper]
+    if not any(isinstance(wrapper, Bf16OptimWrapper) for wrapper in wrappers):
+        return name
+    return f'{name}, ' + (
+        'bfloat16' if is_fast_in_bf16(device) else 'float32 (it is slow in bfloat16)'
+    )
