@@ -77,6 +77,7 @@ class FaceUNet(BaseModule):
         self.face_map = (
             nn.Parameter(torch.zeros(1, channels[-1], map_size, map_size)) if map_size else None
         )
+        self.to(memory_format=torch.channels_last)  # as their gradients come
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, 4H, 4W), in any range that is linear in the pixel's value."""
