@@ -1,5 +1,5 @@
-# A U-shaped net for whole aligned faces, below the challenge's limit of parameters; a tenth of the
-# 24-block SRResNet's operations. Whole faces only: its map of the face fits no crop.
+# A U-shaped net for aligned faces, below the challenge's limit of parameters; a fortieth of the
+# 24-block SRResNet's operations. Complete faces only: its map of the face fits no crop.
 _base_ = ['srresnet_24b_plus.py']
 work_dir = 'work_dirs/{{fileBasenameNoExtension}}'
 
@@ -10,7 +10,7 @@ train_dataloader = dict(batch_size=8)
 # bfloat16 where the device is fast in it. Muon for the matrices, Adam for the rest.
 optim_wrapper = dict(
     type='Bf16OptimWrapper',
-    optimizer=dict(_delete_=True, type='MuonAdam', lr=6e-3, adam_lr=2e-3, weight_decay=0.05),
+    optimizer=dict(_delete_=True, type='MuonAdam', lr=3e-3, adam_lr=1e-3, weight_decay=0.05),
 )
 # A warm-up, the full rate for three quarters, a straight line down to a thousandth. A run can be
 # ended early: `--iterations N` on a resume at 3/4 N moves the end there, and begins its decay.
