@@ -1,4 +1,4 @@
-"""Two processes under torchrun, over gloo: one model, trained as one process trains it."""
+"""Two processes over gloo: one model, trained as one process trains it."""
 
 import os
 import subprocess
