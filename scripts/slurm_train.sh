@@ -4,7 +4,7 @@
 #   sbatch scripts/slurm_train.sh configs/srresnet_24b.py [options of tools/train.py]
 #
 # Before the time limit the run saves, and the job puts itself into the queue again and goes on, until
-# the training is done; with several tasks too. It ends with the error at the end of its log where trying again does not help.
+# the training is done. It ends with the error at the end of its log where trying again does not help.
 # sbatch's own options override these, several GPUs for example:
 #
 #   sbatch --partition=long --gres=gpu:4 --ntasks-per-node=4 scripts/slurm_train.sh configs/...
