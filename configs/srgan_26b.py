@@ -37,7 +37,12 @@ train_pipeline[1].update(gt_patch_size=128)
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 
 # As the published run logged it: without a border of 4 pixels.
-val_evaluator = dict(metrics=[dict(type='PSNR', crop_border=4), dict(type='SSIM', crop_border=4)])
+val_evaluator = dict(
+    metrics=[
+        dict(type='PSNR', crop_border=4, collect_device='gpu'),
+        dict(type='SSIM', crop_border=4, collect_device='gpu'),
+    ]
+)
 # PSNR is not what a GAN is for: its best would be its beginning.
 default_hooks = dict(checkpoint=dict(save_best=None))
 

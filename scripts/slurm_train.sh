@@ -21,14 +21,19 @@
 #SBATCH --open-mode=append
 set -euo pipefail
 
-# One task a GPU; batch_size is that of each. 300 s before the limit the run is told to save: more than
-# an iteration takes, and a validation of the average of the weights.
+# One task a GPU; batch_size and cpus-per-task are those of each. 300 s before the limit the run is told
+# to save: more than an iteration takes, and a validation of the average of the weights.
 environment=${FACESR_ENVIRONMENT:-.venv}
 
 cd "${SLURM_SUBMIT_DIR:?submit it: sbatch scripts/slurm_train.sh CONFIG}" # $0 is the spool's copy
 if [ -f "$environment/bin/activate" ]; then . "$environment/bin/activate"; fi
 MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head --lines=1)
 export MASTER_ADDR MASTER_PORT=$((20000 + SLURM_JOB_ID % 10000)) OMP_NUM_THREADS=${SLURM_CPUS_PER_TASK:-1}
+
+# Here the run says that it has stopped and saved. srun's exit code does not tell: the first task to
+# leave has the others killed.
+export FACESR_STOP_FILE=$PWD/work_dirs/.slurm-$SLURM_JOB_ID.stopped
+rm -f "$FACESR_STOP_FILE"
 
 options=(--resume=auto "$@")
 # After a restart its own checkpoints count, not one that the command line named at first.
@@ -39,7 +44,9 @@ asked='' child=''
 trap 'asked=yes; if [ -n "$child" ]; then kill -USR1 "$child"; fi' USR1
 trap : TERM # reaches the training too, which saves
 echo "=== job $SLURM_JOB_ID, restart ${SLURM_RESTART_COUNT:-0}, $(hostname), $(date '+%F %T')"
-srun --kill-on-bad-exit=1 python tools/train.py "${options[@]}" &
+# Since 22.05 srun does not take --cpus-per-task from sbatch.
+srun --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --kill-on-bad-exit=1 \
+    python tools/train.py "${options[@]}" &
 child=$!
 code=0
 wait "$child" || code=$?
@@ -48,9 +55,14 @@ while kill -0 "$child" 2>/dev/null; do # a signal ended the waiting, not the tra
     wait "$child" || code=$?
 done
 
-# 75: saved, go on with me.
-if [ "$code" = 75 ] && [ -n "$asked" ]; then
-    trap '' TERM # the requeue ends this script
-    scontrol requeue "$SLURM_JOB_ID"
+if [ -f "$FACESR_STOP_FILE" ]; then
+    code=75
+    stopped=$(<"$FACESR_STOP_FILE")
+    rm "$FACESR_STOP_FILE"
+    if [ -n "$asked" ]; then
+        echo "=== queued again: $stopped"
+        trap '' TERM # the requeue ends this script
+        scontrol requeue "$SLURM_JOB_ID"
+    fi
 fi
 exit "$code"

@@ -47,8 +47,12 @@ val_dataloader = dict(
     ),
 )
 # On the float output, RGB, no border crop, as the published runs logged it. The leaderboard's score
-# of the 8-bit files is what tools/test.py and tools/score.py give.
-val_evaluator = dict(type='Evaluator', metrics=[dict(type='PSNR'), dict(type='SSIM')])
+# of the 8-bit files is what tools/test.py and tools/score.py give. Several processes send each
+# other their scores ('gpu', also without one): 'cpu' leaves a folder in the current directory.
+val_evaluator = dict(
+    type='Evaluator',
+    metrics=[dict(type='PSNR', collect_device='gpu'), dict(type='SSIM', collect_device='gpu')],
+)
 val_cfg = dict(type='MultiValLoop')
 
 # The test set has no ground truth.

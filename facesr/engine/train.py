@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -12,7 +14,7 @@ from mmengine.runner import Runner
 from ..config import load_config
 from ..errors import StoppedError, UserError
 from .checkpoint import read_checkpoint
-from .distributed import join_processes
+from .distributed import by_first, joined_processes
 from .dry_run import rehearse
 from .schedule import scale_schedule
 from .work_dir import check_progress, latest_checkpoint, sole_run
@@ -59,27 +61,18 @@ def train(
     pin_batches(config)
     if from_scratch:
         _start_from_scratch(config, config_path)
-    join_processes(config)
-    if dry_run:
-        print(rehearse(config, lambda small: _run(small, config_path, None)))
-        return
-    with sole_run(config.work_dir):
+    with joined_processes(config), ExitStack() as stack:
+        if dry_run:
+            print(rehearse(config, lambda small: _run(small, config_path, None)))
+            return
+        by_first(lambda: stack.enter_context(sole_run(config.work_dir)))
         _run(config, config_path, resume)
 
 
 def _run(config: Config, config_path: str | Path, resume: str | None) -> Runner:
-    if resume == 'auto':
-        latest = latest_checkpoint(config.work_dir)
-        resume = None if latest is None else str(latest)
-        if resume is None:
-            print(f'{config.work_dir}: no checkpoint to go on from, starting from the beginning')
-    start = 0
-    if resume is not None:
-        config.resume, config.load_from = True, str(resume)
-        start = read_checkpoint(resume).get('meta', {}).get('iter', 0)
-    elif config.get('load_from'):
-        read_checkpoint(config.load_from)
-    check_progress(config.work_dir, start)
+    checkpoint, start = by_first(partial(_choose_start, config, resume))
+    if checkpoint is not None:
+        config.resume, config.load_from = True, checkpoint
     runner = None
     try:
         runner = Runner.from_cfg(config)
@@ -94,6 +87,22 @@ def _run(config: Config, config_path: str | Path, resume: str | None) -> Runner:
         message = f'{type(error).__name__}: {error}'.strip().splitlines()[-1]
         raise UserError(f'{config_path}: cannot be trained: {message}') from error
     return runner
+
+
+def _choose_start(config: Config, resume: str | None) -> tuple[str | None, int]:
+    """The checkpoint to resume from, if any, and the iteration at which the run begins."""
+    if resume == 'auto':
+        latest = latest_checkpoint(config.work_dir)
+        resume = None if latest is None else str(latest)
+        if resume is None:
+            print(f'{config.work_dir}: no checkpoint to go on from, starting from the beginning')
+    start = 0
+    if resume is not None:
+        start = read_checkpoint(resume).get('meta', {}).get('iter', 0)
+    elif config.get('load_from'):
+        read_checkpoint(config.load_from)
+    check_progress(config.work_dir, start)
+    return resume, start
 
 
 def pin_batches(config: Config) -> None:

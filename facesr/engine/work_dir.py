@@ -57,8 +57,6 @@ def check_progress(work_dir: str | Path, iteration: int) -> None:
         UserError: the third restart in a row that begins at one iteration.
     """
     path = Path(work_dir, '.restarts')
-    if _is_follower():
-        return
     if int(os.environ.get('SLURM_RESTART_COUNT', 0)) == 0:
         path.unlink(missing_ok=True)
         return
@@ -73,21 +71,13 @@ def check_progress(work_dir: str | Path, iteration: int) -> None:
         )
 
 
-def _is_follower() -> bool:
-    """Whether another of a distributed run's processes keeps the work directory."""
-    return int(os.environ.get('RANK', os.environ.get('SLURM_PROCID', 0))) > 0
-
-
 @contextmanager
 def sole_run(work_dir: str | Path) -> Iterator[None]:
-    """Keep a work directory for one run; of a distributed run's processes the first does it.
+    """Keep a work directory for one run.
 
     Raises:
         UserError: another run is on, or the folder cannot be written.
     """
-    if _is_follower():
-        yield
-        return
     path = Path(work_dir, '.lock')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -101,24 +101,49 @@ def config(tiny_options: list[str], tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.parametrize(('tasks', 'minutes', 'signal', 'pause'), [(1, 1, 20, 0.5), (2, 2, 50, 1)])
 def test_cut_by_its_limit_it_ends_as_the_uncut_run(
-    submit: Submit, slurm: dict[str, str], config: Path, tiny_options: list[str], tmp_path: Path
+    tasks: int,
+    minutes: int,
+    signal: int,
+    pause: float,
+    submit: Submit,
+    slurm: dict[str, str],
+    config: Path,
+    tiny_options: list[str],
+    tmp_path: Path,
 ):
-    """47 s of iterations; a job of a minute is told to stop 10 to 40 s after its start."""
+    """47 or 87 s of iterations; told to stop 10 to 40, or 40 to 70 s after its start.
+
+    Slurm sends the signal up to 30 s early. Two processes on two busy cores start slowly.
+    """
+    of_slurm = [f'--ntasks-per-node={tasks}']
+    limit = [f'--time={minutes}', f'--signal=B:USR1@{signal}']
     options = ['--cfg-options', *tiny_options]
-    job = submit(['--time=1', '--signal=B:USR1@20'], config, *options)
+    job = submit([*of_slurm, *limit], config, *options, f'custom_hooks.5.seconds={pause}')
     ended = end_of(job, slurm)
     log = (tmp_path / 'job.log').read_text()
     assert ended['JobState'] == 'COMPLETED', log
-    assert int(ended['Restarts']) >= 2
-    assert log.count('stopped by SIGUSR1 after iteration ') == int(ended['Restarts'])
-    job = submit([], config, '--work-dir', tmp_path / 'uncut', *options, 'custom_hooks.5.seconds=0')
+    assert int(ended['Restarts']) >= 1
+    assert log.count('queued again: stopped by SIGUSR1 after iteration ') == int(ended['Restarts'])
+    uncut = [*options, 'custom_hooks.5.seconds=0']
+    job = submit(of_slurm, config, '--work-dir', tmp_path / 'uncut', *uncut)
     assert end_of(job, slurm)['JobState'] == 'COMPLETED'
     cut, uncut = (read_checkpoint(tmp_path / f'{run}/iter_80.pth') for run in ('work', 'uncut'))
     for name, weight in uncut['state_dict'].items():
         assert torch.equal(weight, cut['state_dict'][name]), name
     losses = [run['message_hub']['log_scalars']['train/loss'][0] for run in (cut, uncut)]
     assert losses[0] == losses[1]
+
+
+def test_a_task_has_the_processors_that_were_asked_for(
+    submit: Submit, slurm: dict[str, str], config: Path, tiny_options: list[str], tmp_path: Path
+):
+    options = [*tiny_options, 'custom_hooks.5.seconds=0', 'train_cfg.max_iters=2']
+    job = submit(['--cpus-per-task=2'], config, '--cfg-options', *options)
+    log = tmp_path / 'job.log'
+    assert end_of(job, slurm)['JobState'] == 'COMPLETED', log.read_text()
+    assert '2 processors, 2 threads' in log.read_text()
 
 
 def test_two_tasks_train_one_model(

@@ -41,9 +41,9 @@ AuthInfo=socket=$run/munge/socket,cred_expire=5
 # Look at the queue every 2 seconds: by default it is up to a minute.
 SchedulerParameters=sched_interval=2,bf_interval=2
 
-# A container has no cgroups to give.
+# A container has no cgroups to give; a task is kept to its cores all the same (CpuBind below).
 ProctrackType=proctrack/pgid
-TaskPlugin=task/none
+TaskPlugin=task/affinity
 # Jobs share the node by the core; by default the first one takes all its memory too.
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
@@ -67,7 +67,7 @@ SlurmdLogFile=$run/slurmd.log
 
 # Cores and memory as slurmd finds them, and two GPUs that need not exist, for scripts that ask.
 GresTypes=gpu
-$(slurmd -C | head --lines=1) NodeAddr=127.0.0.1 Gres=gpu:2
+$(slurmd -C | head --lines=1) NodeAddr=127.0.0.1 Gres=gpu:2 CpuBind=core
 PartitionName=debug Nodes=ALL Default=YES MaxTime=7-0 DefaultTime=10
 CONF
     # A GPU must be a device; these two every machine has.

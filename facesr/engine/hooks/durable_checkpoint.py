@@ -15,6 +15,7 @@ from mmengine.runner import Runner
 
 from ...errors import UserError
 from ...files import write_whole
+from ..distributed import by_first
 from ..loop import VALIDATED
 
 #: What the message hub knows of checkpoints.
@@ -54,6 +55,9 @@ class DurableCheckpointHook(CheckpointHook):
 
     def after_train(self, runner: Runner) -> None:
         super().after_train(runner)
+        by_first(self._insist)  # no process ends before the checkpoint is written
+
+    def _insist(self) -> None:
         if self._failure is not None:
             raise UserError(
                 f'{self.out_dir}: the last checkpoint could not be written ({self._failure}); '

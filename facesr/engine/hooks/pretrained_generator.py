@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 
 from mmagic.registry import HOOKS
@@ -11,6 +12,7 @@ from mmengine.runner import Runner
 
 from ...errors import UserError
 from ..checkpoint import load_generator
+from ..distributed import by_first
 from ..unwrap import unwrap_generator
 from ..work_dir import latest_checkpoint
 
@@ -38,7 +40,7 @@ class PretrainedGeneratorHook(Hook):
         if self.source is None:
             runner.logger.warning('generator: from scratch, not trained before')
             return
-        path = find_checkpoint(self.source)
+        path = by_first(partial(find_checkpoint, self.source))
         if path is None:
             raise UserError(
                 f'{self.source}: no trained generator to start from; make it: python '

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,8 +13,14 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ...errors import StoppedError
+from ...files import write_whole
+from ..distributed import by_first
 from ..loop import LeaveValidation
 from .durable_checkpoint import DurableCheckpointHook
+
+#: An environment variable: the file in which a run says that it has stopped and saved. A launcher's
+#: exit code does not tell, where it kills the other processes once one has left.
+STOP_FILE = 'FACESR_STOP_FILE'
 
 
 @HOOKS.register_module()
@@ -21,8 +29,8 @@ class StopHook(Hook):
 
     MMEngine dies of the signal, and loses what was trained since its last checkpoint. A validation
     is left, to be repeated when the run goes on. In a distributed run one process that is asked
-    stops all, after the same iteration. A second Ctrl-C ends at once. ``ResumableTrainLoop``
-    listens.
+    stops all, after the same iteration, and none leaves before the first has saved: launchers end
+    the others then. A second Ctrl-C ends at once. ``ResumableTrainLoop`` listens.
 
     Raises:
         StoppedError: after the checkpoint is written; ``tools/train.py`` turns it into an exit code
@@ -62,6 +70,7 @@ class StopHook(Hook):
 
     def after_run(self, runner: Runner) -> None:
         if self._stopped is not None:
+            by_first(partial(_record, self._stopped))
             raise StoppedError(self._stopped)
 
     def _is_asked(self, runner: Runner) -> bool:
@@ -71,3 +80,9 @@ class StopHook(Hook):
             torch.distributed.all_reduce(asked, torch.distributed.ReduceOp.MAX, group=self._group)
         self._leaving = bool(asked)
         return self._leaving
+
+
+def _record(stopped: str) -> None:
+    if path := os.environ.get(STOP_FILE):
+        with write_whole(path, durable=True) as file:
+            file.write_text(f'{stopped}\n')
