@@ -10,6 +10,7 @@ from mmengine.runner.loops import _InfiniteDataloaderIterator
 
 from ..data.sampler import DrawSampler
 from ..errors import UserError
+from .optim_state import match_layout
 from .signals import StopRequest
 
 #: Where the message hub, and so every checkpoint, keeps the iteration that was validated last.
@@ -52,6 +53,7 @@ class ResumableTrainLoop(IterBasedTrainLoop):
         runner.call_hook('before_train')
         runner.call_hook('before_train_epoch')
         if self._iter > 0:
+            match_layout(runner.optim_wrapper)  # the hooks have laid the nets out
             self._start_in_the_middle()
             if self._is_validation_due() and runner.message_hub.get_info(VALIDATED) != self._iter:
                 self._validate()
