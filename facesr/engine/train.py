@@ -61,7 +61,9 @@ def train(
         _start_from_scratch(config, config_path)
     join_processes(config)
     if dry_run:
-        print(rehearse(config, lambda small: _run(small, config_path, None)))
+        said = rehearse(config, lambda small: _run(small, config_path, None))
+        if said is not None:
+            print(said)
         return
     with sole_run(config.work_dir):
         _run(config, config_path, resume)

@@ -29,18 +29,25 @@ class KeepWeightsHook(Hook):
 SGD = "optim_wrapper = dict(optimizer=dict(_delete_=True, type='SGD', lr=0.1))\n"
 
 
-def train(config: Path, options: list[str], work_dir: Path, processes: int) -> list[dict]:
-    """Train as a user does; gives each process's weights."""
-    launch = ['-m', 'torch.distributed.run', '--standalone', f'--nproc-per-node={processes}']
-    arguments = ['--work-dir', work_dir, '--cfg-options', *options]
-    result = subprocess.run(
-        [sys.executable, *launch, 'tools/train.py', config, '--launcher', 'pytorch', *arguments],
+def launch(
+    config: Path, options: list[str], work_dir: Path, processes: int, *more: str
+) -> subprocess.CompletedProcess[str]:
+    """Train as a user does."""
+    launcher = ['-m', 'torch.distributed.run', '--standalone', f'--nproc-per-node={processes}']
+    arguments = ['--launcher', 'pytorch', '--work-dir', work_dir, *more, '--cfg-options', *options]
+    return subprocess.run(
+        [sys.executable, *launcher, 'tools/train.py', config, *arguments],
         cwd=ROOT,
         env={**os.environ, 'CUDA_VISIBLE_DEVICES': '', 'PYTHONPATH': str(config.parent)},
         capture_output=True,
         text=True,
         timeout=300,
     )
+
+
+def train(config: Path, options: list[str], work_dir: Path, processes: int) -> list[dict]:
+    """Train; gives each process's weights."""
+    result = launch(config, options, work_dir, processes)
     assert result.returncode == 0, result.stderr
     return [torch.load(work_dir / f'{rank}.pt') for rank in range(processes)]
 
@@ -74,3 +81,12 @@ def test_both_nets_of_two_processes_stay_alike(config: Path, tiny_options, tmp_p
         assert any(f'.{net}.' in f'.{name}' for name in first), net
     for name, weight in first.items():
         assert torch.equal(weight, second[name]), name
+
+
+def test_a_rehearsal_of_two_processes_tells_it_once(tiny_options: list[str], tmp_path: Path):
+    work_dir = tmp_path / 'work'
+    result = launch(TINY, tiny_options, work_dir, 2, '--dry-run')
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count('dry run passed') == 1
+    assert f'in {work_dir}, where ' in result.stdout
+    assert not work_dir.exists()
