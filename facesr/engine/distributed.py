@@ -7,6 +7,8 @@ import os
 import torch
 from mmengine.config import Config
 
+from ..errors import UserError
+
 
 def join_processes(config: Config) -> None:
     """Join the processes of a launcher over gloo, on a machine without a CUDA GPU.
@@ -16,8 +18,14 @@ def join_processes(config: Config) -> None:
 
     Args:
         config: a training config with its ``launcher``; gets a wrapper that names no device.
+
+    Raises:
+        UserError: another launcher. MPI's processes learn their rank too late for the work
+            directory's lock.
     """
     launcher = config.get('launcher', 'none')
+    if launcher not in ('none', 'pytorch', 'slurm'):
+        raise UserError(f"launcher={launcher!r}: 'none', 'pytorch' or 'slurm' expected")
     if launcher == 'none' or torch.cuda.is_available():
         return
     if launcher == 'slurm':

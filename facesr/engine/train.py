@@ -40,7 +40,7 @@ def train(
         iterations: how many to train, with the schedule scaled alike; None leaves the config's.
         amp: mixed precision: bfloat16, or float16 on a GPU that lacks it; needs a CUDA GPU.
         from_scratch: do without the pre-trained generator that the config asks for.
-        launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``; None leaves it to the config.
+        launcher: ``'none'``, ``'pytorch'`` or ``'slurm'``; None leaves it to the config.
         dry_run: rehearse the run in two iterations, and tell what it will take and write.
 
     Raises:
