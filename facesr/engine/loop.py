@@ -10,6 +10,7 @@ from mmengine.runner.loops import _InfiniteDataloaderIterator
 
 from ..data.sampler import DrawSampler
 from ..errors import UserError
+from ..precision import use_tf32
 from .optim_state import match_layout
 from .signals import StopRequest
 
@@ -30,14 +31,17 @@ class ResumableTrainLoop(IterBasedTrainLoop):
     it should stop. Here the sampler starts at the right draw, and a validation whose end no
     checkpoint knows of comes first.
 
-    Args: as ``IterBasedTrainLoop``.
+    Args: as ``IterBasedTrainLoop``, and
+        tf32: whether a CUDA GPU computes float32 convolutions in TF32, also in validations; see
+            :func:`facesr.precision.use_tf32`.
 
     Raises:
         UserError: no iterations are asked for, or the sampler cannot start in the middle.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, tf32: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.tf32 = tf32
         if self._max_iters < 1:
             raise UserError(f'train_cfg.max_iters={self._max_iters}: at least 1 expected')
         #: Whether the run was asked to stop; ``StopHook`` looks.
@@ -45,7 +49,7 @@ class ResumableTrainLoop(IterBasedTrainLoop):
 
     def run(self) -> Any:
         """Train until ``max_iters``, or until ``stop_training`` is set."""
-        with self.signals:
+        with self.signals, use_tf32(self.tf32):
             return self._run()
 
     def _run(self) -> Any:
