@@ -14,6 +14,7 @@ from ..errors import StoppedError, UserError
 from .checkpoint import read_checkpoint
 from .distributed import join_processes
 from .dry_run import rehearse
+from .gpu import check_gpu
 from .schedule import scale_schedule
 from .work_dir import check_progress, latest_checkpoint, sole_run
 
@@ -45,9 +46,11 @@ def train(
 
     Raises:
         StoppedError: the run was asked to stop, and has saved.
-        UserError: anything in the config, the data or the checkpoint that the user can mend.
+        UserError: anything in the config, the data, the checkpoint or the machine's GPU that the
+            user can mend.
     """
     config = load_config(config_path, overrides)
+    check_gpu()
     if work_dir is not None:
         config.work_dir = work_dir
     if launcher is not None:
