@@ -38,7 +38,7 @@ def launch(
     return subprocess.run(
         [sys.executable, *launcher, 'tools/train.py', config, *arguments],
         cwd=ROOT,
-        env={**os.environ, 'CUDA_VISIBLE_DEVICES': '', 'PYTHONPATH': str(config.parent)},
+        env={**os.environ, 'PYTHONPATH': str(config.parent)},
         capture_output=True,
         text=True,
         timeout=300,
