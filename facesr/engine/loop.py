@@ -29,7 +29,8 @@ class ResumableTrainLoop(IterBasedTrainLoop):
     The stock loop fetches every batch from the first on and throws it away; it never makes up for a
     validation that a kill cut off after its checkpoint; and it validates before it looks at whether
     it should stop. Here the sampler starts at the right draw, and a validation whose end no
-    checkpoint knows of comes first.
+    checkpoint knows of comes first. On a CPU a resumed run ends bit for bit as the uncut
+    one; on a GPU, where some sums have no fixed order, it does not.
 
     Args: as ``IterBasedTrainLoop``, and
         tf32: whether a CUDA GPU computes float32 convolutions in TF32, also in validations; see
