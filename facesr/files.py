@@ -1,7 +1,8 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all; locks where there are any."""
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +33,25 @@ def write_whole(path: str | Path, durable: bool = False) -> Iterator[Path]:
             _flush(path.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def allow_no_locks(path: Path, consequence: str) -> Iterator[None]:
+    """Warn, and do without, where locking a file says that its file system has no locks.
+
+    So do some network file systems (Lustre without ``-o flock``, NFS without its lock service).
+
+    Args:
+        path: the file that is locked within the context.
+        consequence: what a lock would have kept from happening.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP):
+            raise
+        reason = f'this file system has no locks ({error.strerror})'
+        print(f'warning: {path}: {reason}; {consequence}', flush=True)
 
 
 def _flush(path: Path) -> None:

@@ -6,7 +6,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
 from pathlib import Path
+
+# Before PyTorch looks: no test sees a GPU, nor what it starts; tests marked gpu start what does.
+# A worker of pytest's inherits both variables.
+os.environ.setdefault('FACESR_TEST_GPUS', os.environ.get('CUDA_VISIBLE_DEVICES', 'all'))
+os.environ['CUDA_VISIBLE_DEVICES'] = ''
 
 import pytest
 import torch
@@ -96,18 +102,49 @@ def forbid() -> Iterator[Callable[[Path], None]]:
     os.seteuid(user)
 
 
+def run_tool(
+    name: str, *arguments: object, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, f'tools/{name}.py', *map(str, arguments)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+
+
 @pytest.fixture
 def tool() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run ``python tools/NAME.py ARGUMENTS`` as a user does, from the project's folder."""
+    return run_tool
 
-    def run(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, f'tools/{name}.py', *map(str, arguments)],
-            cwd=ROOT,
-            env={**os.environ, 'CUDA_VISIBLE_DEVICES': ''},
-            capture_output=True,
-            text=True,
-            timeout=600,
-        )
 
-    return run
+@pytest.fixture
+def gpu_tool() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The same with the machine's GPU, for tests marked gpu."""
+    return partial(run_tool, environment=with_gpus())
+
+
+def with_gpus() -> dict[str, str]:
+    """The environment as it was before this file hid the GPUs."""
+    environment = dict(os.environ)
+    environment['CUDA_VISIBLE_DEVICES'] = os.environ['FACESR_TEST_GPUS']
+    if environment['CUDA_VISIBLE_DEVICES'] == 'all':
+        del environment['CUDA_VISIBLE_DEVICES']
+    return environment
+
+
+@lru_cache
+def is_gpu_usable() -> bool:
+    look = 'import sys, torch; sys.exit(not torch.cuda.is_available())'
+    return (
+        subprocess.run([sys.executable, '-W', 'ignore', '-c', look], env=with_gpus()).returncode
+        == 0
+    )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker('gpu') and not is_gpu_usable():
+        pytest.skip('no CUDA GPU that this PyTorch can use')

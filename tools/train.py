@@ -38,7 +38,7 @@ def parse_args() -> argparse.Namespace:
         'will take and write',
     )
     parser.add_argument(
-        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default=None, help='job launcher'
+        '--launcher', choices=['none', 'pytorch', 'slurm'], default=None, help='job launcher'
     )
     # torchrun and its forerunner hand this over.
     parser.add_argument('--local-rank', '--local_rank', type=int, default=0, help=argparse.SUPPRESS)

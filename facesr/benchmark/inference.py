@@ -26,6 +26,7 @@ from ..data.images import list_images, read_image
 from ..errors import UserError
 from ..evaluation.pipeline import restore_folder
 from ..evaluation.restore import Restorer, build_part, find_device
+from ..precision import use_tf32
 from .degradation import Agreement, compare
 from .measure import take_turns
 
@@ -168,8 +169,9 @@ def by_forward_passes(restorer: Restorer, folder: Path) -> float:
         for path in list_images(folder).values()
     ]
     start = time.perf_counter()
-    for lq in inputs:
-        restorer.generator(lq)
+    with use_tf32(False):  # as the restorer computes
+        for lq in inputs:
+            restorer.generator(lq)
     if restorer.device.type == 'cuda':
         torch.cuda.synchronize()
     return (time.perf_counter() - start) / len(inputs)

@@ -21,6 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from ..engine.loop import ResumableTrainLoop
 from ..engine.train import pin_batches
 from ..engine.unwrap import unwrap
+from ..precision import use_tf32
 from .measure import describe_spread
 
 #: The whole is measured apart where measuring the parts makes a GPU wait.
@@ -66,8 +67,9 @@ class MeasuredLoop(ResumableTrainLoop):
     def _train(self, iterations: int) -> float:
         _synchronise()
         start = time.perf_counter()
-        for _ in range(iterations):
-            self.run_iter(next(self.dataloader_iterator))
+        with use_tf32(self.tf32):
+            for _ in range(iterations):
+                self.run_iter(next(self.dataloader_iterator))
         _synchronise()
         return time.perf_counter() - start
 
@@ -101,6 +103,7 @@ def build_loop(config: Config, name: str, work_dir: str) -> MeasuredLoop:
 def as_stock(config: Config) -> Config:
     """The same training as MMagic's own parts do it: float32, degraded in the loader."""
     stock: Config = copy.deepcopy(config)
+    stock.train_cfg.tf32 = True  # PyTorch's default
     stock.train_dataloader.dataset.cache_dir = None
     stock.train_dataloader.dataset.pipeline[1].on = 'loader'
     stock.train_dataloader.sampler.type = 'InfiniteSampler'

@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import logging
 import os
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -17,6 +18,7 @@ from numpy.lib.format import open_memmap
 from rich.progress import track
 
 from ..errors import UserError
+from ..files import allow_no_locks
 from .images import Image8, read_image
 
 
@@ -24,7 +26,8 @@ def make_cache(paths: Sequence[str | Path], folder: str | Path) -> Path | None:
     """Decode images into one file, unless that has been done.
 
     The file's name holds the images' names, sizes and times, so that a changed data set makes a new
-    one; the one before it goes. Several processes may ask at once: one decodes, the others wait.
+    one; the one before it goes. Several processes may ask at once: one decodes, the others wait;
+    on a file system without locks, each does it for itself and puts it in the same place.
 
     Args:
         paths: images of one size, (H, W, 3) each.
@@ -45,12 +48,13 @@ def make_cache(paths: Sequence[str | Path], folder: str | Path) -> Path | None:
     target = folder / f'{place}-{version}.npy'
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _lock(folder / f'{place}.lock'):
+        with _lock(folder / f'{place}.lock') as locked:
             if not target.is_file():
                 _decode(files, target)
-                for old in folder.glob(f'{place}-*.npy'):
+                # With the lock, also what a killed process left half-made.
+                for old in folder.glob(f'{place}-*' if locked else f'{place}-*.npy'):
                     if old != target:
-                        old.unlink()
+                        old.unlink(missing_ok=True)
     except OSError as error:
         print_log(
             f'{folder}: no cache of decoded images ({error.strerror or error}); each is decoded '
@@ -71,7 +75,7 @@ def open_cache(path: Path) -> Image8:
 
 def _decode(paths: Sequence[Path], target: Path) -> None:
     first = read_image(paths[0])
-    partial = target.with_suffix('.partial')
+    partial = target.with_suffix(f'.{socket.gethostname()}-{os.getpid()}.partial')
     try:
         shape = (len(paths), *first.shape)
         mapped = open_memmap(partial, mode='w+', dtype=np.uint8, shape=shape)
@@ -99,7 +103,10 @@ def _reserve(path: Path) -> None:
 
 
 @contextmanager
-def _lock(path: Path) -> Iterator[None]:
+def _lock(path: Path) -> Iterator[bool]:
     with path.open('w') as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        locked = False
+        with allow_no_locks(path, 'each process that finds no cache makes it'):
+            fcntl.flock(file, fcntl.LOCK_EX)
+            locked = True
+        yield locked

@@ -32,8 +32,14 @@ def joined_processes(config: Config) -> Iterator[None]:
     Args:
         config: a training config with its ``launcher``. On a machine without a CUDA GPU it gets a
             model wrapper that names no device.
+
+    Raises:
+        UserError: another launcher. MPI's processes learn their rank too late for MMEngine's logs.
     """
-    if config.get('launcher', 'none') == 'none' or is_distributed():
+    launcher = config.get('launcher', 'none')
+    if launcher not in ('none', 'pytorch', 'slurm'):
+        raise UserError(f"launcher={launcher!r}: 'none', 'pytorch' or 'slurm' expected")
+    if launcher == 'none' or is_distributed():
         yield
         return
     _join(config)

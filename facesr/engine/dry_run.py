@@ -12,12 +12,13 @@ from pathlib import Path
 
 from mmagic.registry import DATASETS
 from mmengine.config import Config
+from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
 ITERATIONS = 2
 
 
-def rehearse(config: Config, run: Callable[[Config], Runner]) -> str:
+def rehearse(config: Config, run: Callable[[Config], Runner]) -> str | None:
     """Build everything, train two iterations, validate one image and save, somewhere else.
 
     Args:
@@ -25,7 +26,8 @@ def rehearse(config: Config, run: Callable[[Config], Runner]) -> str:
         run: trains a config from its beginning.
 
     Returns:
-        What the real run will take and write, as far as two iterations tell.
+        What the real run will take and write, as far as two iterations tell; None in all
+        processes but the first, which is the only one that saves.
     """
     small = copy.deepcopy(config)
     small.train_cfg.update(max_iters=ITERATIONS, val_interval=ITERATIONS)
@@ -35,8 +37,10 @@ def rehearse(config: Config, run: Callable[[Config], Runner]) -> str:
     with tempfile.TemporaryDirectory() as folder:
         small.work_dir = folder
         runner = run(small)
-        size = Path(folder, f'iter_{ITERATIONS}.pth').stat().st_size
         runner.visualizer.close()  # before its folder goes
+        if not is_main_process():
+            return None
+        size = Path(folder, f'iter_{ITERATIONS}.pth').stat().st_size
     hub = runner.message_hub
     iterations = config.train_cfg.max_iters
     seconds = hub.get_scalar('train/time').data[0][-1] * iterations

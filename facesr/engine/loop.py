@@ -10,6 +10,8 @@ from mmengine.runner.loops import _InfiniteDataloaderIterator
 
 from ..data.sampler import DrawSampler
 from ..errors import UserError
+from ..precision import use_tf32
+from .optim_state import match_layout
 from .signals import StopRequest
 
 #: Where the message hub, and so every checkpoint, keeps the iteration that was validated last.
@@ -27,16 +29,20 @@ class ResumableTrainLoop(IterBasedTrainLoop):
     The stock loop fetches every batch from the first on and throws it away; it never makes up for a
     validation that a kill cut off after its checkpoint; and it validates before it looks at whether
     it should stop. Here the sampler starts at the right draw, and a validation whose end no
-    checkpoint knows of comes first.
+    checkpoint knows of comes first. On a CPU a resumed run ends bit for bit as the uncut
+    one; on a GPU, where some sums have no fixed order, it does not.
 
-    Args: as ``IterBasedTrainLoop``.
+    Args: as ``IterBasedTrainLoop``, and
+        tf32: whether a CUDA GPU computes float32 convolutions in TF32, also in validations; see
+            :func:`facesr.precision.use_tf32`.
 
     Raises:
         UserError: no iterations are asked for, or the sampler cannot start in the middle.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, tf32: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.tf32 = tf32
         if self._max_iters < 1:
             raise UserError(f'train_cfg.max_iters={self._max_iters}: at least 1 expected')
         #: Whether the run was asked to stop; ``StopHook`` looks.
@@ -44,7 +50,7 @@ class ResumableTrainLoop(IterBasedTrainLoop):
 
     def run(self) -> Any:
         """Train until ``max_iters``, or until ``stop_training`` is set."""
-        with self.signals:
+        with self.signals, use_tf32(self.tf32):
             return self._run()
 
     def _run(self) -> Any:
@@ -52,6 +58,7 @@ class ResumableTrainLoop(IterBasedTrainLoop):
         runner.call_hook('before_train')
         runner.call_hook('before_train_epoch')
         if self._iter > 0:
+            match_layout(runner.optim_wrapper)  # the hooks have laid the nets out
             self._start_in_the_middle()
             if self._is_validation_due() and runner.message_hub.get_info(VALIDATED) != self._iter:
                 self._validate()

@@ -16,6 +16,7 @@ from ..errors import StoppedError, UserError
 from .checkpoint import read_checkpoint
 from .distributed import by_first, joined_processes
 from .dry_run import rehearse
+from .gpu import check_gpu
 from .schedule import scale_schedule
 from .work_dir import check_progress, latest_checkpoint, sole_run
 
@@ -42,14 +43,16 @@ def train(
         iterations: how many to train, with the schedule scaled alike; None leaves the config's.
         amp: mixed precision: bfloat16, or float16 on a GPU that lacks it; needs a CUDA GPU.
         from_scratch: do without the pre-trained generator that the config asks for.
-        launcher: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``; None leaves it to the config.
+        launcher: ``'none'``, ``'pytorch'`` or ``'slurm'``; None leaves it to the config.
         dry_run: rehearse the run in two iterations, and tell what it will take and write.
 
     Raises:
         StoppedError: the run was asked to stop, and has saved.
-        UserError: anything in the config, the data or the checkpoint that the user can mend.
+        UserError: anything in the config, the data, the checkpoint or the machine's GPU that the
+            user can mend.
     """
     config = load_config(config_path, overrides)
+    check_gpu()
     if work_dir is not None:
         config.work_dir = work_dir
     if launcher is not None:
@@ -63,7 +66,9 @@ def train(
         _start_from_scratch(config, config_path)
     with joined_processes(config), ExitStack() as stack:
         if dry_run:
-            print(rehearse(config, lambda small: _run(small, config_path, None)))
+            said = rehearse(config, lambda small: _run(small, config_path, None))
+            if said is not None:
+                print(said)
             return
         by_first(lambda: stack.enter_context(sole_run(config.work_dir)))
         _run(config, config_path, resume)

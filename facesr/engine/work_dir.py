@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import UserError
+from ..files import allow_no_locks
 from .checkpoint import read_checkpoint
 
 #: Restarts of a Slurm job that may begin at the same iteration.
@@ -86,14 +87,18 @@ def sole_run(work_dir: str | Path) -> Iterator[None]:
         raise UserError(f'{work_dir}: cannot be written: {error.strerror}') from error
     with file:
         try:
-            # No flock: the loader's processes would inherit that, and keep it past a kill.
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            consequence = 'a second run on this work directory would not be noticed'
+            with allow_no_locks(path, consequence):
+                # No flock: the loader's processes would inherit that, and keep it past a kill.
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):
             file.seek(0)
             raise UserError(
                 f'{work_dir}: another run is writing there ({file.read().strip()}); wait for it, '
                 'or choose another folder: --work-dir'
             ) from None
+        except OSError as error:
+            raise UserError(f'{work_dir}: cannot be written: {error.strerror}') from error
         file.truncate(0)
         file.write(f'process {os.getpid()} on {socket.gethostname()}\n')
         file.flush()

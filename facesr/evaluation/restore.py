@@ -24,6 +24,7 @@ from torch.nn import Module
 from ..data.images import Image8
 from ..engine.checkpoint import load_generator
 from ..errors import UserError
+from ..precision import use_tf32
 from .memory import free_memory, make_room
 from .tiles import MARGIN, SMALLEST_TILE, restore_tiled
 
@@ -43,8 +44,8 @@ class Restorer:
         device: where to compute; None takes a CUDA GPU if there is one.
         tile: pixels of the input a tile's side may have; None tiles only what does not fit into
             the memory that is free. A net that says ``whole_images`` is never tiled.
-        precision: ``float32``, or ``bf16`` or ``fp16`` by autocast: faster on a GPU, and a few
-            levels off.
+        precision: ``float32``, without TF32; or ``bf16`` or ``fp16`` by autocast: faster on a GPU,
+            and a few levels off.
         flip: restore the mirrored image as well, and take the mean of the two before rounding
             (the geometric self-ensemble of Lim et al., arXiv:1707.02921, by the one symmetry that
             faces have): twice the time.
@@ -86,9 +87,7 @@ class Restorer:
         self.stop = Event()
         for module in self.generator.modules():
             module.register_forward_pre_hook(self._check_stop)
-        if precision == 'float32':
-            torch.backends.cudnn.allow_tf32 = False  # PyTorch's default keeps 10 of 23 bits
-        else:
+        if precision != 'float32':
             self._check_precision()
 
     def restore(self, lq: Image8) -> Image8:
@@ -161,7 +160,7 @@ class Restorer:
 
     def _generate(self, x: Tensor) -> Tensor:
         dtype = PRECISIONS[self.precision]
-        with torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32):
+        with use_tf32(False), torch.autocast(self.device.type, dtype, dtype != torch.float32):
             return Tensor.float(self.generator(x))
 
     def _free_pixels(self) -> int:

@@ -1,4 +1,5 @@
 import errno
+import fcntl
 import os
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -50,9 +51,10 @@ def test_changed_data_makes_a_new_cache_and_the_old_one_goes(images: list[Path],
     first = make_cache(images, tmp_path / 'cache')
     assert make_cache(images, tmp_path / 'cache') == first
     write_png(images[1], np.zeros((16, 16, 3), np.uint8))
+    first.with_suffix('.killed.partial').write_bytes(b'')
     second = make_cache(images, tmp_path / 'cache')
     assert second != first and not open_cache(second)[1].any()
-    assert list((tmp_path / 'cache').glob('*.npy')) == [second]
+    assert list((tmp_path / 'cache').glob('*-*')) == [second]
 
 
 def test_processes_that_start_together_decode_once(images: list[Path], tmp_path: Path):
@@ -62,6 +64,21 @@ def test_processes_that_start_together_decode_once(images: list[Path], tmp_path:
     for pixels, path in zip(open_cache(target), images, strict=True):
         assert np.array_equal(pixels, read_image(path))
     assert not list((tmp_path / 'cache').glob('*.partial'))
+
+
+def test_a_file_system_without_locks(
+    images: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+):
+    def refuse(*args: object) -> None:
+        raise OSError(errno.ENOSYS, 'Function not implemented')
+
+    monkeypatch.setattr(fcntl, 'flock', refuse)
+    test_processes_that_start_together_decode_once(images, tmp_path)
+    said = capfd.readouterr().out
+    assert '.lock: this file system has no locks (Function not implemented); ' in said
 
 
 def test_full_disk_falls_back_to_decoding(

@@ -41,22 +41,30 @@ TOOL = ROOT / 'tools/train.py'
 SGD = "optim_wrapper = dict(optimizer=dict(_delete_=True, type='SGD', lr=0.1))\n"
 
 
-def train(config: Path, options: list[str], work_dir: Path, processes: int) -> list[dict]:
-    """Train as a user does; gives each process's weights."""
+def torchrun(
+    config: Path, options: list[str], work_dir: Path, processes: int, *more: str
+) -> subprocess.CompletedProcess[str]:
+    """Train as a user does, from a folder in which nothing may be left."""
     current = work_dir.with_name(f'{work_dir.name}_started_here')
     current.mkdir()
-    launch = ['-m', 'torch.distributed.run', '--standalone', f'--nproc-per-node={processes}']
-    arguments = ['--work-dir', work_dir, '--cfg-options', *options]
+    launcher = ['-m', 'torch.distributed.run', '--standalone', f'--nproc-per-node={processes}']
+    arguments = ['--launcher', 'pytorch', '--work-dir', work_dir, *more, '--cfg-options', *options]
     result = subprocess.run(
-        [sys.executable, *launch, TOOL, config, '--launcher', 'pytorch', *arguments],
+        [sys.executable, *launcher, TOOL, config, *arguments],
         cwd=current,
-        env={**os.environ, 'CUDA_VISIBLE_DEVICES': '', 'PYTHONPATH': str(config.parent)},
+        env={**os.environ, 'PYTHONPATH': str(config.parent)},
         capture_output=True,
         text=True,
         timeout=300,
     )
-    assert result.returncode == 0, result.stderr
     assert list(current.iterdir()) == []
+    return result
+
+
+def train(config: Path, options: list[str], work_dir: Path, processes: int) -> list[dict]:
+    """Train; gives each process's weights."""
+    result = torchrun(config, options, work_dir, processes)
+    assert result.returncode == 0, result.stderr
     return [torch.load(work_dir / f'{rank}.pt') for rank in range(processes)]
 
 
@@ -229,3 +237,12 @@ def test_the_group_is_closed(
     with end:
         engine.train(config, tiny_options, launcher='pytorch')
     assert not torch.distributed.is_initialized()
+
+
+def test_a_rehearsal_of_two_processes_tells_it_once(tiny_options: list[str], tmp_path: Path):
+    work_dir = tmp_path / 'work'
+    result = torchrun(TINY, tiny_options, work_dir, 2, '--dry-run')
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count('dry run passed') == 1
+    assert f'in {work_dir}, where ' in result.stdout
+    assert not work_dir.exists()

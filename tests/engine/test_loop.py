@@ -78,3 +78,28 @@ def test_a_validation_that_was_cut_comes_first(tiny_options: list[str], tmp_path
     assert len(scores) == 2
     again = train([*tiny_options, 'resume=True', f'load_from={tmp_path}/work/iter_4.pth'])
     assert len(again.message_hub.get_scalar('val/PSNR').data[0]) == 2, 'validated once more'
+
+
+@HOOKS.register_module()
+class NoteTF32Hook(Hook):
+    """Notes whether convolutions may use TF32, in training and validation."""
+
+    def before_run(self, runner) -> None:
+        self.seen = []
+
+    def _note(self, runner, *args, **kwargs) -> None:
+        self.seen.append(torch.backends.cudnn.allow_tf32)
+
+    after_train_iter = after_val_iter = _note
+
+
+@pytest.mark.parametrize('given', [None, True, False])
+def test_tf32_is_what_the_config_says(tiny_options: list[str], given: bool | None):
+    """The configs say True: as PyTorch has it by default."""
+    options = [*tiny_options, 'train_cfg.max_iters=2']
+    if given is not None:
+        options.append(f'train_cfg.tf32={given}')
+    runner = train(options, dict(type='NoteTF32Hook'))
+    [seen] = [hook.seen for hook in runner.hooks if isinstance(hook, NoteTF32Hook)]
+    assert seen == [given is not False] * 4
+    assert torch.backends.cudnn.allow_tf32

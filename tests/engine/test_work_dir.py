@@ -1,4 +1,7 @@
+import errno
+import fcntl
 import multiprocessing
+import os
 from pathlib import Path
 
 import pytest
@@ -77,3 +80,37 @@ def test_a_job_that_gets_nowhere_ends(tmp_path: Path, monkeypatch: pytest.Monkey
     check_progress(tmp_path, 200)
     monkeypatch.setenv('SLURM_RESTART_COUNT', '1')
     check_progress(tmp_path, 200)
+
+
+@pytest.mark.parametrize('number', [errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP])
+def test_a_file_system_without_locks_is_told_of(
+    tmp_path: Path,
+    number: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    def refuse(*args: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, 'lockf', refuse)
+    with sole_run(tmp_path):
+        assert (tmp_path / '.lock').read_text().startswith('process ')
+    said = capsys.readouterr().out
+    assert said == (
+        f'warning: {tmp_path}/.lock: this file system has no locks ({os.strerror(number)}); '
+        'a second run on this work directory would not be noticed\n'
+    )
+
+
+def test_an_error_of_the_lock_that_says_something_else_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(*args: object) -> None:
+        raise OSError(errno.EIO, 'Input/output error')
+
+    monkeypatch.setattr(fcntl, 'lockf', refuse)
+    with (
+        pytest.raises(UserError, match='cannot be written: Input/output error'),
+        sole_run(tmp_path),
+    ):
+        pass

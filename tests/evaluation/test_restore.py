@@ -1,3 +1,4 @@
+from concurrent.futures import CancelledError
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +140,20 @@ def test_bf16_is_a_few_levels_off(restorer: Restorer, tiny_checkpoint: Path, fac
     fast = Restorer(load_config(TINY), tiny_checkpoint, device='cpu', precision='bf16')
     difference = np.abs(fast.restore(lq).astype(int) - restorer.restore(lq))
     assert 0 < difference.max() <= 4
+
+
+def test_float32_without_tf32_is_the_nets_alone(restorer: Restorer):
+    seen = []
+    restorer.generator.register_forward_hook(
+        lambda *args: seen.append(torch.backends.cudnn.allow_tf32)
+    )
+    assert torch.backends.cudnn.allow_tf32, "PyTorch's default"
+    restorer.restore(np.zeros((8, 8, 3), np.uint8))
+    assert seen == [False] and torch.backends.cudnn.allow_tf32
+    restorer.stop.set()
+    with pytest.raises(CancelledError):
+        restorer.restore(np.zeros((8, 8, 3), np.uint8))
+    assert torch.backends.cudnn.allow_tf32
 
 
 def test_flip_is_the_mean_of_both_before_rounding(restorer: Restorer, tiny_checkpoint, faces: Path):

@@ -37,7 +37,12 @@ def slurm() -> Iterator[dict[str, str]]:
         pytest.skip(start.stderr.strip())
     assert start.returncode == 0, start.stderr
     own = {'SLURM_CONF': '/run/facesr-slurm/slurm.conf', 'PYTHONPATH': str(ROOT / 'tests/slurm')}
-    names = ('PATH', 'HOME', 'LANG')  # a test's RANK or OMP_NUM_THREADS is none of a job's
+    names = (
+        'PATH',
+        'HOME',
+        'LANG',
+        'CUDA_VISIBLE_DEVICES',
+    )  # a test's RANK or OMP_NUM_THREADS is none of a job's
     yield {**{name: os.environ[name] for name in names if name in os.environ}, **own}
     subprocess.run(['bash', ROOT / 'tests/slurm/stop.sh'], capture_output=True, check=True)
 

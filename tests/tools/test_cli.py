@@ -101,6 +101,7 @@ def test_default_input_is_the_configs_test_set(tool, tiny_checkpoint: Path, face
     [
         (['train', 'nowhere.py'], 'error: nowhere.py: no such config'),
         (['train', TINY, '--cfg-options', 'optim_wraper.lr=1'], "did you mean 'optim_wrapper'"),
+        (['train', TINY, '--cfg-options', 'launcher=mpi'], "error: launcher='mpi': 'none', 'pyto"),
         (['train', TINY, '--resume', 'nowhere.pth'], 'error: nowhere.pth: no such checkpoint'),
         (['test', TINY, 'nowhere.pth'], 'error: nowhere.pth: no such checkpoint'),
         (['score', 'nowhere'], 'error: nowhere: no such folder'),

@@ -18,6 +18,8 @@ from ..unwrap import unwrap
 class DeviceDegradationHook(Hook):
     """Hands what ``BlindDegradation`` leaves to the device over to the model's preprocessor.
 
+    A resumed run draws as the uncut one on the same model of GPU; on another the noise differs.
+
     Raises:
         UserError: the model's ``data_preprocessor`` is not a ``FacePreprocessor``.
     """
