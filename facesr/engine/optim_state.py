@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor
 
-#: How an optimiser computes its step, not which step.
-_MEANS = ('capturable', 'foreach', 'fused')
 
+def take_settings(wrapper: OptimWrapper | OptimWrapperDict, saved: dict[str, Any]) -> None:
+    """Have an optimiser resume with the config's settings: its state is what a checkpoint holds.
 
-def keep_means(wrapper: OptimWrapper | OptimWrapperDict, saved: dict[str, Any]) -> None:
-    """Have a step computed as the config says, not as the run did that wrote the checkpoint.
-
-    PyTorch takes ``fused`` and its like over from the checkpoint with the learning rate.
+    PyTorch takes learning rates, ``fused`` and all other settings from the checkpoint, and ignores
+    what was changed in the config. The learning rate keeps its place in the schedule.
 
     Args:
         wrapper: the run's.
@@ -23,10 +22,18 @@ def keep_means(wrapper: OptimWrapper | OptimWrapperDict, saved: dict[str, Any]) 
     """
     if isinstance(wrapper, OptimWrapperDict):
         for net, one in wrapper.items():
-            keep_means(one, saved[net])
+            take_settings(one, saved[net])
         return
-    for group, own in zip(saved['param_groups'], wrapper.param_groups, strict=False):
-        group.update({key: own[key] for key in _MEANS if key in own})
+    groups = [*saved['param_groups']]
+    if 'base_param_settings' in saved:  # of several groups; MMEngine logs its rate
+        groups.append(saved['base_param_settings'])
+    for group, own in zip(groups, wrapper.param_groups, strict=False):
+        before, rate = group.get('initial_lr', group['lr']), own.get('initial_lr', own['lr'])
+        if before != rate:
+            print_log(f'learning rate: {rate:g} by the config, {before:g} before', 'current')
+        share = group['lr'] / before if before else 1.0
+        group.update({key: value for key, value in own.items() if key != 'params'})
+        group['lr'] = rate * share
 
 
 def match_layout(wrapper: OptimWrapper | OptimWrapperDict) -> None:

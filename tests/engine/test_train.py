@@ -48,6 +48,23 @@ def test_a_longer_schedule_counts_when_a_run_goes_on(tiny_options: list[str], tm
     assert rates == [rates[0]] * 6 + [rates[0] / 2] * 2
 
 
+def test_a_resumed_run_takes_the_configs_learning_rate(tiny_options: list[str], tmp_path: Path):
+    config = tmp_path / 'steps.py'
+    step = "dict(type='MultiStepLR', by_epoch=False, milestones=[1, 3], gamma=0.5)"
+    adam = "dict(_delete_=True, type='MuonAdam', lr=1e-3, adam_lr=4e-3)"
+    config.write_text(
+        f"_base_ = ['{TINY}']\nparam_scheduler = [{step}]\n"
+        f'optim_wrapper = dict(optimizer={adam})\nmodel = dict(generator=dict(mid_channels=16))\n'
+    )
+    train(config, [*tiny_options, 'train_cfg.max_iters=2'])
+    changes = ['optim_wrapper.optimizer.lr=1e-4', 'optim_wrapper.optimizer.adam_lr=8e-4']
+    train(config, [*tiny_options, *changes], resume='auto')
+    rates = [line['lr'] for line in scalars(tmp_path / 'work') if 'loss' in line]
+    assert rates == pytest.approx([1e-3, 5e-4, 5e-5, 2.5e-5])
+    groups = torch.load(tmp_path / 'work/iter_4.pth')['optimizer']['param_groups']
+    assert [group['initial_lr'] for group in groups] == [1e-4, 8e-4]
+
+
 def test_panels_of_fixed_validation_images(tiny_options: list[str], tmp_path: Path):
     options = [*tiny_options, 'custom_hooks.2.interval.val=1', 'train_cfg.max_iters=2']
     train(TINY, options)

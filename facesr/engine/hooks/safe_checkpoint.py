@@ -13,11 +13,11 @@ from mmengine.runner.checkpoint import get_state_dict
 
 from ...errors import UserError
 from ..checkpoint import generator_weights, model_weights, to_plain
-from ..optim_state import keep_means
+from ..optim_state import take_settings
 from ..unwrap import unwrap, unwrap_generator
 
 # Of a schedule's state, what is not its settings.
-PROGRESS = frozenset({'last_step', '_global_step', '_last_value', 'base_values'}) | {
+PROGRESS = frozenset({'last_step', '_global_step', '_last_value'}) | {
     'best',  # these of ReduceOnPlateau
     'num_bad_epochs',
     'cooldown_counter',
@@ -75,7 +75,7 @@ class SafeCheckpointHook(Hook):
                 f'cannot go on from it; to start from these weights: --cfg-options load_from={path}'
             )
         checkpoint['state_dict'] = model_weights(checkpoint, model, path)
-        keep_means(runner.optim_wrapper, checkpoint['optimizer'])
+        take_settings(runner.optim_wrapper, checkpoint['optimizer'])
         checkpoint['param_schedulers'] = _keep_progress(checkpoint['param_schedulers'])
         hub = checkpoint['message_hub']
         for name, (values, counts) in hub['log_scalars'].items():
