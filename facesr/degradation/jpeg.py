@@ -125,7 +125,11 @@ class JPEG(nn.Module):
             # The upsampling's rounding, left and right, and chroma about 0.
             ('edges', [8 - 128 * 16, 7 - 128 * 16], torch.int16),
             # Of the four passes, by input, parity of the output or input, output.
-            ('weights', torch.stack([32 * forward, 2 * forward, 32 * inverse, inverse]), torch.int32),
+            (
+                'weights',
+                torch.stack([32 * forward, 2 * forward, 32 * inverse, inverse]),
+                torch.int32,
+            ),
             ('rounding', rounding, torch.int32),
             ('order', [0, 1, 2, 3, 7, 6, 5, 4], torch.int64),
         ]:
@@ -164,7 +168,7 @@ class JPEG(nn.Module):
         luma_blocks.copy_(y.permute(4, 2, 0, 1, 3))
         chroma = chroma.view(count, small, 8, 2, small, 8)
         chroma_blocks.copy_(chroma.permute(5, 2, 0, 3, 1, 4))
-        
+
         blocks = self._quantise(blocks, qualities)
         luma_blocks = blocks[:, :, :, :4].view(8, 8, count, side // 8, side // 8)
         chroma_blocks = blocks[:, :, :, 4:].view(8, 8, count, 2, small, small)
