@@ -107,7 +107,8 @@ def check_chain(chain: Sequence[Mapping[str, Any]]) -> None:
         'RandomBlur.kernel_size': len(blur['kernel_size']) > 1 or blur['kernel_size'][0] < 13,
         'RandomBlur.rotate_angle': 'rotate_angle' not in blur,
         'RandomResize.resize_mode_prob': list(shrink.get('resize_mode_prob', ())) != [0, 1, 0],
-        'RandomResize.resize_scale': not 0 < scale[0] <= 1,
+        'RandomResize.resize_scale': scale[0] > 1
+        or int(sides[0][0] * scale[0]) < 5,  # JPEG's least
         'RandomResize.is_size_even': bool(shrink.get('is_size_even')),
         'RandomResize.resize_opt': not set(shrink['resize_opt']) | set(enlarge['resize_opt'])
         <= set(METHODS),

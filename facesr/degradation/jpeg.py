@@ -141,7 +141,8 @@ class JPEG(nn.Module):
         Args:
             images: (N, 3, S, S) uint8, S a multiple of 16; the first channel is what the encoder
                 takes for blue.
-            sizes: (N,) int64, height and width of each image, at most S.
+            sizes: (N,) int64, height and width of each image, at most S and at least 5 (or 1 or 2:
+                with chroma of 2x2 pixels the decoder leaves the "fancy" upsampling out).
             qualities: (N,) int64, 1-100.
 
         Returns:

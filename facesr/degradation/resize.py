@@ -34,10 +34,10 @@ def resize_taps(source: int, target: int, method: int) -> Taps:
     """
     scale = 1 / (target / source)  # as OpenCV has it, to the last bit
     if method == AREA and scale >= 1:
-        taps, weights = _area_taps(source, target, scale)
+        taps, parts = _area_taps(source, target, scale)
         # OpenCV's SIMD code rounds means of 2x2 pixels up, all other means half to even: a hair
         # more than a quarter of each takes a half up and no other mean over one.
-        return taps, weights * np.float32(1 + 2**-13 * (source == 2 * target))
+        return taps, parts * np.float32(1 + 2**-13 * (source == 2 * target))
     place = np.arange(target)
     if method == AREA:
         first = np.floor(place * scale).astype(np.int64)

@@ -60,6 +60,7 @@ def test_kernels_do_not_grow_with_the_batch(batch_degradation: BatchDegradation)
         (0, {'kernel_list': ['iso', 'sinc'], 'kernel_prob': [0.5, 0.5]}, 'RandomBlur.kernel_list'),
         (0, {'kernel_size': [7]}, 'RandomBlur.kernel_size'),
         (1, {'resize_mode_prob': [0.5, 0.5, 0]}, 'RandomResize.resize_mode_prob'),
+        (1, {'resize_scale': [0.009, 1]}, 'RandomResize.resize_scale'),
         (2, {'noise_type': ['poisson']}, 'RandomNoise.noise_type'),
         (2, {'gaussian_gray_noise_prob': 0.4}, 'RandomNoise.gaussian_gray_noise_prob'),
         (3, {'prob': 0.5}, 'prob as it is cannot be done'),
