@@ -9,6 +9,8 @@ nothing and is left out.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -75,9 +77,9 @@ class JPEG(nn.Module):
     All images lie in the top left of a common square canvas; what is beyond a size is ignored, and
     comes back as anything. The number of kernel launches does not depend on the batch.
 
-    Everything is whole numbers in int32, added and multiplied element by element, as libjpeg does
-    it; sums are kept in int16. What a sum is shifted right by is made 16 bits by larger weights,
-    and the upper half of each int32 is the result, which costs nothing.
+    The arithmetic is libjpeg's, on whole numbers in int32, element by element: no matrix product,
+    whose precision a setting or a device could change. Weights are enlarged so that the shift to
+    the right after a sum is by 16 bits: the upper half of each int32, a view of int16.
 
     No sum leaves int32, and no upper half int16. The forward passes' sums are at most 2 ** 28 and
     2 ** 29: a row of weights' absolute values is at most 2 ** 16 before they are enlarged, by 32
@@ -106,7 +108,7 @@ class JPEG(nn.Module):
         # The transform's weights for the first half of the inputs: the other half mirrors them.
         half = _forward_matrix()[:, :4].view(4, 2, 4)
         forward, inverse = half.permute(2, 1, 0), half
-        rounding = torch.zeros(4, 2, 4)
+        rounding = torch.zeros(4, 2, 4, dtype=torch.int64)
         rounding[:2] = rounding[2:, 0] = 1 << 15
         rounding[0, 0, 0] -= 128 * 8 << _CONST_BITS + 5  # pixels about 0
         rounding[3, 0] = (1 << 17) + (128 << 18)
@@ -149,7 +151,7 @@ class JPEG(nn.Module):
             (N, 3, S, S) float32 whole numbers 0-255, same channel order; in memory (N, S, 3, S).
         """
         count, _, side, _ = images.shape
-        half, small = side // 2, side // 16
+        half = side // 2
         last = sizes[:, None] - 1
         x = _extend(images.transpose(1, 2), torch.arange(side, device=images.device), last)
         blue, green, red = self.to_ycc[..., None]
@@ -161,36 +163,28 @@ class JPEG(nn.Module):
         rows = torch.arange(half, device=images.device).minimum(last // 2)
         chroma = chroma[_batch(chroma, 2), rows] >> 2
 
-        # (8, 8, N, 6, macroblocks): column and row of a block come first.
-        blocks = chroma.new_empty(8, 8, count, 6, small**2)
-        luma_blocks = blocks[:, :, :, :4].view(8, 8, count, side // 8, side // 8)
-        chroma_blocks = blocks[:, :, :, 4:].view(8, 8, count, 2, small, small)
-        y = ycc[:, :, 0].view(count, side // 8, 8, side // 8, 8)
-        luma_blocks.copy_(y.permute(4, 2, 0, 1, 3))
-        chroma = chroma.view(count, small, 8, 2, small, 8)
-        chroma_blocks.copy_(chroma.permute(5, 2, 0, 3, 1, 4))
-
-        blocks = self._quantise(blocks, qualities)
-        luma_blocks = blocks[:, :, :, :4].view(8, 8, count, side // 8, side // 8)
-        chroma_blocks = blocks[:, :, :, 4:].view(8, 8, count, 2, small, small)
+        blocks = chroma.new_empty(8, 8, count, 6, (side // 16) ** 2)
+        luma_blocks, chroma_blocks = _places(blocks)
+        luma_blocks.copy_(ycc[:, :, 0].view(luma_blocks.shape))
+        chroma_blocks.copy_(chroma.view(chroma_blocks.shape))
+        luma_blocks, chroma_blocks = _places(self._quantise(blocks, qualities))
         y = torch.full((count, side, 1, side), 1 << 15, dtype=torch.int32, device=images.device)
-        spread = _upper(y).view(count, side // 8, 8, side // 8, 8)
-        spread.copy_(luma_blocks.permute(2, 3, 1, 4, 0))
-        chroma = chroma_blocks.permute(2, 4, 1, 3, 5, 0).reshape(count, half, 2, half)
+        _upper(y).view(luma_blocks.shape).copy_(luma_blocks)
+        chroma = chroma_blocks.reshape(count, half, 2, half)
         chroma = _upsample(chroma, last // 2, self.edges)
         blue, red = self.from_ycc[..., None]
         colour = torch.addcmul(y, chroma[:, :, :1], blue).addcmul_(chroma[:, :, 1:], red)
         return _upper(colour).clamp_(0, 255).float().transpose(1, 2)
 
     def _quantise(self, blocks: Tensor, qualities: Tensor) -> Tensor:
-        """Transform, quantise and transform back: (8, 8, N, 6, macroblocks) int16, 0-255."""
+        """Transform, quantise and transform back: int16, 0-255, laid out as by :func:`_places`."""
         passes = list(zip(self.weights, self.rounding, strict=True))
         rows = _upper(_mix(_fold(blocks[:4], blocks[4:].flip(0)), *passes[0])).movedim(2, 0)
         coefficients = _upper(_mix(_fold(rows[:4], rows[4:].flip(0)), *passes[1]))  # times 8
         steps = self.steps[..., qualities, :, None]
-        # libjpeg rounds halves away from zero; a hair more than the quotient makes it a half no
-        # more. Other numbers are at least 1 / (8 * step) from a half, and coefficients, at most
-        # 2 ** 13, gain half of that.
+        # libjpeg rounds halves away from zero, so the quotients get a hair more, 2 ** -14 of each:
+        # more than float32's errors (2 ** -22), so that no half remains, and, as coefficients are
+        # at most 2 ** 13, at most half of the 1 / (8 * step) that others are from a half.
         shares = (1 + 2**-14) / 8 / steps
         coefficients = (coefficients * shares).round_().to(torch.int16).mul_(steps)
         columns = _upper(_fold(*_mix(coefficients, *passes[2]))).permute(2, 3, 0, 1, 4, 5, 6)
@@ -198,6 +192,18 @@ class JPEG(nn.Module):
         pixels = pixels[self.order[:, None], self.order].clamp_(0, 1023)  # times 4
         pixels >>= 2
         return pixels
+
+
+def _places(blocks: Tensor) -> tuple[Tensor, Tensor]:
+    """Views of (8, 8, N, 6, macroblocks), column and row of a block first, as they lie in a plane.
+
+    Returns:
+        Luma (N, S / 8, 8, S / 8, 8) and chroma (N, S / 16, 8, 2, S / 16, 8).
+    """
+    count, side = blocks.shape[2], math.isqrt(blocks.shape[4])  # in macroblocks
+    luma = blocks[:, :, :, :4].view(8, 8, count, 2 * side, 2 * side)
+    chroma = blocks[:, :, :, 4:].view(8, 8, count, 2, side, side)
+    return luma.permute(2, 3, 1, 4, 0), chroma.permute(2, 4, 1, 3, 5, 0)
 
 
 def _upper(x: Tensor) -> Tensor:
