@@ -46,18 +46,20 @@ class BatchBlur(nn.Module):
             precision: (N, 3) float64, see :func:`precision_of`.
 
         Returns:
-            (N, 3, S, S) float32, whole numbers 0-255.
+            (N, 3, S, S) float32, whole numbers 0-255; in memory (N, S, 3, S).
         """
-        kernels = self.kernels(precision)
+        size, reach = (self.padded, self.padded), 2 * self.radius
+        padding = [self.radius, self.padded - self.side - self.radius] * 2
         # About grey instead of black: smaller numbers, smaller errors of rounding.
-        padded = functional.pad(images.float() - 128, [self.radius] * 4, mode='reflect')
-        size = (self.padded, self.padded)
-        spectrum = torch.fft.rfft2(padded, s=size)
-        # A correlation; the images' padding is at least the kernel's reach, so nothing wraps.
-        spectrum = spectrum * torch.fft.rfft2(kernels, s=size).conj()[:, None]
-        blurred = torch.fft.irfft2(spectrum, s=size)[..., : self.side, : self.side]
-        result: Tensor = (blurred + 128).round().clamp(0, 255)
-        return result
+        padded = functional.pad(images.contiguous() - 128.0, padding, mode='reflect')
+        spectrum = torch.fft.rfft2(padded)
+        # The kernel is its own mirror image, so its product, a convolution, is the correlation that
+        # OpenCV computes, a kernel's length further on; nothing wraps there.
+        spectrum *= torch.fft.rfft2(self.kernels(precision), s=size)[:, None]
+        blurred = torch.fft.irfft2(spectrum, s=size)[..., reach:, reach:]
+        blurred = blurred[..., : self.side, : self.side].transpose(1, 2)
+        result = torch.add(blurred, 128, out=blurred.new_empty(blurred.shape)).round_()
+        return result.transpose(1, 2)
 
 
 def precision_of(

@@ -79,15 +79,14 @@ class BatchDegradation(nn.Module):
         x = self.blur(gt, draws.precision)
         x = x.transpose(1, 2)  # (N, row, channel, column): what the products want
         x = self.shrink(x, draws.length, draws.shrink)
-        x = x + noise.transpose(1, 2) * draws.noise.view(-1, 1, 1, 1)
-        x = x.round().clamp(0, 255)  # the encoder takes 8 bits
+        x.addcmul_(noise.transpose(1, 2), draws.noise.view(-1, 1, 1, 1))
+        x = x.round_().clamp_(0, 255).to(torch.uint8)  # the encoder takes 8 bits
         x = self.jpeg(x.transpose(1, 2), draws.length, draws.quality).transpose(1, 2)
-        x = self.enlarge(x, draws.length, draws.enlarge).transpose(1, 2)
-        count, channels = x.shape[:2]
-        factor = self.side // self.final_side
-        x = x.reshape(count, channels, self.final_side, factor, self.final_side, factor)
-        lq: Tensor = x.sum((3, 5)).div(factor**2).round().to(torch.uint8)
-        return lq
+        x = self.enlarge(x, draws.length, draws.enlarge)
+        count, factor = len(x), self.side // self.final_side
+        x = x.view(count, self.final_side, factor, 3, self.final_side, factor)
+        lq: Tensor = x.sum((2, 5)).div_(factor**2).round_().to(torch.uint8)
+        return lq.transpose(1, 2)
 
 
 def check_chain(chain: Sequence[Mapping[str, Any]]) -> None:
@@ -108,7 +107,8 @@ def check_chain(chain: Sequence[Mapping[str, Any]]) -> None:
         'RandomBlur.kernel_size': len(blur['kernel_size']) > 1 or blur['kernel_size'][0] < 13,
         'RandomBlur.rotate_angle': 'rotate_angle' not in blur,
         'RandomResize.resize_mode_prob': list(shrink.get('resize_mode_prob', ())) != [0, 1, 0],
-        'RandomResize.resize_scale': not 0 < scale[0] <= 1,
+        'RandomResize.resize_scale': scale[0] > 1
+        or int(sides[0][0] * scale[0]) < 5,  # JPEG's least
         'RandomResize.is_size_even': bool(shrink.get('is_size_even')),
         'RandomResize.resize_opt': not set(shrink['resize_opt']) | set(enlarge['resize_opt'])
         <= set(METHODS),

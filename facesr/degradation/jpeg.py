@@ -9,9 +9,10 @@ nothing and is left out.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 # Tables of ITU-T T.81, annex K.1: luma and chroma at quality 50.
 _LUMA = """
@@ -76,108 +77,186 @@ class JPEG(nn.Module):
     All images lie in the top left of a common square canvas; what is beyond a size is ignored, and
     comes back as anything. The number of kernel launches does not depend on the batch.
 
-    Everything is whole numbers of at most 43 bits, exact in float64, which every device multiplies.
+    The arithmetic is libjpeg's, on whole numbers in int32, element by element: no matrix product,
+    whose precision a setting or a device could change. Weights are enlarged so that the shift to
+    the right after a sum is by 16 bits: the upper half of each int32, a view of int16.
+
+    No sum leaves int32, and no upper half int16. The forward passes' sums are at most 2 ** 28 and
+    2 ** 29: a row of weights' absolute values is at most 2 ** 16 before they are enlarged, by 32
+    and by 2, its input 2 ** 7 and 2 ** 12. The inverse passes' are bounded by lengths of vectors:
+    a block of pixels, and so its coefficients, has at most 8 * 128, and rounding to steps of up to
+    255 adds at most 127.5 times the square root of how many they are, so a column of them has at
+    most 1385, a block 2044. A column of weights has the length 8192 * sqrt(8), so the first sum is
+    at most 32 * 23171 * 1385 < 2 ** 30; the second is 2 ** 18 times a pixel: less than 2 ** 30.
     """
 
-    tables: Tensor
+    steps: Tensor
     to_ycc: Tensor
     from_ycc: Tensor
     half_up: Tensor
-    first_pass: Tensor
-    second_pass: Tensor
-    last_pass: Tensor
+    means: Tensor
     edges: Tensor
+    weights: Tensor
+    rounding: Tensor
+    order: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        for name, values in {
-            'tables': quantisation_tables(),
-            # Rows Y, Cb, Cr; columns as the encoder takes them: blue, green, red.
-            'to_ycc': [[7471, 38470, 19595], [32768, -21709, -11059], [-5329, -27439, 32768]],
-            # Rows blue, green, red without Y; columns Cb, Cr.
-            'from_ycc': [[116130, 0], [-22554, -46802], [0, 91881]],
-            'half_up': [[0.5], [128.5 - 2**-16], [128.5 - 2**-16]],
-            # The transform times what each pass of encoder and decoder shifts out again.
-            'first_pass': _forward_matrix() / (1 << (_CONST_BITS - _PASS1_BITS)),
-            'second_pass': _forward_matrix() / (1 << (_CONST_BITS + _PASS1_BITS)),
-            'last_pass': _forward_matrix() / (1 << (_CONST_BITS + _PASS1_BITS + 3)),
-            'edges': [8, 7],  # the upsampling's rounding, left and right
-        }.items():
-            values = torch.as_tensor(values, dtype=torch.float64)
-            self.register_buffer(name, values, persistent=False)
-        self.to_ycc /= 1 << 16
-        self.from_ycc /= 1 << 16
+        # By parity of a row (or column) of a block and half its number, as the passes leave them,
+        # quality, and block of a macroblock: four of luma, two of chroma.
+        tables = quantisation_tables()[:, [0, 0, 0, 0, 1, 1]].view(101, 6, 4, 2, 4, 2)
+        # The transform's weights for the first half of the inputs: the other half mirrors them.
+        half = _forward_matrix()[:, :4].view(4, 2, 4)
+        forward, inverse = half.permute(2, 1, 0), half
+        rounding = torch.zeros(4, 2, 4, dtype=torch.int64)
+        rounding[:2] = rounding[2:, 0] = 1 << 15
+        rounding[0, 0, 0] -= 128 * 8 << _CONST_BITS + 5  # pixels about 0
+        rounding[3, 0] = (1 << 17) + (128 << 18)
+        for name, values, dtype in [
+            ('steps', tables.permute(3, 2, 5, 4, 0, 1), torch.int16),
+            # Rows: what the encoder takes, blue, green, red; columns Y, Cb, Cr.
+            (
+                'to_ycc',
+                [[7471, 32768, -5329], [38470, -21709, -27439], [19595, -11059, 32768]],
+                torch.int32,
+            ),
+            ('half_up', [1 << 15, (257 << 15) - 1, (257 << 15) - 1], torch.int32),
+            # Rows Cb, Cr; columns blue, green, red without Y.
+            ('from_ycc', [[116130, -22554, 0], [0, -46802, 91881]], torch.int32),
+            ('means', [1, 2], torch.int16),  # the rounding of means of 2x2, in turn
+            # The upsampling's rounding, left and right, and chroma about 0.
+            ('edges', [8 - 128 * 16, 7 - 128 * 16], torch.int16),
+            # Of the four passes, by input, parity of the output or input, output.
+            (
+                'weights',
+                torch.stack([32 * forward, 2 * forward, 32 * inverse, inverse]),
+                torch.int32,
+            ),
+            ('rounding', rounding, torch.int32),
+            ('order', [0, 1, 2, 3, 7, 6, 5, 4], torch.int64),
+        ]:
+            self.register_buffer(name, torch.as_tensor(values).to(dtype), persistent=False)
 
     def forward(self, images: Tensor, sizes: Tensor, qualities: Tensor) -> Tensor:
         """Compress and decode.
 
         Args:
-            images: (N, 3, S, S), whole numbers 0-255 of any dtype, S a multiple of 16; the first
-                channel is what the encoder takes for blue.
-            sizes: (N,) int64, height and width of each image, at most S.
+            images: (N, 3, S, S) uint8, S a multiple of 16; the first channel is what the encoder
+                takes for blue.
+            sizes: (N,) int64, height and width of each image, at most S and at least 5 (or 1 or 2:
+                with chroma of 2x2 pixels the decoder leaves the "fancy" upsampling out).
             qualities: (N,) int64, 1-100.
 
         Returns:
-            (N, 3, S, S) float32 whole numbers 0-255, same channel order.
+            (N, 3, S, S) float32 whole numbers 0-255, same channel order; in memory (N, S, 3, S).
         """
         count, _, side, _ = images.shape
-        place = torch.arange(side, device=images.device)
+        half = side // 2
         last = sizes[:, None] - 1
-        near = torch.minimum(place, last)  # (N, S): beyond the edge, the edge
-        half = torch.minimum(place[: side // 2], last // 2)
-        x = _take(_take(images, near, 3), near, 2).double().flatten(2)
-        ycc = torch.floor(self.to_ycc @ x + self.half_up).view(count, 3, side, side)
-        # Means of 2x2, rounded by 1/4 and 2/4 in turn.
-        bias = (1 + (place[: side // 2] & 1)) / 4
-        chroma = torch.floor(functional.avg_pool2d(ycc[:, 1:], 2) + bias)
-        chroma = _take(chroma, half, 2)  # below the last row the last row of means is repeated
-        blocks = torch.cat([_to_blocks(ycc[:, :1]), _to_blocks(chroma)], 1)
-        luma_blocks = (side // 8) ** 2
-        blocks = self._quantise(blocks, luma_blocks, qualities)
-        y = _from_blocks(blocks[:, :luma_blocks], 1, side)
-        chroma = _upsample(_from_blocks(blocks[:, luma_blocks:], 2, side // 2), half, self.edges)
-        colour = torch.floor(self.from_ycc @ (chroma.flatten(2) - 128) + 0.5)
-        return (colour.view(count, 3, side, side) + y).clamp(0, 255).float()
+        x = _extend(images.transpose(1, 2), torch.arange(side, device=images.device), last)
+        blue, green, red = self.to_ycc[..., None]
+        ycc = torch.addcmul(self.half_up[:, None], x[:, :, :1], blue)
+        ycc = _upper(ycc.addcmul_(x[:, :, 1:2], green).addcmul_(x[:, :, 2:], red))
+        chroma = ycc[:, :, 1:].view(count, half, 2, 2, half, 2).sum((2, 5), dtype=torch.int16)
+        chroma.view(count, half, 2, half // 2, 2).add_(self.means)
+        # Below the last row the last row of means is repeated.
+        rows = torch.arange(half, device=images.device).minimum(last // 2)
+        chroma = chroma[_batch(chroma, 2), rows] >> 2
 
-    def _quantise(self, blocks: Tensor, luma: int, qualities: Tensor) -> Tensor:
-        """Transform, quantise and transform back (N, B, 8, 8), 0-255; the first are luma's."""
-        kind = (torch.arange(blocks.shape[1], device=blocks.device) >= luma).long()
-        table = self.tables[qualities[:, None], kind]
-        rows = torch.floor((blocks - 128) @ self.first_pass.T + 0.5)
-        coefficients = torch.floor(self.second_pass @ rows + 0.5)  # times 8
-        whole = torch.floor(coefficients.abs() / (table * 8) + 0.5)
-        coefficients = torch.copysign(whole, coefficients) * table
-        columns = torch.floor(self.first_pass.T @ coefficients + 0.5)
-        pixels = torch.floor(columns @ self.last_pass + 128.5)
-        return pixels.clamp(0, 255)
+        blocks = chroma.new_empty(8, 8, count, 6, (side // 16) ** 2)
+        luma_blocks, chroma_blocks = _places(blocks)
+        luma_blocks.copy_(ycc[:, :, 0].view(luma_blocks.shape))
+        chroma_blocks.copy_(chroma.view(chroma_blocks.shape))
+        luma_blocks, chroma_blocks = _places(self._quantise(blocks, qualities))
+        y = torch.full((count, side, 1, side), 1 << 15, dtype=torch.int32, device=images.device)
+        _upper(y).view(luma_blocks.shape).copy_(luma_blocks)
+        chroma = chroma_blocks.reshape(count, half, 2, half)
+        chroma = _upsample(chroma, last // 2, self.edges)
+        blue, red = self.from_ycc[..., None]
+        colour = torch.addcmul(y, chroma[:, :, :1], blue).addcmul_(chroma[:, :, 1:], red)
+        return _upper(colour).clamp_(0, 255).float().transpose(1, 2)
 
-
-def _to_blocks(planes: Tensor) -> Tensor:
-    """(N, C, S, S) -> (N, C * S/8 * S/8, 8, 8)."""
-    count, channels, side, _ = planes.shape
-    split = planes.reshape(count, channels, side // 8, 8, side // 8, 8)
-    return split.transpose(3, 4).reshape(count, -1, 8, 8)
-
-
-def _from_blocks(blocks: Tensor, channels: int, side: int) -> Tensor:
-    split = blocks.reshape(-1, channels, side // 8, side // 8, 8, 8)
-    return split.transpose(3, 4).reshape(-1, channels, side, side)
-
-
-def _take(x: Tensor, index: Tensor, dim: int) -> Tensor:
-    """Gather rows (``dim=2``) or columns (3) of (N, C, H, W) by an (N, length) index."""
-    shape = list(x.shape)
-    shape[dim] = index.shape[1]
-    view = [index.shape[0], 1, 1, 1]
-    view[dim] = index.shape[1]
-    return x.gather(dim, index.view(view).expand(shape))
+    def _quantise(self, blocks: Tensor, qualities: Tensor) -> Tensor:
+        """Transform, quantise and transform back: int16, 0-255, laid out as by :func:`_places`."""
+        passes = list(zip(self.weights, self.rounding, strict=True))
+        rows = _upper(_mix(_fold(blocks[:4], blocks[4:].flip(0)), *passes[0])).movedim(2, 0)
+        coefficients = _upper(_mix(_fold(rows[:4], rows[4:].flip(0)), *passes[1]))  # times 8
+        steps = self.steps[..., qualities, :, None]
+        # libjpeg rounds halves away from zero, so the quotients get a hair more, 2 ** -14 of each:
+        # more than float32's errors (2 ** -22), so that no half remains, and, as coefficients are
+        # at most 2 ** 13, at most half of the 1 / (8 * step) that others are from a half.
+        shares = (1 + 2**-14) / 8 / steps
+        coefficients = (coefficients * shares).round_().to(torch.int16).mul_(steps)
+        columns = _upper(_fold(*_mix(coefficients, *passes[2]))).permute(2, 3, 0, 1, 4, 5, 6)
+        pixels = _upper(_fold(*_mix(columns, *passes[3]))).flatten(2, 3).flatten(0, 1)
+        pixels = pixels[self.order[:, None], self.order].clamp_(0, 1023)  # times 4
+        pixels >>= 2
+        return pixels
 
 
-def _upsample(chroma: Tensor, half: Tensor, edges: Tensor) -> Tensor:
-    """jdsample.c's ``h2v2_fancy_upsample``: weights 3/4 and 1/4, the edge repeated."""
-    before, after = (half - 1).clamp(min=0), torch.minimum(half + 1, half[:, -1:])
-    rows = torch.stack([_take(chroma, before, 2), _take(chroma, after, 2)], 3)
-    tall = torch.add(rows, chroma[:, :, :, None], alpha=3).flatten(2, 3)  # times 4
-    columns = torch.stack([_take(tall, before, 3), _take(tall, after, 3)], 4)
-    wide = torch.add(columns, tall[..., None], alpha=3)
-    return torch.floor((wide + edges) / 16).flatten(3, 4)
+def _places(blocks: Tensor) -> tuple[Tensor, Tensor]:
+    """Views of (8, 8, N, 6, macroblocks), column and row of a block first, as they lie in a plane.
+
+    Returns:
+        Luma (N, S / 8, 8, S / 8, 8) and chroma (N, S / 16, 8, 2, S / 16, 8).
+    """
+    count, side = blocks.shape[2], math.isqrt(blocks.shape[4])  # in macroblocks
+    luma = blocks[:, :, :, :4].view(8, 8, count, 2 * side, 2 * side)
+    chroma = blocks[:, :, :, 4:].view(8, 8, count, 2, side, side)
+    return luma.permute(2, 3, 1, 4, 0), chroma.permute(2, 4, 1, 3, 5, 0)
+
+
+def _upper(x: Tensor) -> Tensor:
+    """``x >> 16`` of int32, as a view of int16."""
+    return x.view(torch.int16)[..., 1::2]
+
+
+def _fold(first: Tensor, second: Tensor) -> Tensor:
+    """Sum and difference, stacked."""
+    both = torch.empty((2, *first.shape), dtype=first.dtype, device=first.device)
+    torch.add(first, second, out=both[0])
+    torch.sub(first, second, out=both[1])
+    return both
+
+
+def _mix(x: Tensor, weights: Tensor, rounding: Tensor) -> Tensor:
+    """Products of a (2, 4, ...) with two 4x4 matrices, (4 inputs, 2, 4 outputs)."""
+    shape = (2, 4, *[1] * (x.dim() - 2))
+    total = rounding.view(shape)
+    for index, column in enumerate(weights):
+        add = torch.Tensor.addcmul_ if index else torch.addcmul
+        total = add(total, x[:, index : index + 1], column.view(shape))
+    return total
+
+
+def _extend(x: Tensor, places: Tensor, last: Tensor) -> Tensor:
+    """Rows and columns of (N, H, C, W); beyond the last, (N, 1), the last."""
+    near = places.clamp(min=0).minimum(last)
+    channels = torch.arange(x.shape[2], device=x.device)[:, None]
+    return x[_batch(x, 4), near[:, :, None, None], channels, near[:, None, None]]
+
+
+def _batch(x: Tensor, dims: int) -> Tensor:
+    return torch.arange(len(x), device=x.device).view(-1, *[1] * (dims - 1))
+
+
+def _upsample(chroma: Tensor, last: Tensor, edges: Tensor) -> Tensor:
+    """jdsample.c's ``h2v2_fancy_upsample``: weights 3/4 and 1/4, the edge repeated.
+
+    (N, H, 2, H) int16 -> (N, 2H, 2, 2H) about 0.
+    """
+    places = torch.arange(-1, chroma.shape[1] + 1, device=chroma.device)
+    tall = _double(_extend(chroma, places, last), 1)
+    wide = _double(tall, 3)
+    wide.unflatten(3, (-1, 2)).add_(edges)
+    wide >>= 4
+    return wide
+
+
+def _double(x: Tensor, dim: int) -> Tensor:
+    """Each row or column but the first and the last twice, by 3 and 1 with either neighbour."""
+    near = x.unfold(dim, 3, 1)[..., ::2].movedim(-1, dim + 1)
+    middle = x.narrow(dim, 1, x.shape[dim] - 2).unsqueeze(dim + 1)
+    # Into a new tensor: else the sum would have the strides of the overlapping view.
+    doubled = torch.add(near, middle, alpha=3, out=x.new_empty(near.shape))
+    return doubled.flatten(dim, dim + 1)

@@ -10,6 +10,7 @@ from mmagic.models import DataPreprocessor
 from mmagic.registry import MODELS
 from mmagic.structures import DataSample
 from numpy.random import MT19937, RandomState, SeedSequence
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import UserError
@@ -61,10 +62,10 @@ class FacePreprocessor(DataPreprocessor):
                 "custom_hooks, or let BlindDegradation do it: on='loader'"
             )
         lq, gt = self.make_pairs(inputs.to(self.device, non_blocking=True))
-        mean, std = self.mean, self.std
+        mean, std = self.mean.float(), self.std.float()
         return {
-            'inputs': (lq.float() - mean) / std,
-            'data_samples': DataSample(gt_img=(gt.float() - mean) / std),
+            'inputs': (lq - mean).div_(std),
+            'data_samples': DataSample(gt_img=(gt - mean).div_(std)),
         }
 
     @torch.no_grad()
@@ -87,19 +88,20 @@ class FacePreprocessor(DataPreprocessor):
         scale = side // self.degradation.final_side
         corners = rng.randint(0, (side - crop) // scale + 1, (count, 2))
         flips = rng.random_sample(count) < self.transform.flip_ratio
-        places = copy_to(np.column_stack([corners, flips]), gt.device)
         return (
-            _crop(lq.permute(0, 2, 3, 1), places, crop // scale, 1),
-            _crop(gt, places, crop, scale),
+            _crop(lq.permute(0, 2, 3, 1), corners, flips, crop // scale),
+            _crop(gt, scale * corners, flips, crop),
         )
 
 
-def _crop(images: Tensor, places: Tensor, length: int, scale: int) -> Tensor:
-    """Crops (N, H, W, 3), and flips where it is said: (N, 3, length, length)."""
-    top, left, flip = places[:, :, None].unbind(1)
-    along = torch.arange(length, device=images.device)
-    rows = top * scale + along
-    columns = left * scale + torch.where(flip > 0, length - 1 - along, along)
+def _crop(
+    images: Tensor, corners: NDArray[np.int64], flips: NDArray[np.bool_], length: int
+) -> Tensor:
+    """Crops (N, H, W, 3) at (N, 2) corners, and flips where it is said: (N, 3, length, length)."""
+    along = np.arange(length)
+    flipped = np.where(flips[:, None], along[::-1], along)
+    places = np.stack([corners[:, :1] + along, corners[:, 1:] + flipped], 1)
+    rows, columns = copy_to(places, images.device)[:, :, None].unbind(1)
     batch = torch.arange(len(images), device=images.device)[:, None, None]
-    crops = images[batch, rows[:, :, None], columns[:, None]]
+    crops = images[batch, rows.mT, columns]
     return crops.permute(0, 3, 1, 2).contiguous()  # MMagic's ModifiedVGG wants it so

@@ -26,6 +26,10 @@ def test_every_size_and_quality_is_the_encoders(content: str):
             noise = rng.normal(0, 25 if content == 'noisy' else 0, image.shape)
             image = np.clip(np.rint(image + noise), 0, 255).astype(np.uint8)
             canvas[index, :, :size, :size] = image.transpose(2, 0, 1)
+    check(canvas, sizes, qualities)
+
+
+def check(canvas: np.ndarray, sizes: np.ndarray, qualities: np.ndarray) -> None:
     found = JPEG()(torch.from_numpy(canvas), *map(torch.from_numpy, (sizes, qualities))).numpy()
     for index, (size, quality) in enumerate(zip(sizes, qualities, strict=True)):
         image = canvas[index, :, :size, :size].transpose(1, 2, 0)
@@ -34,3 +38,43 @@ def test_every_size_and_quality_is_the_encoders(content: str):
             size,
             quality,
         )
+
+
+def waves(zoom: int) -> np.ndarray:
+    """Black and white where each of a block's 64 cosines is below and above 0: (8z, 8z) blocks."""
+    x = np.cos(np.outer(np.arange(8), 2 * np.arange(8) + 1) * np.pi / 16) > 0
+    blocks = x[:, :, None, None] == x
+    return np.kron(blocks.transpose(0, 2, 1, 3).reshape(64, 64), np.ones((zoom, zoom), bool))
+
+
+def extremes() -> dict[str, np.ndarray]:
+    """Images (3, 128, 128) of 0 and 255 alone."""
+    rng = np.random.default_rng(0)
+    y, x = np.indices((128, 128))
+    places, colours = np.tile(waves(1), (2, 2)), np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1]], bool)
+    return {
+        'noise': rng.random((3, 128, 128)) < 0.5,
+        'grey noise': np.tile(rng.random((128, 128)) < 0.5, (3, 1, 1)),
+        'coloured tiles': np.kron(rng.random((3, 8, 8)) < 0.5, np.ones((16, 16), bool)),
+        'checkerboard': np.tile((x + y) % 2 > 0, (3, 1, 1)),
+        'coloured checkerboard': (x // 2 + y // 2) % 2 == np.array([0, 1, 0])[:, None, None],
+        'waves of luma': np.tile(places, (3, 1, 1)),
+        'waves of blue': waves(2) == colours[0][:, None, None],
+        'waves of green': waves(2) == colours[1][:, None, None],
+        'waves of red': waves(2) == colours[2][:, None, None],
+    }
+
+
+@pytest.mark.parametrize('content', extremes())
+def test_every_quality_of_extreme_images_is_the_encoders(content: str):
+    qualities = np.arange(1, 101)
+    image = np.where(extremes()[content], np.uint8(255), np.uint8(0))
+    check(np.stack([image] * 100), np.full(100, 128), qualities)
+
+
+def test_large_images_are_the_encoders():
+    rng = np.random.default_rng(0)
+    portrait = data.astronaut().transpose(2, 0, 1)
+    noise = rng.integers(0, 2, portrait.shape, np.uint8) * np.uint8(255)
+    canvas = np.stack([portrait, portrait[::-1], noise, 255 - portrait])
+    check(canvas, np.array([512, 511, 512, 497]), np.array([95, 50, 100, 1]))

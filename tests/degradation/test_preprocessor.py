@@ -1,14 +1,17 @@
 """Training pairs made on the device, here the CPU."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from conftest import TINY, TINY_GAN
+from counting import Count
 from mmagic.registry import MODELS, TRANSFORMS
 from mmengine.runner import Runner
 from skimage import data
+from torch._subclasses import FakeTensorMode
 
 from facesr.config import load_config
 from facesr.degradation.transform import collate_faces
@@ -76,6 +79,22 @@ def test_crops_and_flips_keep_the_pair_together(degradation, batch: dict):
             assert torch.equal(found, gt_crop[index])
             places.add((top, left))
     assert len(places) > 6
+
+
+def test_what_a_gpu_has_to_do(degradation, monkeypatch: pytest.MonkeyPatch):
+    """Fake tensors have no values, so that waiting for one is an error."""
+    generator = SimpleNamespace(manual_seed=lambda seed: None)
+    monkeypatch.setattr(torch, 'Generator', lambda device: generator)
+    monkeypatch.setattr(torch.Tensor, 'pin_memory', lambda tensor: tensor)
+    with FakeTensorMode(allow_non_fake_inputs=True), Count() as counter:
+        preprocessor = make(degradation).to('cuda')
+        preprocessor.degradation.to('cuda')
+        faces = torch.empty(12, 512, 512, 3, dtype=torch.uint8, device='cuda')
+        counter.kernels = counter.bytes = 0
+        made = preprocessor({'inputs': faces}, True)
+    assert made['inputs'].device.type == 'cuda' and made['inputs'].shape == (12, 3, 128, 128)
+    assert counter.kernels <= 166
+    assert counter.bytes < 4.5e9
 
 
 def test_mixed_precision_does_not_reach_the_degradation(degradation, batch: dict):
