@@ -49,7 +49,7 @@ def test_a_longer_schedule_counts_when_a_run_goes_on(tiny_options: list[str], tm
 
 
 def test_panels_of_fixed_validation_images(tiny_options: list[str], tmp_path: Path):
-    options = [*tiny_options, 'custom_hooks.2.interval.val=1', 'train_cfg.max_iters=2']
+    options = [*tiny_options, 'custom_hooks.2.interval=1', 'train_cfg.max_iters=2']
     train(TINY, options)
     names = [path.name for path in sorted((tmp_path / 'work').glob('*/vis_data/vis_image/*.png'))]
     assert names == ['00000_2.png', '00001_2.png']
