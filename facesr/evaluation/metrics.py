@@ -11,6 +11,8 @@ from mmagic.registry import METRICS
 from torch import Tensor
 from torch.nn.functional import conv2d
 
+from ..errors import UserError
+
 # SSIM's Gaussian window in pixels, and its constants for levels of 0-255.
 WINDOW, SIGMA = 11, 1.5
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
@@ -113,9 +115,20 @@ class BatchPSNR(PSNR):
     scores only once it gathers them.
 
     Args: as ``PSNR``.
+
+    Raises:
+        UserError: ``input_order`` or ``convert_to`` is none of MMagic's.
     """
 
     results: list[Any]  # a tensor for each batch
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, expected in {'convert_to': (None, 'Y'), 'input_order': ('CHW', 'HWC')}.items():
+            value = getattr(self, name)
+            if value not in expected:
+                choices = ' or '.join(map(repr, expected))
+                raise UserError(f'{type(self).__name__}: {name}={value!r}: {choices} expected')
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
         """Compute the scores of a batch, of images of one size."""
