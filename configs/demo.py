@@ -18,9 +18,9 @@ train_dataloader = dict(
 )
 # A panel of two of the portrait's 16 degradations at each validation.
 custom_hooks = _base_.custom_hooks
-custom_hooks[2].update(interval=dict(val=8))
+custom_hooks[2].update(interval=8)
 
-val_dataloader = dict(dataset=dict(data_root='data/demo'))
+val_dataloader = dict(batch_size=1, dataset=dict(data_root='data/demo'))
 test_dataloader = dict(dataset=dict(data_root='data/demo'))
 
 train_cfg = dict(max_iters=500, val_interval=250)

@@ -10,11 +10,11 @@ model = dict(
 )
 
 custom_hooks = _base_.custom_hooks
-custom_hooks[2].update(interval=dict(val=8))
+custom_hooks[2].update(interval=8)
 custom_hooks[5].update(source='work_dirs/demo')
 
 train_dataloader = dict(batch_size=4, dataset=dict(data_root='data/demo'))
-val_dataloader = dict(dataset=dict(data_root='data/demo'))
+val_dataloader = dict(batch_size=1, dataset=dict(data_root='data/demo'))
 test_dataloader = dict(dataset=dict(data_root='data/demo'))
 
 train_cfg = dict(max_iters=20, val_interval=10)

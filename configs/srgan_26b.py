@@ -4,7 +4,7 @@ _base_ = ['srresnet_26b.py']
 work_dir = 'work_dirs/{{fileBasenameNoExtension}}'
 
 model = dict(
-    type='SRGAN',
+    type='FaceSRGAN',
     discriminator=dict(type='ModifiedVGG', in_channels=3, mid_channels=64),
     pixel_loss=dict(loss_weight=1e-2),
     perceptual_loss=dict(
@@ -38,10 +38,7 @@ train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 
 # As the published run logged it: without a border of 4 pixels.
 val_evaluator = dict(
-    metrics=[
-        dict(type='PSNR', crop_border=4, collect_device='gpu'),
-        dict(type='SSIM', crop_border=4, collect_device='gpu'),
-    ]
+    metrics=[dict(type='BatchPSNR', crop_border=4), dict(type='BatchSSIM', crop_border=4)]
 )
 # PSNR is not what a GAN is for: its best would be its beginning.
 default_hooks = dict(checkpoint=dict(save_best=None))

@@ -3,7 +3,7 @@ _base_ = ['_base_/runtime.py', '_base_/faces.py', '_base_/schedule.py']
 work_dir = 'work_dirs/{{fileBasenameNoExtension}}'
 
 model = dict(
-    type='BaseEditModel',
+    type='FaceEditModel',
     generator=dict(
         type='MSRResNet',
         in_channels=3,

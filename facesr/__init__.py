@@ -19,7 +19,6 @@ from mmagic.datasets.transforms import (  # noqa: E402
     RandomResize,
     SetValues,
 )
-from mmagic.engine.hooks import BasicVisualizationHook  # noqa: E402
 from mmagic.engine.optimizers import MultiOptimWrapperConstructor  # noqa: E402
 from mmagic.engine.runner import LogProcessor, MultiTestLoop, MultiValLoop  # noqa: E402
 from mmagic.evaluation import NIQE, PSNR, SSIM, Evaluator  # noqa: E402
@@ -46,13 +45,15 @@ from .engine.hooks import (  # noqa: E402
     FastStepHook,
     GeneratorEMAHook,
     LossHook,
+    PanelHook,
     PretrainedGeneratorHook,
     ProgressHook,
     RunSummaryHook,
     SafeCheckpointHook,
     StopHook,
 )
-from .models import FaceUNet, VGGPerceptualLoss  # noqa: E402
+from .evaluation.metrics import BatchPSNR, BatchSSIM  # noqa: E402
+from .models import FaceEditModel, FaceSRGAN, FaceUNet, VGGPerceptualLoss  # noqa: E402
 from .report import PanelVisualizer  # noqa: E402
 
 __version__ = '0.1.0'
@@ -63,7 +64,8 @@ __all__ = [
     'SRGAN',
     'SSIM',
     'BaseEditModel',
-    'BasicVisualizationHook',
+    'BatchPSNR',
+    'BatchSSIM',
     'Bf16OptimWrapper',
     'BlindDegradation',
     'CharbonnierLoss',
@@ -74,7 +76,9 @@ __all__ = [
     'DurableCheckpointHook',
     'Evaluator',
     'FaceDataset',
+    'FaceEditModel',
     'FacePreprocessor',
+    'FaceSRGAN',
     'FaceUNet',
     'FastStepHook',
     'Flip',
@@ -94,6 +98,7 @@ __all__ = [
     'PSNRLoss',
     'PackInputs',
     'PairedRandomCrop',
+    'PanelHook',
     'PanelVisualizer',
     'PretrainedGeneratorHook',
     'ProgressHook',

@@ -10,7 +10,7 @@ from skimage import data
 from facesr.config import load_config
 from facesr.data.demo import degrade
 from facesr.engine.checkpoint import read_checkpoint
-from facesr.evaluation import Restorer, psnr
+from facesr.evaluation import Restorer, score_image
 from facesr.evaluation.score import bicubic
 
 WEIGHTS = sorted((ROOT / 'weights').glob('*.pth'))
@@ -29,6 +29,6 @@ def test_restores_the_portrait_with_its_config(path: Path, degradation: list[dic
     restorer = Restorer(load_config(ROOT / f'configs/{path.stem}.py'), path, device='cpu')
     gt = data.astronaut()
     lqs = [degrade(gt, degradation, seed) for seed in range(2)]
-    restored = [psnr(restorer.restore(lq), gt) for lq in lqs]
-    baseline = [psnr(bicubic(lq, 512, 512), gt) for lq in lqs]
+    restored = [score_image('', restorer.restore(lq), gt).psnr for lq in lqs]
+    baseline = [score_image('', bicubic(lq, 512, 512), gt).psnr for lq in lqs]
     assert np.mean(restored) > np.mean(baseline) + 0.5

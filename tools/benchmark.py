@@ -20,12 +20,17 @@ def parse_args() -> argparse.Namespace:
         choices=list(BENCHMARKS),
         help='data: the loader, per image and core; degradation: on the device, and whether its '
         'levels are those of the transforms; train: an iteration and its parts; test: restoring '
-        'images of the test set to PNGs; recipes: several configs, trained and scored alike',
+        'images of the test set to PNGs; validation: scoring the validation images; '
+        'recipes: several configs, trained and scored alike',
     )
     add_config_options(parser, several=True)
     parser.add_argument('--rounds', type=int, default=5, metavar='N', help='turns of each way')
     parser.add_argument(
-        '--images', type=int, default=200, metavar='N', help='degradation, test: how many'
+        '--images',
+        type=int,
+        default=200,
+        metavar='N',
+        help='degradation, test, validation: how many',
     )
     parser.add_argument(
         '--iterations',
@@ -46,7 +51,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--device',
-        help='degradation, test, recipes: cuda or cpu; default: a CUDA GPU if there is one',
+        help='not for data, train: cuda or cpu; default: a CUDA GPU if there is one',
     )
     parser.add_argument('--checkpoint', help='test: weights; default: as they are initialised')
     parser.add_argument('--json', type=Path, metavar='FILE', help='also write the figures')
@@ -116,6 +121,16 @@ def measure_testing(config: Any, args: argparse.Namespace) -> dict[str, Any]:
     return {'agreement': vars(agreement), 'seconds': taken}
 
 
+def measure_validation(config: Any, args: argparse.Namespace) -> dict[str, Any]:
+    from facesr.benchmark.measure import format_table
+    from facesr.benchmark.validation import time_scoring
+
+    taken, difference = time_scoring(config, args.images, args.rounds, args.device)
+    print(f'stock and ours: {difference}')
+    print(format_table('scoring, CPU time per image', taken))
+    return {'difference': vars(difference), 'seconds': taken}
+
+
 def measure_recipes(_: Any, args: argparse.Namespace) -> dict[str, Any]:
     from dataclasses import asdict
 
@@ -137,6 +152,7 @@ BENCHMARKS: dict[str, Callable[[Any, argparse.Namespace], dict[str, Any]]] = {
     'degradation': measure_degradation,
     'train': measure_training,
     'test': measure_testing,
+    'validation': measure_validation,
     'recipes': measure_recipes,
 }
 

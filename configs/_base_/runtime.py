@@ -30,7 +30,7 @@ custom_hooks = [
     dict(type='RunSummaryHook', parameter_limit=2_276_356),
     dict(type='SafeCheckpointHook'),
     # A panel of every 100th validation image, at each validation.
-    dict(type='BasicVisualizationHook', interval=dict(val=100), on_test=False),
+    dict(type='PanelHook', interval=100),
     dict(type='DeviceDegradationHook'),
     dict(type='StopHook'),
 ]

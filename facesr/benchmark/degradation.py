@@ -22,8 +22,9 @@ from rich.progress import track
 from ..data.images import Image8, list_images, read_image
 from ..degradation.chain import BatchDegradation
 from ..degradation.draws import Draws, draw
+from ..evaluation.metrics import psnr
 from ..evaluation.restore import find_device
-from ..evaluation.score import bicubic, psnr
+from ..evaluation.score import bicubic
 from .measure import take_turns
 
 EQUAL = 98.0  # dB, for images that are equal: one pixel off by a level has 95
@@ -93,9 +94,9 @@ def degrade_both(
 def compare(expected: NDArray[np.uint8], found: NDArray[np.uint8]) -> Agreement:
     """Compare two sets of images, (N, H, W, 3) uint8."""
     difference = np.abs(found.astype(int) - expected)
-    levels = [min(psnr(*pair), EQUAL) for pair in zip(expected, found, strict=True)]
+    levels = psnr(torch.from_numpy(expected), torch.from_numpy(found)).clamp(max=EQUAL)
     worst = difference.max((1, 2, 3))
-    return Agreement(float(np.mean(levels)), float((worst == 0).mean()), worst.tolist())
+    return Agreement(levels.mean().item(), float((worst == 0).mean()), worst.tolist())
 
 
 def check_levels(config: Config, images: int, device: str | None = None) -> Agreement:
@@ -119,13 +120,13 @@ def check_difficulty(config: Config, images: int, device: str | None = None) -> 
     Returns:
         The two means in dB.
     """
-    scores = [
-        [psnr(bicubic(lq, *gt.shape[:2]), gt) for lq in pair]
-        for faces, *sides in _degrade_images(config, images, device, own_noise=True)
-        for gt, *pair in zip(faces, *sides, strict=True)
-    ]
-    stock, ours = np.mean(scores, 0)
-    return float(stock), float(ours)
+    scores = []
+    for faces, *sides in _degrade_images(config, images, device, own_noise=True):
+        enlarged = [[bicubic(lq, *faces.shape[1:3]) for lq in side] for side in sides]
+        truths = torch.from_numpy(faces)
+        scores.append([psnr(torch.from_numpy(np.stack(side)), truths) for side in enlarged])
+    stock, ours = (torch.cat(side).mean().item() for side in zip(*scores, strict=True))
+    return stock, ours
 
 
 def _degrade_images(

@@ -19,7 +19,7 @@ ITERATIONS = 2
 
 
 def rehearse(config: Config, run: Callable[[Config], Runner]) -> str | None:
-    """Build everything, train two iterations, validate one image and save, somewhere else.
+    """Build everything, train two iterations, validate a batch and save, somewhere else.
 
     Args:
         config: the real run's.
@@ -32,7 +32,8 @@ def rehearse(config: Config, run: Callable[[Config], Runner]) -> str | None:
     small = copy.deepcopy(config)
     small.train_cfg.update(max_iters=ITERATIONS, val_interval=ITERATIONS)
     if small.get('val_dataloader'):
-        small.val_dataloader.dataset.indices = 1
+        batch_size = small.val_dataloader.batch_size
+        small.val_dataloader.dataset.indices = batch_size
     small.default_hooks.checkpoint.update(interval=ITERATIONS, save_best=None)
     with tempfile.TemporaryDirectory() as folder:
         small.work_dir = folder
@@ -46,11 +47,11 @@ def rehearse(config: Config, run: Callable[[Config], Runner]) -> str | None:
     seconds = hub.get_scalar('train/time').data[0][-1] * iterations
     lines = [f'{iterations:,} iterations: about {_describe(seconds)} by the second of two']
     if config.get('val_dataloader'):
-        # One image, before the loop has warmed up: no more than this.
-        image = hub.get_scalar('val/time').data[0][-1]
+        # One batch, before the loop has warmed up: no more than this.
+        batch = hub.get_scalar('val/time').data[0][-1]
         images = len(DATASETS.build(copy.deepcopy(config.val_dataloader.dataset)))
         times = math.ceil(iterations / config.train_cfg.val_interval)
-        most = _describe(image * images * times)
+        most = _describe(batch * math.ceil(images / batch_size) * times)
         lines.append(f'{times} validations of {images} images: at most {most}')
     kept = config.default_hooks.checkpoint.get('max_keep_ckpts', -1)
     saved = math.ceil(iterations / config.default_hooks.checkpoint.interval)

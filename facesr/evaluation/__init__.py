@@ -2,6 +2,6 @@
 
 from .restore import Restorer
 from .results import test
-from .score import format_scores, psnr, score_folder, write_csv
+from .score import format_scores, score_folder, score_image, write_csv
 
-__all__ = ['Restorer', 'format_scores', 'psnr', 'score_folder', 'test', 'write_csv']
+__all__ = ['Restorer', 'format_scores', 'score_folder', 'score_image', 'test', 'write_csv']

@@ -10,57 +10,16 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 from mmagic.evaluation import niqe
-from numpy.typing import NDArray
 from rich.progress import track
 
 from ..data.images import Image8, list_images, pair_images, read_image
 from ..errors import UserError
+from .metrics import WINDOW, psnr, ssim
 
 # MMagic's NIQE fits a covariance over blocks of 96 pixels: two blocks at the very least.
 NIQE_MIN_PIXELS = 192
-# SSIM's constants, for levels of 0-255.
-C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-
-
-def psnr(image: Image8, gt: Image8) -> float:
-    """Peak signal-to-noise ratio as the challenge defines it, over all pixels and channels.
-
-    Own code because MMagic's sums squares in float32, which the leaderboard's last digits show.
-
-    Args:
-        image, gt: (H, W, 3) uint8 RGB of one size.
-
-    Returns:
-        Decibels: ``20 log10(255 / sqrt(MSE))``; infinity for equal images.
-    """
-    difference = np.subtract(image, gt, dtype=np.float64).ravel()
-    mse = float(np.dot(difference, difference)) / difference.size
-    return math.inf if mse == 0 else 20 * math.log10(255 / math.sqrt(mse))
-
-
-def ssim(image: Image8, gt: Image8) -> float:
-    """Structural similarity as MMagic and the challenge compute it, mean over the channels.
-
-    Own code because MMagic's filters channel by channel with a square kernel: the same number to
-    1e-10, at more than twice the time, which is what testing with ground truth waits for.
-
-    Args:
-        image, gt: (H, W, 3) uint8 RGB of one size, 11 pixels a side or more.
-
-    Returns:
-        At most 1; 1 for equal images.
-    """
-
-    def blur(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(cv2.GaussianBlur(values, (11, 11), 1.5)[5:-5, 5:-5])
-
-    x, y = image.astype(np.float64), gt.astype(np.float64)
-    mean_x, mean_y = blur(x), blur(y)
-    covariance = blur(x * y) - mean_x * mean_y
-    variances = blur(x * x + y * y) - mean_x**2 - mean_y**2
-    luminance = (2 * mean_x * mean_y + C1) / (mean_x**2 + mean_y**2 + C1)
-    return float(np.mean(luminance * (2 * covariance + C2) / (variances + C2)))
 
 
 def bicubic(lq: Image8, height: int, width: int) -> Image8:
@@ -101,7 +60,9 @@ def score_image(name: str, image: Image8, gt: Image8 | None) -> ImageScore:
             f'{name}: {image.shape[1]}x{image.shape[0]} pixels, its ground truth '
             f'{gt.shape[1]}x{gt.shape[0]}'
         )
-    return ImageScore(name, psnr=psnr(image, gt), ssim=ssim(image, gt))
+    pair = [torch.from_numpy(side).permute(2, 0, 1)[None] for side in (image, gt)]
+    fits = min(image.shape[:2]) >= WINDOW
+    return ImageScore(name, psnr(*pair).item(), ssim(*pair).item() if fits else math.nan)
 
 
 def score_folder(folder: str | Path, gt_folder: str | Path | None) -> list[ImageScore]:

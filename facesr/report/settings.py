@@ -62,7 +62,7 @@ def call(node: Any) -> str:
 def border(run: Run, metric: str) -> str:
     """Which pixels a validation score leaves out, in words to put after its name."""
     for part in _dictionaries(_entry(run, 'val_evaluator')):
-        if part.get('type') == metric and part.get('crop_border'):
+        if part.get('type') in (metric, f'Batch{metric}') and part.get('crop_border'):
             return f', without a border of {part["crop_border"]} pixels'
     return ''
 

@@ -24,6 +24,8 @@ CONFIG = """
 _base_ = ['BASE']
 custom_imports = dict(imports=['facesr', 'keep_weights'], allow_failed_imports=False)
 custom_hooks = [*_base_.custom_hooks, dict(type='KeepWeightsHook')]
+metrics = [*_base_.val_evaluator.metrics, dict(type='PSNR', prefix='stock')]
+val_evaluator = dict(metrics=metrics)
 """
 HOOK = """
 import torch
@@ -35,6 +37,10 @@ from mmengine.hooks import Hook
 class KeepWeightsHook(Hook):
     def after_train(self, runner):
         torch.save(dict(runner.model.named_parameters()), f'{runner.work_dir}/{get_rank()}.pt')
+
+    def after_val_epoch(self, runner, metrics):
+        scores = {name: float(score) for name, score in metrics.items()}
+        torch.save(scores, f'{runner.work_dir}/scores_{get_rank()}.pt')
 """
 TOOL = ROOT / 'tools/train.py'
 # Adam makes a whole step of a gradient's last bit.
@@ -87,6 +93,13 @@ def test_two_halves_of_a_batch_train_as_the_whole(config: Path, tiny_options, tm
         assert torch.equal(weight, second[f'module.{name}']), name
         whole_weight = whole.get(name, whole.get(f'module.{name}'))
         torch.testing.assert_close(weight, whole_weight, rtol=1e-4, atol=1e-6)
+    scores = [
+        torch.load(tmp_path / name)
+        for name in ('one/scores_0.pt', 'two/scores_0.pt', 'two/scores_1.pt')
+    ]
+    for score in scores:  # over the images of all processes
+        assert score['PSNR'] == pytest.approx(score['stock/PSNR'], abs=1e-4)
+        assert score['PSNR'] == pytest.approx(scores[0]['PSNR'], abs=1e-3)
 
 
 @pytest.mark.parametrize('config', [(TINY_GAN, '')], indirect=True)

@@ -66,7 +66,7 @@ def test_a_resumed_run_takes_the_configs_learning_rate(tiny_options: list[str], 
 
 
 def test_panels_of_fixed_validation_images(tiny_options: list[str], tmp_path: Path):
-    options = [*tiny_options, 'custom_hooks.2.interval.val=1', 'train_cfg.max_iters=2']
+    options = [*tiny_options, 'custom_hooks.2.interval=1', 'train_cfg.max_iters=2']
     train(TINY, options)
     names = [path.name for path in sorted((tmp_path / 'work').glob('*/vis_data/vis_image/*.png'))]
     assert names == ['00000_2.png', '00001_2.png']

@@ -5,6 +5,7 @@ from .durable_checkpoint import DurableCheckpointHook
 from .fast_step import FastStepHook
 from .generator_ema import GeneratorEMAHook
 from .loss import LossHook
+from .panel import PanelHook
 from .pretrained_generator import PretrainedGeneratorHook
 from .progress import ProgressHook
 from .run_summary import RunSummaryHook, count_parameters
@@ -17,6 +18,7 @@ __all__ = [
     'FastStepHook',
     'GeneratorEMAHook',
     'LossHook',
+    'PanelHook',
     'PretrainedGeneratorHook',
     'ProgressHook',
     'RunSummaryHook',
