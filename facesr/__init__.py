@@ -52,7 +52,7 @@ from .engine.hooks import (  # noqa: E402
     SafeCheckpointHook,
     StopHook,
 )
-from .models import FaceUNet, VGGPerceptualLoss  # noqa: E402
+from .models import FaceUNet, SRResNet, VGGPerceptualLoss  # noqa: E402
 from .report import PanelVisualizer  # noqa: E402
 
 __version__ = '0.1.0'
@@ -102,6 +102,7 @@ __all__ = [
     'RandomResize',
     'ResumableTrainLoop',
     'RunSummaryHook',
+    'SRResNet',
     'SafeCheckpointHook',
     'SetValues',
     'StopHook',

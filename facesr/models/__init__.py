@@ -1,6 +1,7 @@
-"""A net and losses that MMagic lacks or does wrong; its own are named by the configs."""
+"""Nets and losses that MMagic lacks or does wrong; its own are named by the configs."""
 
 from .face_unet import FaceUNet
 from .perceptual_loss import VGGPerceptualLoss
+from .srresnet import SRResNet
 
-__all__ = ['FaceUNet', 'VGGPerceptualLoss']
+__all__ = ['FaceUNet', 'SRResNet', 'VGGPerceptualLoss']
