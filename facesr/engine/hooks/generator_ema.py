@@ -12,7 +12,7 @@ from mmengine.hooks import Hook
 from mmengine.model import ExponentialMovingAverage
 from mmengine.runner import Runner
 from mmengine.runner.amp import autocast
-from torch import nn
+from torch import Tensor, nn
 
 from ...errors import UserError
 from ..unwrap import unwrap_generator
@@ -27,7 +27,8 @@ class ForeachAverage(ExponentialMovingAverage):
     @torch.no_grad()
     def update_parameters(self, model: nn.Module) -> None:
         """Take the weights as they are the first time, average them from then on."""
-        average, weights = list(self.module.parameters()), list(model.parameters())
+        average: list[Tensor] = list(self.module.parameters())
+        weights: list[Tensor] = list(model.parameters())
         torch._foreach_lerp_(average, weights, self.momentum if self.steps else 1.0)
         for kept, buffer in zip(self.module.buffers(), model.buffers(), strict=True):
             kept.copy_(buffer)
