@@ -53,7 +53,13 @@ from .engine.hooks import (  # noqa: E402
     StopHook,
 )
 from .evaluation.metrics import BatchPSNR, BatchSSIM  # noqa: E402
-from .models import FaceEditModel, FaceSRGAN, FaceUNet, VGGPerceptualLoss  # noqa: E402
+from .models import (  # noqa: E402
+    FaceEditModel,
+    FaceSRGAN,
+    FaceUNet,
+    SRResNet,
+    VGGPerceptualLoss,
+)
 from .report import PanelVisualizer  # noqa: E402
 
 __version__ = '0.1.0'
@@ -108,6 +114,7 @@ __all__ = [
     'RandomResize',
     'ResumableTrainLoop',
     'RunSummaryHook',
+    'SRResNet',
     'SafeCheckpointHook',
     'SetValues',
     'StopHook',

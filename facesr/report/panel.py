@@ -9,10 +9,12 @@ from typing import ClassVar
 
 import cv2
 import numpy as np
+import torch
 from mmagic.registry import VISUALIZERS
 from mmagic.structures import DataSample
 from mmagic.visualization import ConcatImageVisualizer
 from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
 
 from ..data.images import Image8
 
@@ -111,7 +113,7 @@ class PanelVisualizer(ConcatImageVisualizer):
             backend.add_image(Path(sample[self.fn_key]).stem, panel, step)
 
 
-def _to_image8(image: np.ndarray) -> Image8:
-    """(3, H, W) BGR, 0-255 float tensor -> (H, W, 3) uint8 RGB."""
-    array = np.asarray(image, dtype=np.float32).transpose(1, 2, 0)[..., ::-1]
-    return np.ascontiguousarray(array.clip(0, 255).round().astype(np.uint8))
+def _to_image8(image: Tensor) -> Image8:
+    """(3, H, W) BGR, 0-255 float, on any device -> (H, W, 3) uint8 RGB."""
+    levels = image.detach().flip(0).clamp(0, 255).round().to('cpu', torch.uint8)
+    return np.ascontiguousarray(levels.permute(1, 2, 0).numpy())

@@ -13,9 +13,9 @@ CONFIG = ROOT / 'configs/srresnet_24b.py'
         ('optim_wraper.optimizer.lr=1', "'optim_wraper'; did you mean 'optim_wrapper'"),
         (
             'model.generator.num_block=8',
-            "MSRResNet takes no such key: 'num_block'; did you mean 'num_blocks'",
+            "SRResNet takes no such key: 'num_block'; did you mean 'num_blocks'",
         ),
-        ('model.generator.type=MSRResnet', "'MSRResnet'; did you mean 'MSRResNet'"),
+        ('model.generator.type=SRResnet', "'SRResnet'; did you mean 'SRResNet'"),
         ('optim_wrapper.optimizer.lrr=1', "Adam takes no such key: 'lrr'; did you mean 'lr'"),
         ('train_cfg.max_iter=9', "'max_iter'; did you mean 'max_iters'"),
         (

@@ -31,7 +31,7 @@ def test_report_of_a_real_run(tool, tiny_options: list[str], faces: Path, tmp_pa
         '4 of 4',
         '2 images',
         f'{manifest["scores"]["psnr"]:.4f}',
-        'MSRResNet(',
+        'SRResNet(',
         'L1Loss',
     ):
         assert text in page

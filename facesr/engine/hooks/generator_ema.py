@@ -12,9 +12,27 @@ from mmengine.hooks import Hook
 from mmengine.model import ExponentialMovingAverage
 from mmengine.runner import Runner
 from mmengine.runner.amp import autocast
+from torch import Tensor, nn
 
 from ...errors import UserError
 from ..unwrap import unwrap_generator
+
+
+class ForeachAverage(ExponentialMovingAverage):
+    """MMEngine's average, all weights in one operation instead of one for each.
+
+    ``torch.optim.swa_utils.AveragedModel`` does so too, but waits for a GPU at each update.
+    """
+
+    @torch.no_grad()
+    def update_parameters(self, model: nn.Module) -> None:
+        """Take the weights as they are the first time, average them from then on."""
+        average: list[Tensor] = list(self.module.parameters())
+        weights: list[Tensor] = list(model.parameters())
+        torch._foreach_lerp_(average, weights, self.momentum if self.steps else 1.0)
+        for kept, buffer in zip(self.module.buffers(), model.buffers(), strict=True):
+            kept.copy_(buffer)
+        self.steps += 1
 
 
 @HOOKS.register_module()
@@ -40,7 +58,7 @@ class GeneratorEMAHook(Hook):
         if not 0 < decay < 1:
             raise UserError(f'GeneratorEMAHook: decay={decay}: between 0 and 1 expected')
         self.decay = decay
-        self.ema: ExponentialMovingAverage | None = None
+        self.ema: ForeachAverage | None = None
         self._saved: dict[str, Any] | None = None
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
@@ -50,8 +68,9 @@ class GeneratorEMAHook(Hook):
         if self._saved is None:
             runner.logger.warning('the checkpoint holds no average; it starts from the weights')
 
-    def before_train(self, runner: Runner) -> None:
-        self.ema = ExponentialMovingAverage(unwrap_generator(runner), momentum=1 - self.decay)
+    def before_train_epoch(self, runner: Runner) -> None:
+        # After all of before_train, where FastStepHook lays out the weights: both lie alike.
+        self.ema = ForeachAverage(unwrap_generator(runner), momentum=1 - self.decay)
         if self._saved is not None:
             self.ema.load_state_dict(self._saved)
             self._saved = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -28,6 +29,8 @@ class LossHook(RuntimeInfoHook):
     values at every iteration (0.7 ms a scalar after 150,000 iterations, 0.006 ms after 1,000, on
     one core), and all of them go into every checkpoint.
 
+    ``OptimWrapper`` reads the norm that it clips with in the same way.
+
     Here losses and norms of gradients stay on a GPU until a log line, a validation, a checkpoint or
     the end of the run wants them; then all are read in one copy. On a CPU they are read at once.
     What a gradient scaler finds and skips (fp16's ordinary overflow) is left to it.
@@ -48,6 +51,9 @@ class LossHook(RuntimeInfoHook):
         #: Iteration, losses, norms of gradients by net; not yet looked at.
         self._pending: list[tuple[int, dict[str, Tensor], dict[str, Tensor]]] = []
         self._norms: dict[str, Tensor] = {}
+        self._clipped: dict[str, Tensor] = {}
+        #: Where the norms of nets whose gradients are clipped are logged.
+        self._logged: dict[str, str] = {}
         readers = [hook for hook in runner.hooks if isinstance(hook, LoggerHook | CheckpointHook)]
         self._intervals = [hook.interval for hook in readers if hook.interval > 0]
         wrapper = runner.optim_wrapper
@@ -55,10 +61,25 @@ class LossHook(RuntimeInfoHook):
             wrapper.items() if isinstance(wrapper, OptimWrapperDict) else [('', wrapper)]
         )
         for name, one in wrappers.items():
-            one.optimizer.register_step_pre_hook(partial(self._before_step, name or 'generator'))
+            net = name or 'generator'
+            one.optimizer.register_step_pre_hook(partial(self._before_step, net))
+            if one.clip_grad_kwargs:
+                one.clip_func = partial(self._clip, net, one.clip_func)
+                self._logged[net] = f'train/{name}.grad_norm' if name else 'train/grad_norm'
+
+    def _clip(
+        self, net: str, clip: Callable[..., Tensor | None], *args: Any, **limits: Any
+    ) -> None:
+        """Clip; the wrapper gets no norm, for it would read it at once."""
+        norm = clip(*args, **limits)
+        if norm is not None:
+            self._clipped[net] = norm
 
     def _before_step(self, net: str, optimizer: Optimizer, *args: Any) -> None:
         if getattr(optimizer, 'found_inf', None) is not None:  # a fused step with a scaler's word
+            return
+        if net in self._clipped:
+            self._norms[net] = self._clipped[net]
             return
         weights = [weight for group in optimizer.param_groups for weight in group['params']]
         self._norms[net] = get_total_norm(
@@ -74,7 +95,7 @@ class LossHook(RuntimeInfoHook):
     ) -> None:
         losses = {name: torch.as_tensor(value) for name, value in (outputs or {}).items()}
         self._pending.append((runner.iter + 1, losses, self._norms))
-        self._norms = {}
+        self._norms, self._clipped = {}, {}
         if self._is_free(losses) or self._is_wanted(runner.iter + 1, runner.max_iters):
             self._read(runner)
 
@@ -116,6 +137,9 @@ class LossHook(RuntimeInfoHook):
                 raise UserError(_explain(runner, iteration, lost))
             for name, loss in found.items():
                 hub.update_scalar(f'train/{name}', loss)
+            for net, name in self._logged.items():
+                if net in gradients:
+                    hub.update_scalar(name, gradients[net])
         for buffer in hub.log_scalars.values():
             buffer.max_length = self.history
 

@@ -14,7 +14,7 @@ def log_text(work_dir: Path) -> str:
 def test_facts_before_and_speed_during_the_run(tiny_options: list[str], tmp_path: Path):
     train(TINY, [*tiny_options, 'custom_hooks.0.timing_iters=2', 'train_cfg.max_iters=3'])
     text = log_text(tmp_path / 'work')
-    assert 'MSRResNet, 8,035 trainable parameters (fewer than 2,276,356 allowed)' in text
+    assert 'SRResNet, 8,035 trainable parameters (fewer than 2,276,356 allowed)' in text
     assert '4 images, iterations 1 to 3, batch of 2' in text
     assert '2 images every 2 iterations' in text
     assert f'writing to  {tmp_path}/work' in text

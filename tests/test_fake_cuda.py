@@ -1,0 +1,223 @@
+"""The GPU's path on a machine without one: the shipped configs, and faults that must not pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT, TINY, TINY_GAN
+from fake_cuda import Counts, fake_cuda
+from fake_training import load_for_fake_gpu, train_on_fake_gpu
+from mmagic.models import MSRResNet
+from mmagic.registry import HOOKS, MODELS
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from facesr.config import load_config
+from facesr.degradation.preprocessor import FacePreprocessor
+from facesr.engine import read_checkpoint
+from facesr.evaluation import Restorer
+
+CONFIGS = sorted((ROOT / 'configs').glob('*.py'))
+Load = Callable[..., Config]
+
+
+@pytest.fixture
+def load(faces: Path, tmp_path: Path) -> Load:
+    def load(path: Path, *options: str) -> Config:
+        config = load_for_fake_gpu(path, faces, tmp_path / 'work', options)
+        config.experiment_name = str(tmp_path)  # MMEngine keeps runs by name
+        return config
+
+    return load
+
+
+def check(config: Config) -> tuple[Runner, list[Counts]]:
+    """Train; the host waits once, in the iteration with the log line."""
+    runner, counts = train_on_fake_gpu(config)
+    waits = [wait for usual in counts[:-1] for wait in usual.waits]
+    assert not waits, f'the host waits for the device: {waits}'
+    assert len(counts[-1].waits) == 1, counts[-1].waits
+    assert '_read' in counts[-1].waits[0]
+    return runner, counts
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_trains_and_validates_without_waiting(path: Path, load: Load, tmp_path: Path):
+    runner, _ = check(load(path))
+    assert {weight.device.type for weight in runner.model.parameters()} == {'cuda'}
+    assert list((tmp_path / 'work').glob('*/vis_data/vis_image/*.png')), 'no panel'
+    averaged = any(type(hook).__name__ == 'GeneratorEMAHook' for hook in runner.hooks)
+    assert ('val/ema/PSNR' in runner.message_hub.log_scalars) == averaged
+    assert len(runner.message_hub.get_scalar('val/PSNR').data[0]) == 1
+
+
+def test_one_norm_for_clipping_and_the_loss_hook_and_one_average(load: Load):
+    runner, (_, counts, _) = check(load(ROOT / 'configs/srresnet_24b_plus.py'))
+    assert counts.kernels['_foreach_norm'] == 1
+    assert counts.kernels['_foreach_lerp_'] == 2, "the average's, and one of the optimiser's"
+    assert 'lerp_' not in counts.kernels
+    assert len(runner.message_hub.get_scalar('train/grad_norm').data[0]) == 3
+
+
+def test_average_is_one_kernel_in_channels_last_too(load: Load):
+    config = load(TINY)
+    config.custom_hooks += [
+        dict(type='GeneratorEMAHook'),
+        dict(type='FastStepHook', channels_last=True),
+    ]
+    _, (_, counts, _) = check(config)
+    assert counts.kernels['_foreach_lerp_'] == 2
+
+
+@pytest.mark.parametrize(
+    'path', [ROOT / f'configs/{name}_fast.py' for name in ('srresnet_24b', 'srgan_26b')]
+)
+def test_losses_see_float32(path: Path, load: Load):
+    config = load(path)
+    config.custom_hooks.append(dict(type='DtypeHook'))
+    runner, _ = check(config)
+    assert runner.seen == {torch.float32}
+
+
+@HOOKS.register_module()
+class DtypeHook(Hook):
+    """Notes in what type images reach the loss."""
+
+    def before_train(self, runner: Runner) -> None:
+        runner.seen = set()
+        runner.model.pixel_loss.register_forward_pre_hook(
+            lambda module, images: runner.seen.update(image.dtype for image in images)
+        )
+
+
+def test_saves_and_resumes(load: Load, tmp_path: Path):
+    path = ROOT / 'configs/srresnet_24b_plus.py'
+    saving = ['default_hooks.checkpoint.interval=3', 'model.generator.num_blocks=1']
+    train_on_fake_gpu(load(path, *saving))
+    checkpoint = read_checkpoint(tmp_path / 'work/iter_3.pth')
+    assert {value.device.type for value in checkpoint['ema_state_dict'].values()} == {'cpu'}
+    assert checkpoint['ema_state_dict']['steps'] == 3
+    config = load(path, *saving, 'train_cfg.max_iters=6', 'train_cfg.val_interval=6')
+    config.update(resume=True, load_from=str(tmp_path / 'work/iter_3.pth'))
+    config.experiment_name += ' resumed'
+    config.default_hooks.logger.interval = 6
+    check(config)
+    assert read_checkpoint(tmp_path / 'work/iter_6.pth')['ema_state_dict']['steps'] == 6
+
+
+def test_a_gradient_scaler_waits_but_once(load: Load):
+    """float16 with clipping: the scaler asks whether anything overflowed, nothing else waits."""
+    runner, counts = train_on_fake_gpu(
+        load(TINY, 'optim_wrapper.type=AmpOptimWrapper', 'optim_wrapper.clip_grad.max_norm=1.0')
+    )
+    for usual in counts[:-1]:
+        assert len(usual.waits) == 1 and 'step' in usual.waits[0], usual.waits
+    assert len(runner.message_hub.get_scalar('train/grad_norm').data[0]) == 3
+
+
+@pytest.mark.parametrize('flip', [False, True])
+@pytest.mark.parametrize('precision', ['float32', 'bf16', 'fp16'])
+@pytest.mark.parametrize('name', ['srresnet_24b', 'face_unet'])
+def test_restores(name: str, precision: str, flip: bool, tmp_path: Path):
+    config = load_config(ROOT / f'configs/{name}.py')
+    checkpoint = tmp_path / 'net.pth'
+    torch.save(MODELS.build(config.model.generator).state_dict(), checkpoint)
+    faces = [np.zeros((128, 128, 3), np.uint8)] * 3
+    with fake_cuda() as gpu:
+        restorer = Restorer(config, checkpoint, precision=precision, flip=flip)
+        with gpu.count() as counts:
+            restored = restorer.restore_batch(faces)
+        assert restorer.device.type == 'cuda'
+    assert [image.shape for image, _ in restored] == [(512, 512, 3)] * 3
+    assert {image.dtype for image, _ in restored} == {np.dtype(np.uint8)}
+    assert len(counts.waits) == 2, 'to the GPU and back, once for the batch'
+
+
+# Faults, each of which has to make the check above fail.
+
+
+@MODELS.register_module()
+class WithoutDevice(MSRResNet):
+    def forward(self, x):
+        return super().forward(x) + torch.zeros(1, 3, 1, 1)
+
+
+@MODELS.register_module()
+class HiddenItem(MSRResNet):
+    def forward(self, x):
+        return super().forward(x / 255 if x.amax().item() > 1 else x)
+
+
+@MODELS.register_module()
+class CpuBuffer(MSRResNet):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.shift = torch.zeros(1, 3, 1, 1)  # no buffer, so .to() passes it by
+
+    def forward(self, x):
+        return super().forward(x) + self.shift
+
+
+@MODELS.register_module()
+class Masked(MSRResNet):
+    def forward(self, x):
+        return super().forward(x) + x[x > 1].sum()
+
+
+@MODELS.register_module()
+class BlockingCopy(MSRResNet):
+    def forward(self, x):
+        return super().forward(x) * torch.tensor([1.0], device=x.device)
+
+
+@MODELS.register_module()
+class IntoNumPy(MSRResNet):
+    def forward(self, x):
+        return super().forward(x) + float(np.asarray(x.detach()).mean())
+
+
+@MODELS.register_module()
+class LostTo(FacePreprocessor):
+    def prepare(self, *args, **kwargs):
+        super().prepare(*args, **kwargs)
+        self.degradation.to('cpu')
+
+
+@MODELS.register_module()
+class NotPinned(FacePreprocessor):
+    def forward(self, data, training=False):
+        return super().forward({'inputs': data['inputs'].clone()}, training)
+
+
+ON_TWO_DEVICES = (RuntimeError, 'same device|two different devices')
+WAITS = (AssertionError, 'the host waits for the device: .*')
+FAULTS = {
+    WithoutDevice: ON_TWO_DEVICES,
+    HiddenItem: (WAITS[0], WAITS[1] + '_local_scalar_dense by test_fake_cuda.py'),
+    CpuBuffer: ON_TWO_DEVICES,
+    LostTo: (RuntimeError, 'same device|two different devices|on cpu'),
+    Masked: (Exception, 'nonzero'),
+    BlockingCopy: (WAITS[0], WAITS[1] + 'a copy to cuda by test_fake_cuda.py'),
+    IntoNumPy: (RuntimeError, r'\.numpy\(\) is not supported'),
+    NotPinned: (WAITS[0], WAITS[1] + 'a copy from memory that is not pinned'),
+}
+
+
+@pytest.mark.parametrize('fault', FAULTS, ids=lambda fault: fault.__name__)
+def test_faults_do_not_pass(fault: type, load: Load):
+    config = load(TINY)
+    part = 'generator' if issubclass(fault, MSRResNet) else 'data_preprocessor'
+    config.model[part].type = fault.__name__
+    error, message = FAULTS[fault]
+    with pytest.raises(error, match=message):
+        check(config)
+
+
+@pytest.mark.parametrize('path', [TINY, TINY_GAN])
+def test_without_faults_the_same_passes(path: Path, load: Load):
+    check(load(path, 'train_dataloader.dataset.pipeline.1.gt_patch_size=128'))
