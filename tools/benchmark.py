@@ -1,6 +1,8 @@
 """Measure ours against the stock MMagic way in the same run, in turn, or recipes with each other:
 python tools/benchmark.py train configs/srresnet_24b.py
 python tools/benchmark.py recipes configs/srresnet_24b.py configs/face_unet.py --iterations 3000
+or do on a GPU all that has to be seen there, every config and every measurement:
+python tools/benchmark.py gpu configs/*.py --faces data/FFHQ --out work_dirs/gpu
 """
 
 import argparse
@@ -21,7 +23,8 @@ def parse_args() -> argparse.Namespace:
         help='data: the loader, per image and core; degradation: on the device, and whether its '
         'levels are those of the transforms; train: an iteration and its parts; test: restoring '
         'images of the test set to PNGs; validation: scoring the validation images; '
-        'recipes: several configs, trained and scored alike',
+        'recipes: several configs, trained and scored alike; gpu: each config trains, validates, '
+        'saves and resumes, then all of these but recipes',
     )
     add_config_options(parser, several=True)
     parser.add_argument('--rounds', type=int, default=5, metavar='N', help='turns of each way')
@@ -45,10 +48,14 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--out',
         type=Path,
-        default=Path('work_dirs/recipes'),
         metavar='DIR',
-        help='recipes: the runs and the table; the same command goes on where it was stopped',
+        help='recipes, gpu: the runs and the table (default: work_dirs/recipes, work_dirs/gpu); '
+        'recipes resume where they were stopped',
     )
+    parser.add_argument(
+        '--faces', type=Path, metavar='DIR', help="gpu: the data set, instead of each config's own"
+    )
+    parser.add_argument('--jobs', type=int, default=4, metavar='N', help='gpu: trainings at a time')
     parser.add_argument(
         '--device',
         help='not for data, train: cuda or cpu; default: a CUDA GPU if there is one',
@@ -59,7 +66,9 @@ def parse_args() -> argparse.Namespace:
     for name in ('rounds', 'images', 'iterations'):
         if getattr(args, name) < 1:
             parser.error(f'--{name} {getattr(args, name)}: at least 1 expected')
-    if args.what != 'recipes' and len(args.config) > 1:
+    if args.out is None:
+        args.out = Path('work_dirs', args.what)
+    if args.what not in ('recipes', 'gpu') and len(args.config) > 1:
         parser.error(f'{args.what}: one config expected, {len(args.config)} named')
     return args
 
@@ -147,12 +156,32 @@ def measure_recipes(_: Any, args: argparse.Namespace) -> dict[str, Any]:
     return {'bicubic': bicubic, 'recipes': [asdict(result) for result in results]}
 
 
+def measure_everything(_: Any, args: argparse.Namespace) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from facesr.benchmark.gpu import run_everything
+    from facesr.errors import UserError
+
+    options = [*args.cfg_options]
+    if args.faces is not None:
+        splits = ('train', 'val', 'test')
+        options += [f'{split}_dataloader.dataset.data_root={args.faces}' for split in splits]
+    sizes = {'rounds': args.rounds, 'images': args.images, 'iterations': args.iterations}
+    steps = run_everything(args.config, options, args.out, sizes, args.jobs)
+    failed = [step.name for step in steps if step.code != 0]
+    print(args.out / 'gpu.md')
+    if failed:
+        raise UserError(f'{args.out}: {len(failed)} of {len(steps)} steps failed: {failed[0]}, ...')
+    return {'steps': [asdict(step) for step in steps]}
+
+
 BENCHMARKS: dict[str, Callable[[Any, argparse.Namespace], dict[str, Any]]] = {
     'data': measure_data,
     'degradation': measure_degradation,
     'train': measure_training,
     'test': measure_testing,
     'validation': measure_validation,
+    'gpu': measure_everything,
     'recipes': measure_recipes,
 }
 

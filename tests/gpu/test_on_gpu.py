@@ -19,7 +19,7 @@ CONFIGS = sorted((ROOT / 'configs').glob('*.py'))
 CHILD = """
 _base_ = ['BASE']
 custom_hooks = [
-    {**hook, **(dict(interval=dict(val=1)) if hook['type'] == 'BasicVisualizationHook' else {})}
+    {**hook, **(dict(interval=1) if hook['type'] == 'PanelHook' else {})}
     for hook in _base_.custom_hooks
 ]
 """
@@ -28,7 +28,7 @@ RANDOM_VGG = "model = dict(perceptual_loss=dict(pretrained='random'))\n"
 
 @pytest.mark.parametrize('base', CONFIGS, ids=lambda path: path.stem)
 def test_trains_validates_saves_and_resumes(gpu_tool, base: Path, faces: Path, tmp_path: Path):
-    adversarial = load_config(base).model.type == 'SRGAN'
+    adversarial = 'perceptual_loss' in load_config(base).model
     config, work = tmp_path / 'config.py', tmp_path / 'work'
     config.write_text(CHILD.replace('BASE', str(base)) + (RANDOM_VGG if adversarial else ''))
     options = [f'{split}_dataloader.dataset.data_root={faces}' for split in ('train', 'val')]
