@@ -35,6 +35,7 @@ def test_trains_to_the_same_weights(config: Path, tiny_options: list[str], tmp_p
     [
         ('plain', 'fast', TINY, ['optimizer']),
         ('fast', 'plain', TINY, ['optimizer']),
+        ('fast', 'fast', TINY, ['optimizer']),
         ('plain', 'fast', TINY_GAN, ['generator.optimizer', 'discriminator.optimizer']),
     ],
 )
