@@ -60,8 +60,8 @@ def load_for_fake_gpu(path: Path, faces: Path, work_dir: Path, options: Sequence
         ],
     )
     for hook in config.custom_hooks:
-        if hook.type == 'BasicVisualizationHook':
-            hook.interval = dict(val=1)
+        if hook.type == 'PanelHook':
+            hook.interval = 1
         elif hook.type == 'FastStepHook':
             hook.compile = None
         elif hook.type == 'PretrainedGeneratorHook':
@@ -96,9 +96,6 @@ def main(names: Sequence[str]) -> None:
         for path in sorted((ROOT / 'configs').glob('*.py')):
             if not names or path.stem in names:
                 config = load_for_fake_gpu(path, faces, Path(folder, path.stem), [])
-                config.custom_hooks = [
-                    hook for hook in config.custom_hooks if hook.type != 'BasicVisualizationHook'
-                ]
                 config.experiment_name = path.stem
                 _, (_, usual, logged) = train_on_fake_gpu(config)
                 print(
