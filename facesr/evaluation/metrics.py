@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -28,13 +29,13 @@ def psnr(images: Tensor, truths: Tensor) -> Tensor:
     Exact for 8-bit images: MMagic's sums squares in float32, which shows in the last digits.
 
     Args:
-        images, truths: (N, C, H, W), or with the channels last; levels of 0-255, uint8 or float.
+        images, truths: (N, C, H, W), or with the channels last; levels of 0-255, uint8 or float32.
 
     Returns:
         (N,) float64, in dB: ``20 log10(255 / sqrt(MSE))``; infinity for equal images.
     """
-    squares = (images.float() - truths.float()).square_()
-    return 20 * torch.log10(255 / squares.mean((1, 2, 3), dtype=torch.float64).sqrt())
+    mse = _sum_strips(_squared_error, images, truths) / images[0].numel()
+    return 20 * torch.log10(255 / mse.sqrt())
 
 
 @torch.no_grad()
@@ -46,7 +47,7 @@ def ssim(images: Tensor, truths: Tensor) -> Tensor:
     within 1e-6 of MMagic's, which filters in float64 with a square kernel.
 
     Args:
-        images, truths: (N, C, H, W), levels of 0-255, uint8 or float, 11 pixels a side or more.
+        images, truths: (N, C, H, W), levels of 0-255, uint8 or float32, 11 pixels a side or more.
 
     Returns:
         (N,) float64, at most 1; 1 for equal images.
@@ -54,37 +55,62 @@ def ssim(images: Tensor, truths: Tensor) -> Tensor:
     places = torch.arange(WINDOW, dtype=torch.float64, device=images.device) - WINDOW // 2
     window = torch.exp(places**2 / (-2 * SIGMA**2))
     window = (window / window.sum()).float().view(1, 1, 1, WINDOW)
-    height = images.shape[2] - WINDOW + 1
-    # A GPU takes all at once, a CPU an image after the other.
+    total = _sum_strips(partial(_sum_ssim, window), images, truths, WINDOW - 1)
+    height, width = (side - WINDOW + 1 for side in images.shape[2:])
+    return total / (images.shape[1] * height * width)
+
+
+def _sum_strips(
+    add: Callable[[Tensor, Tensor], Tensor], images: Tensor, truths: Tensor, overlap: int = 0
+) -> Tensor:
+    """Sum what ``add`` gives of each image: on a GPU of all at once, on a CPU strip by strip.
+
+    Args:
+        add: (n, C, h, W) twice -> (n,).
+        images, truths: (N, C, H, W).
+        overlap: rows that a strip shares with the next.
+
+    Returns:
+        (N,) float64.
+    """
+    height = images.shape[2] - overlap
     count, rows = (1, CPU_ROWS) if images.device.type == 'cpu' else (len(images), height)
     sums = []
     for x, y in zip(images.split(count), truths.split(count), strict=True):
-        strips = [slice(top, top + rows + WINDOW - 1) for top in range(0, height, rows)]
-        parts = [_sum_ssim(x[:, :, strip], y[:, :, strip], window) for strip in strips]
+        strips = [slice(top, top + rows + overlap) for top in range(0, height, rows)]
+        parts = [add(x[:, :, strip], y[:, :, strip]) for strip in strips]
         sums.append(torch.stack(parts).sum(0, dtype=torch.float64))
-    return torch.cat(sums) / (images.shape[1] * height * (images.shape[3] - WINDOW + 1))
+    return torch.cat(sums)
 
 
-def _sum_ssim(images: Tensor, truths: Tensor, window: Tensor) -> Tensor:
+def _squared_error(images: Tensor, truths: Tensor) -> Tensor:
+    return (images.float() - truths.float()).square_().sum((1, 2, 3), dtype=torch.float64)
+
+
+def _sum_ssim(window: Tensor, images: Tensor, truths: Tensor) -> Tensor:
     """SSIM of each image, as a sum over its pixels and channels: (N,)."""
     # With s = x + y and d = x - y, 4xy is s^2 - d^2 and 2(x^2 + y^2) is s^2 + d^2. Of images that
     # are alike, d is small: what float32 rounds off s^2 is the same above and below the fraction,
-    # and little, for the levels are centred.
-    x, y = images.float() - 127.5, truths.float() - 127.5
-    maps = x.new_empty(4, *x.shape)
-    s, d, s_square, d_square = maps
+    # and little, for the levels are centred. What can be is done in place: on a CPU, new memory
+    # takes longer than the arithmetic.
+    c1, c2 = window.new_full((), 2 * C1), window.new_full((), 2 * C2)
+    maps = window.new_empty(4, *images.shape)
+    s, d, x, y = maps
+    torch.sub(images, 127.5, out=x)
+    torch.sub(truths, 127.5, out=y)
     torch.add(x, y, out=s)
     torch.sub(x, y, out=d)
-    torch.mul(maps[:2], maps[:2], out=maps[2:])
+    torch.addcmul(c2, s, s, out=x)
+    torch.mul(d, d, out=y)
     s, d, s_square, d_square = _blur(maps, window)
-    # In place, for new memory takes a CPU longer than the arithmetic: the variances of s and d,
-    # and the squares of their means, with the constants added to those of s.
-    s_variance = s_square.addcmul_(s, s, value=-1).add_(2 * C2)
+    s_variance = s_square.addcmul_(s, s, value=-1)  # and c2
     d_variance = d_square.addcmul_(d, d, value=-1)
-    s, d = s.add_(255).square_().add_(2 * C1), d.square_()
-    above = (s - d).mul_(s_variance - d_variance)
-    below = s.add_(d).mul_(s_variance.add_(d_variance))
-    scores: Tensor = above.div_(below).sum((1, 2, 3))
+    torch.addcmul(c1, s.add_(255), s, out=s)
+    d *= d
+    for one, other in (s, d), (s_variance, d_variance):
+        one -= other
+        torch.add(one, other, alpha=2, out=other)  # the sum of what they were
+    scores: Tensor = s.mul_(s_variance).div_(d.mul_(d_variance)).sum((1, 2, 3))
     return scores
 
 
@@ -150,7 +176,7 @@ class BatchPSNR(PSNR):
 
     def _stack(self, images: list[Tensor]) -> Tensor:
         """What of a batch is compared: (N, C, H, W)."""
-        batch = torch.stack(images)
+        batch = torch.stack(images) if len(images) > 1 else images[0][None]
         if self.input_order == 'HWC':
             batch = batch.permute(0, 3, 1, 2)
         if self.convert_to == 'Y':  # luma of ITU-R BT.601, 16-235
