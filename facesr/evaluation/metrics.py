@@ -91,13 +91,14 @@ def _sum_ssim(window: Tensor, images: Tensor, truths: Tensor) -> Tensor:
     """SSIM of each image, as a sum over its pixels and channels: (N,)."""
     # With s = x + y and d = x - y, 4xy is s^2 - d^2 and 2(x^2 + y^2) is s^2 + d^2. Of images that
     # are alike, d is small: what float32 rounds off s^2 is the same above and below the fraction,
-    # and little, for the levels are centred. What can be is done in place: on a CPU, new memory
-    # takes longer than the arithmetic.
+    # and little, for the levels are taken from about their mean. What can be is done in place: on
+    # a CPU, new memory takes longer than the arithmetic.
     c1, c2 = window.new_full((), 2 * C1), window.new_full((), 2 * C2)
     maps = window.new_empty(4, *images.shape)
     s, d, x, y = maps
-    torch.sub(images, 127.5, out=x)
-    torch.sub(truths, 127.5, out=y)
+    centre = truths[:, :, ::8, ::8].float().mean((2, 3), keepdim=True)
+    torch.sub(images, centre, out=x)
+    torch.sub(truths, centre, out=y)
     torch.add(x, y, out=s)
     torch.sub(x, y, out=d)
     torch.addcmul(c2, s, s, out=x)
@@ -105,7 +106,7 @@ def _sum_ssim(window: Tensor, images: Tensor, truths: Tensor) -> Tensor:
     s, d, s_square, d_square = _blur(maps, window)
     s_variance = s_square.addcmul_(s, s, value=-1)  # and c2
     d_variance = d_square.addcmul_(d, d, value=-1)
-    torch.addcmul(c1, s.add_(255), s, out=s)
+    torch.addcmul(c1, s.add_(2 * centre), s, out=s)
     d *= d
     for one, other in (s, d), (s_variance, d_variance):
         one -= other
