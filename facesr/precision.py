@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 
 import torch
+
+_lock = Lock()
+#: What was asked for and not given back yet, after what there was before.
+_asked: list[tuple[bool, bool]] = []
 
 
 @contextmanager
@@ -14,12 +19,24 @@ def use_tf32(convolutions: bool) -> Iterator[None]:
 
     TF32 keeps 10 of float32's 23 mantissa bits; tensor cores (Ampere and newer) compute with it.
     PyTorch's default is ``convolutions=True``. The setting is the process's, not the thread's;
-    on a CPU it changes nothing.
+    several threads may ask for the same. On a CPU it changes nothing.
     """
-    convolution, matrix = torch.backends.cudnn, torch.backends.cuda.matmul
-    former = convolution.allow_tf32, matrix.allow_tf32
-    convolution.allow_tf32, matrix.allow_tf32 = convolutions, False
+    with _lock:
+        if not _asked:
+            _asked.append((torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32))
+        _asked.append((convolutions, False))
+        _apply()
     try:
         yield
     finally:
-        convolution.allow_tf32, matrix.allow_tf32 = former
+        with _lock:
+            _asked.reverse()  # the last that asked the same
+            _asked.remove((convolutions, False))
+            _asked.reverse()
+            _apply()
+            if len(_asked) == 1:
+                _asked.clear()
+
+
+def _apply() -> None:
+    torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = _asked[-1]

@@ -24,7 +24,8 @@ CONFIG = """
 _base_ = ['BASE']
 custom_imports = dict(imports=['facesr', 'keep_weights'], allow_failed_imports=False)
 custom_hooks = [*_base_.custom_hooks, dict(type='KeepWeightsHook')]
-metrics = [*_base_.val_evaluator.metrics, dict(type='PSNR', prefix='stock')]
+stock = dict(type='PSNR', prefix='stock', collect_device='gpu')
+metrics = [*_base_.val_evaluator.metrics, stock]
 val_evaluator = dict(metrics=metrics)
 """
 HOOK = """

@@ -106,7 +106,7 @@ def config(tiny_options: list[str], tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize(('tasks', 'minutes', 'signal', 'pause'), [(1, 1, 20, 0.5), (2, 2, 50, 1)])
+@pytest.mark.parametrize(('tasks', 'minutes', 'signal', 'pause'), [(1, 2, 50, 1), (2, 2, 50, 1)])
 def test_cut_by_its_limit_it_ends_as_the_uncut_run(
     tasks: int,
     minutes: int,
