@@ -8,13 +8,13 @@ values would decide is answered by zeros, and noted: there the host would have w
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import mmengine.device.utils  # noqa: F401  (patched by its name)
 import pytest
 import torch
 from torch import Tensor
@@ -26,12 +26,8 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 ATEN = torch.ops.aten
 # They run nothing on the device, and are no views.
-NO_KERNELS = frozenset(
-    {
-        *('empty', 'empty_like', 'empty_strided', 'new_empty', 'new_empty_strided'),
-        *('detach', 'lift_fresh', '_unsafe_view'),
-    }
-)
+NO_KERNELS = {'empty', 'empty_like', 'empty_strided', 'new_empty', 'new_empty_strided'}
+NO_KERNELS |= {'detach', 'lift_fresh', '_unsafe_view'}
 LOOKS_AT_VALUES = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
 
 
@@ -46,8 +42,8 @@ class Counts:
         waits: of the host for the device: the operation, and which lines called it.
     """
 
-    kernels: dict[str, int] = field(default_factory=dict)
-    bytes: dict[str, int] = field(default_factory=dict)
+    kernels: Counter[str] = field(default_factory=Counter)
+    bytes: Counter[str] = field(default_factory=Counter)
     waits: list[str] = field(default_factory=list)
 
 
@@ -71,10 +67,8 @@ class FakeGPU(TorchDispatchMode):
 
     def wait(self, what: str) -> None:
         """Note that the host waits for the device."""
-        if self._counts:
-            what = f'{what} by {_callers()}'
         for counts in self._counts:
-            counts.waits.append(what)
+            counts.waits.append(f'{what} by {_callers()}')
 
     def __enter__(self) -> FakeGPU:
         self._mode.__enter__()
@@ -104,8 +98,7 @@ class FakeGPU(TorchDispatchMode):
         if _looks_at_values(func, name, args):
             self.wait(name)
         if func is ATEN._local_scalar_dense.default:
-            with unset_fake_temporarily():
-                return torch.zeros((), dtype=args[0].dtype).item()
+            return 0.0 if args[0].is_floating_point() else 0
         if func is ATEN.equal.default:
             return True
         if func is ATEN.copy_.default:
@@ -137,8 +130,8 @@ class FakeGPU(TorchDispatchMode):
             alike = all(len({tensor.stride() for tensor in several}) == 1 for several in tensors)
             launches = 1 if alike else len(lists[0])
         for counts in self._counts:
-            counts.kernels[name] = counts.kernels.get(name, 0) + launches
-            counts.bytes[name] = counts.bytes.get(name, 0) + size
+            counts.kernels[name] += launches
+            counts.bytes[name] += size
 
 
 class _NoDriverMode(FakeTensorMode):
@@ -218,10 +211,10 @@ class _Generators(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def _backward(loss: Tensor, gradient: Tensor | None = None) -> None:
+def _backward(loss: Tensor) -> None:
     """``Tensor.backward`` in Python: the stock one asks the driver for its threads."""
     if not _is_gpu_tensor(loss):
-        torch.autograd.backward(loss, gradient)
+        torch.autograd.backward(loss)
         return
     order: list[Any] = []  # a node comes after all that it leads to
     seen: set[Any] = set()
@@ -240,7 +233,10 @@ def _backward(loss: Tensor, gradient: Tensor | None = None) -> None:
             node = order.pop()
             gradients = arrived.pop(node, {})
             if hasattr(node, 'variable') and gradients:
-                _add(node.variable, gradients[0])
+                weight, gradient = node.variable, gradients[0]
+                if gradient.stride() != weight.stride():  # on a GPU they are alike
+                    gradient = torch.empty_like(weight)
+                weight.grad = gradient if weight.grad is None else weight.grad + gradient
             elif gradients:
                 results = node(*map(gradients.get, range(len(node._input_metadata))))
                 results = results if isinstance(results, tuple) else (results,)
@@ -251,13 +247,6 @@ def _backward(loss: Tensor, gradient: Tensor | None = None) -> None:
                         places[index] = places[index] + result if index in places else result
 
 
-def _add(weight: Tensor, gradient: Tensor) -> None:
-    """Autograd's contract: a gradient has its weight's layout."""
-    if gradient.stride() != weight.stride():  # a GPU's convolutions give it, fake ones do not
-        gradient = torch.empty_like(weight)
-    weight.grad = gradient if weight.grad is None else weight.grad + gradient
-
-
 def _fit(gradient: Tensor, place: Any) -> Tensor:
     """Sum over what was broadcast, in the type of what it is the gradient of."""
     if gradient.shape != place.shape:
@@ -265,16 +254,11 @@ def _fit(gradient: Tensor, place: Any) -> Tensor:
     return gradient.to(place.dtype)
 
 
-def _swap(old: Tensor, new: Tensor) -> None:
-    """``Module.to`` swaps fake weights, where it sets the data of real ones."""
-    old.data = new.data
-
-
 @contextmanager
 def fake_cuda() -> Iterator[FakeGPU]:
     """Have a CUDA GPU for a while: ``torch.cuda.is_available()`` is true, ``'cuda'`` is a device.
 
-    In this thread only: what other threads do with its tensors fails.
+    In this thread; what others do with its tensors fails.
     """
     gpu = FakeGPU()
     pinned: list[Tensor] = []
@@ -289,7 +273,6 @@ def fake_cuda() -> Iterator[FakeGPU]:
     stand_ins: dict[str, Any] = {
         'torch.cuda.is_available': lambda: True,
         'torch.cuda.device_count': lambda: 1,
-        'torch.cuda.current_device': lambda: 0,
         'torch.cuda.get_device_name': lambda device=None: 'a fake GPU',
         'torch.cuda.is_bf16_supported': lambda including_emulation=True: True,
         'torch.cuda.mem_get_info': lambda device=None: (64 << 30, 80 << 30),
@@ -300,7 +283,8 @@ def fake_cuda() -> Iterator[FakeGPU]:
         'torch.load': unset_fake_temporarily()(torch.load),
         'torch.save': unset_fake_temporarily()(torch.save),
         'torch.Generator': _Generator,
-        'torch.utils.swap_tensors': _swap,
+        # Module.to swaps fake weights, where it sets the data of real ones.
+        'torch.utils.swap_tensors': lambda old, new: setattr(old, 'data', new.data),
         'torch.Tensor.backward': _backward,
         'torch.Tensor.pin_memory': pin_memory,
         'torch.Tensor.is_pinned': is_pinned,

@@ -99,8 +99,8 @@ def main(names: Sequence[str]) -> None:
                 config.experiment_name = path.stem
                 _, (_, usual, logged) = train_on_fake_gpu(config)
                 print(
-                    f'| `{path.stem}` | {sum(usual.kernels.values())} '
-                    f'| {sum(usual.bytes.values()) / 1e9:.1f} '
+                    f'| `{path.stem}` | {usual.kernels.total()} '
+                    f'| {usual.bytes.total() / 1e9:.1f} '
                     f'| {len(usual.waits)} | {len(logged.waits)} |'
                 )
 
