@@ -75,12 +75,17 @@ def _sum_strips(
     """
     height = images.shape[2] - overlap
     count, rows = (1, CPU_ROWS) if images.device.type == 'cpu' else (len(images), height)
-    sums = []
-    for x, y in zip(images.split(count), truths.split(count), strict=True):
-        strips = [slice(top, top + rows + overlap) for top in range(0, height, rows)]
-        parts = [add(x[:, :, strip], y[:, :, strip]) for strip in strips]
-        sums.append(torch.stack(parts).sum(0, dtype=torch.float64))
-    return torch.cat(sums)
+    strips = [slice(top, top + rows + overlap) for top in range(0, height, rows)]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # a strip is too small to share: threads would wait more than work
+    try:
+        sums = [
+            torch.stack([add(x[:, :, strip], y[:, :, strip]) for strip in strips])
+            for x, y in zip(images.split(count), truths.split(count), strict=True)
+        ]
+    finally:
+        torch.set_num_threads(threads)
+    return torch.cat([parts.sum(0, dtype=torch.float64) for parts in sums])
 
 
 def _squared_error(images: Tensor, truths: Tensor) -> Tensor:
@@ -160,9 +165,12 @@ class BatchPSNR(PSNR):
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
         """Compute the scores of a batch, of images of one size."""
-        images = self._stack([sample['output'][self.pred_key] for sample in data_samples])
-        truths = self._stack([sample[self.gt_key] for sample in data_samples])
-        self.results.append(self.score(images, truths))
+        images = [sample['output'][self.pred_key] for sample in data_samples]
+        truths = [sample[self.gt_key] for sample in data_samples]
+        size = 1 if images[0].device.type == 'cpu' else len(images)  # stacking costs a CPU time
+        for first in range(0, len(images), size):
+            pair = (self._stack(side[first : first + size]) for side in (images, truths))
+            self.results.append(self.score(*pair))
 
     def score(self, images: Tensor, truths: Tensor) -> Tensor:
         """Score (N, C, H, W) against their ground truth: (N,)."""
