@@ -21,18 +21,18 @@ def use_tf32(convolutions: bool) -> Iterator[None]:
     PyTorch's default is ``convolutions=True``. The setting is the process's, not the thread's;
     several threads may ask for the same. On a CPU it changes nothing.
     """
+    setting = (convolutions, False)
     with _lock:
         if not _asked:
             _asked.append((torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32))
-        _asked.append((convolutions, False))
+        _asked.append(setting)
         _apply()
     try:
         yield
     finally:
         with _lock:
-            _asked.reverse()  # the last that asked the same
-            _asked.remove((convolutions, False))
-            _asked.reverse()
+            last = len(_asked) - 1 - _asked[::-1].index(setting)  # of those who asked the same
+            del _asked[last]
             _apply()
             if len(_asked) == 1:
                 _asked.clear()

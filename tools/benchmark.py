@@ -58,7 +58,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--jobs', type=int, default=4, metavar='N', help='gpu: trainings at a time')
     parser.add_argument(
         '--device',
-        help='not for data, train: cuda or cpu; default: a CUDA GPU if there is one',
+        help='not for data, train, gpu: cuda or cpu; default: a CUDA GPU if there is one',
     )
     parser.add_argument('--checkpoint', help='test: weights; default: as they are initialised')
     parser.add_argument('--json', type=Path, metavar='FILE', help='also write the figures')

@@ -15,6 +15,7 @@ from typing import Any
 from mmengine.config import Config
 
 from ..config import load_config
+from ..errors import UserError
 from ..files import write_whole
 from .measure import describe_machine
 
@@ -60,16 +61,27 @@ def run_everything(
 
     Returns:
         The steps as they ended.
+
+    Raises:
+        UserError: the folder holds something, which would be taken for this run's.
     """
+    if out.is_dir() and any(out.iterdir()):
+        raise UserError(f'{out}: not empty; name another folder with --out')
     out.mkdir(parents=True, exist_ok=True)
-    trainings = {path: list(_train(path, load_config(path), options, out)) for path in paths}
-    first = [path for path in paths if not _source(load_config(path))]
+    configs = {path: load_config(path) for path in paths}
+    changes = {path: [*options, *_without_files(config)] for path, config in configs.items()}
+    sources = {path: _source(config) for path, config in configs.items()}
     done: list[Step] = []
     with ThreadPoolExecutor(jobs) as pool:
-        for group in (first, [path for path in paths if path not in first]):
-            for steps in pool.map(lambda path: _run_all(trainings[path], out), group):
+        for later in (False, True):
+            trainings = [
+                _train(path, changes[path], source, out)
+                for path, source in sources.items()
+                if (source is not None) == later
+            ]
+            for steps in pool.map(lambda training: _run_all(training, out), trainings):
                 done += steps
-    done += _run_all(_measure(paths, options, out, sizes), out)
+    done += _run_all(_measure(changes, out, sizes), out)
     report = {
         'machine': describe_machine(),
         'steps': [asdict(step) for step in done],
@@ -91,8 +103,12 @@ def _source(config: Config) -> str | None:
     return None
 
 
-def _train(path: str, config: Config, options: Sequence[str], out: Path) -> Iterable[Step]:
-    work_dir = out / Path(path).stem
+def _without_files(config: Config) -> list[str]:
+    """What has a config do without VGG's weights: any weights cost the same."""
+    return ['model.perceptual_loss.pretrained=random'] * ('perceptual_loss' in config.model)
+
+
+def _train(path: str, options: Sequence[str], source: str | None, out: Path) -> Iterable[Step]:
     changes = [
         *options,
         'train_cfg.val_interval=2',
@@ -100,13 +116,10 @@ def _train(path: str, config: Config, options: Sequence[str], out: Path) -> Iter
         'default_hooks.logger.interval=1',
         'randomness.seed=0',
     ]
-    if config.model.get('perceptual_loss'):
-        changes.append('model.perceptual_loss.pretrained=random')
-    source = _source(config)
     start = []
-    if source:
+    if source is not None:
         start = [f'load_from={out / Path(source).name / f"iter_{RESUMED}.pth"}']
-    command = ['tools/train.py', path, '--work-dir', str(work_dir)]
+    command = ['tools/train.py', path, '--work-dir', str(out / Path(path).stem)]
     for name, more, last in (('train', start, ITERATIONS), ('resume', [], RESUMED)):
         arguments = [*command, *(['--resume'] if name == 'resume' else [])]
         values = [*changes, *more, f'train_cfg.max_iters={last}']
@@ -114,8 +127,9 @@ def _train(path: str, config: Config, options: Sequence[str], out: Path) -> Iter
 
 
 def _measure(
-    paths: Sequence[str], options: Sequence[str], out: Path, sizes: Mapping[str, Any]
+    changes: Mapping[str, Sequence[str]], out: Path, sizes: Mapping[str, Any]
 ) -> list[Step]:
+    paths = list(changes)
     flags = [text for name, value in sizes.items() for text in (f'--{name}', str(value))]
     steps = []
     for what, config in (
@@ -125,9 +139,8 @@ def _measure(
         name = f'{what}_{Path(config).stem}'
         figures = ['--json', str(out / f'figures_{name}.json')]
         command = ['tools/benchmark.py', what, config, *flags, *figures]
-        vgg = load_config(config).model.get('perceptual_loss')
-        more = ['model.perceptual_loss.pretrained=random'] if vgg else []
-        steps.append(Step(name, [*command, '--cfg-options', *options, *more]))
+        options = ['--cfg-options', *changes[config]] if changes[config] else []
+        steps.append(Step(name, [*command, *options]))
     return steps
 
 

@@ -24,8 +24,8 @@ class FacePreprocessor(DataPreprocessor):
     """MMagic's ``DataPreprocessor``, which also makes training pairs of bare ground truth.
 
     Packed pairs go the stock way. A batch of (N, H, W, 3) uint8 is degraded, cropped and flipped
-    here; every draw depends on the seed, the process's rank, the iteration and the place in the
-    batch alone; PyTorch's normal numbers for the noise also on the GPU's model.
+    here; every draw depends only on the seed, the process's rank, the iteration and the place in the
+    batch; PyTorch's normal numbers for the noise also on the GPU's model.
     ``DeviceDegradationHook`` tells it what to do and which iteration it is.
 
     Args: as ``DataPreprocessor``.

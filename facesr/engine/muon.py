@@ -64,7 +64,7 @@ class MuonAdam(Optimizer):
         if not 0 <= momentum < 1:
             raise UserError(f'MuonAdam: momentum={momentum}: from 0 to below 1 expected')
         muon = dict(lr=lr, momentum=momentum, weight_decay=weight_decay, steps=steps)
-        adam = Adam([torch.empty(0)], lr=adam_lr, betas=betas).defaults
+        adam = Adam([torch.empty(0)], lr=adam_lr, betas=betas)
         groups = []
         for group in _as_groups(params):
             options = {key: value for key, value in group.items() if key != 'params'}
@@ -72,12 +72,12 @@ class MuonAdam(Optimizer):
             for weight in group['params']:
                 taken[group.get('matrices', True) and is_matrix(weight)].append(weight)
             rate = options.pop('lr', lr) / lr if lr else 1.0
-            for matrices, defaults in ((True, muon), (False, adam)):
+            for matrices, defaults in ((True, muon), (False, adam.defaults)):
                 if taken[matrices]:
                     parts = {'params': taken[matrices], 'matrices': matrices}
                     groups.append({**defaults, **options, **parts, 'lr': rate * defaults['lr']})
         super().__init__(groups, muon)
-        self._adam = Adam([torch.empty(0)])
+        self._adam = adam
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]

@@ -1,4 +1,4 @@
-"""A U-shaped net for whole aligned faces: its work is done where a face is 64 to 16 px."""
+"""A U-shaped net for complete aligned faces: its work is done where a face is 64 to 16 px."""
 
 from __future__ import annotations
 

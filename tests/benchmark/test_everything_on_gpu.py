@@ -38,3 +38,7 @@ def test_one_failure_leaves_the_others(tool, tiny_options: list[str], faces: Pat
     table = (out / 'gpu.md').read_text()
     assert f'| {name}: resume | passed |' in table and '| broken: train | FAILED |' in table
     assert 'cannot be trained' in table and 'stock' in table
+
+    result = tool('benchmark', 'gpu', TINY, '--out', out)
+    assert result.returncode == 1
+    assert f'error: {out}: not empty; name another folder with --out' in result.stderr
