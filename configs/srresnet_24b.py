@@ -1,6 +1,8 @@
-# The published SRResNet: 24 residual blocks, 2,108,419 parameters, L1 loss.
+# The published SRResNet: 24 residual blocks, 2,108,419 parameters, L1 loss, five cosine cycles.
+# Cost: 28 hours of an NVIDIA A40, as published. Score as published: 29.73 dB on the challenge's
+# validation pairs, 29.44 dB on its test set.
+#   python tools/train.py configs/srresnet_24b.py
 _base_ = ['_base_/runtime.py', '_base_/faces.py', '_base_/schedule.py']
-work_dir = 'work_dirs/{{fileBasenameNoExtension}}'
 
 model = dict(
     type='FaceEditModel',

@@ -1,6 +1,7 @@
-# The SRGAN's generator, trained alone first: 26 blocks, 2,256,131 parameters, one cosine cycle.
+# The SRGAN's generator, trained first without a discriminator: 26 blocks, 2,256,131 parameters, one
+# cosine cycle. Cost and score were not published, and are not measured yet.
+#   python tools/train.py configs/srresnet_26b.py
 _base_ = ['srresnet_24b.py']
-work_dir = 'work_dirs/{{fileBasenameNoExtension}}'
 
 model = dict(generator=dict(num_blocks=26))
 train_dataloader = dict(batch_size=8)

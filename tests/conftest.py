@@ -21,8 +21,9 @@ from mmengine.runner import Runner
 
 import facesr  # noqa: F401  (registers what the configs name)
 from facesr.config import load_config
-from facesr.data import write_png
-from facesr.data.demo import degrade
+from facesr.data.demo import degrade_portrait
+from facesr.degradation.settings import DegradationSettings
+from facesr.images import write_png
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = ROOT / 'tests/tiny_srresnet.py'
@@ -33,11 +34,15 @@ init_default_scope('mmagic')
 
 
 @pytest.fixture(scope='session')
-def degradation() -> list[dict]:
-    return load_config(ROOT / 'configs/srresnet_24b.py').degradation
+def degradation() -> DegradationSettings:
+    return load_degradation()
 
 
-def make_faces(root: Path, degradation: list[dict]) -> Path:
+def load_degradation() -> DegradationSettings:
+    return DegradationSettings(**load_config(ROOT / 'configs/srresnet_24b.py').degradation)
+
+
+def make_faces(root: Path, degradation: DegradationSettings) -> Path:
     """Make a data set in the challenge's layout: 4 training faces, 2 pairs, 2 test inputs."""
     from skimage import data
 
@@ -45,7 +50,7 @@ def make_faces(root: Path, degradation: list[dict]) -> Path:
     for index in range(4):
         write_png(root / f'train/GT/{index:05d}.png', portrait[:, :: (-1) ** index].copy())
     for index in range(2):
-        lq = degrade(portrait, degradation, seed=index)
+        lq = degrade_portrait(portrait, degradation, seed=index)
         write_png(root / f'val/GT/{index:05d}.png', portrait)
         write_png(root / f'val/LQ/{index:05d}.png', lq)
         write_png(root / f'test/LQ/{index:05d}.png', lq)
@@ -53,14 +58,14 @@ def make_faces(root: Path, degradation: list[dict]) -> Path:
 
 
 @pytest.fixture(scope='session')
-def faces(tmp_path_factory: pytest.TempPathFactory, degradation: list[dict]) -> Path:
+def faces(tmp_path_factory: pytest.TempPathFactory, degradation: DegradationSettings) -> Path:
     return make_faces(tmp_path_factory.mktemp('faces'), degradation)
 
 
 def train(options: list[str], *hooks: dict, config: Path = TINY) -> Runner:
     """Train a config, with hooks of the test's own."""
     cfg = load_config(config, options)
-    cfg.custom_hooks.extend(hooks)
+    cfg.custom_hooks = list(hooks)
     runner = Runner.from_cfg(cfg)
     runner.train()
     return runner
@@ -71,7 +76,7 @@ def tiny_options(faces: Path, tmp_path: Path) -> list[str]:
     """Overrides that point the tiny config at the test's own data and work directory."""
     return [
         *(f'{split}_dataloader.dataset.data_root={faces}' for split in ('train', 'val', 'test')),
-        'train_dataloader.dataset.pipeline.1.gt_patch_size=64',
+        'train_dataloader.dataset.gt_patch_size=64',
         f'work_dir={tmp_path}/work',
     ]
 

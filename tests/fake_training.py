@@ -16,8 +16,8 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from facesr.config import load_config
-from facesr.engine import ResumableTrainLoop
-from facesr.engine.train import pin_batches
+from facesr.training.loop import ResumableTrainLoop
+from facesr.training.train import pin_batches
 
 
 @LOOPS.register_module()
@@ -53,19 +53,16 @@ def load_for_fake_gpu(path: Path, faces: Path, work_dir: Path, options: Sequence
             'train_cfg.max_iters=3',
             'train_cfg.val_interval=3',
             'default_hooks.logger.interval=3',
+            'default_hooks.panels.interval=1',
             'default_hooks.checkpoint.interval=-1',
             'default_hooks.checkpoint.save_last=False',
             'default_hooks.checkpoint.save_best=None',
             *options,
         ],
     )
-    for hook in config.custom_hooks:
-        if hook.type == 'PanelHook':
-            hook.interval = 1
-        elif hook.type == 'FastStepHook':
-            hook.compile = None
-        elif hook.type == 'PretrainedGeneratorHook':
-            hook.source = None
+    for name, setting in (('fast_step', 'compile'), ('pretrained', 'source')):
+        if name in config.default_hooks:
+            config.default_hooks[name][setting] = None
     if 'perceptual_loss' in config.model:  # any weights do, there are none
         config.model.perceptual_loss.pretrained = 'random'
     config.log_level = 'ERROR'
@@ -86,11 +83,10 @@ def train_on_fake_gpu(config: Config) -> tuple[Runner, list[Counts]]:
 
 def main(names: Sequence[str]) -> None:
     """Print a Markdown table of the second iteration of each config."""
-    from conftest import ROOT, make_faces
+    from conftest import ROOT, load_degradation, make_faces
 
     with tempfile.TemporaryDirectory() as folder:
-        degradation = load_config(ROOT / 'configs/srresnet_24b.py').degradation
-        faces = make_faces(Path(folder, 'faces'), degradation)
+        faces = make_faces(Path(folder, 'faces'), load_degradation())
         print('| config | kernels | GB moved | waits | waits with a log line |')
         print('| --- | --- | --- | --- | --- |')
         for path in sorted((ROOT / 'configs').glob('*.py')):

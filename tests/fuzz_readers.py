@@ -26,9 +26,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from facesr.data import read_image
-from facesr.engine.checkpoint import load_generator
+from facesr.checkpoint import load_generator
 from facesr.errors import UserError
+from facesr.images import read_image
 
 HANG = 10  # seconds
 MEMORY = 8 << 30  # bytes of addresses: a damaged size must not take the machine's

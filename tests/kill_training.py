@@ -21,8 +21,9 @@ from pathlib import Path
 import torch
 from conftest import TINY, make_faces
 
+from facesr.checkpoint import read_checkpoint
 from facesr.config import load_config
-from facesr.engine import read_checkpoint, train
+from facesr.training.train import train
 
 ITERATIONS = 60
 FORK = multiprocessing.get_context('fork')  # a process that need not import everything again
@@ -126,7 +127,7 @@ def main() -> None:
         make_faces(root / 'faces', load_config(TINY).degradation)
         options = [
             *(f'{split}_dataloader.dataset.data_root={root}/faces' for split in ('train', 'val')),
-            'train_dataloader.dataset.pipeline.1.gt_patch_size=64',
+            'train_dataloader.dataset.gt_patch_size=64',
             'train_dataloader.num_workers=1',
             f'train_cfg.max_iters={ITERATIONS}',
             'train_cfg.val_interval=20',

@@ -12,12 +12,12 @@ import torch
 from conftest import TINY
 
 from facesr.config import load_config
-from facesr.data import write_png
-from facesr.engine import train
-from facesr.engine.work_dir import sole_run
 from facesr.errors import UserError
-from facesr.evaluation import Restorer
-from facesr.evaluation import test as restore_and_score
+from facesr.images import write_png
+from facesr.restoring.folder import test as restore_and_score
+from facesr.restoring.restorer import Restorer
+from facesr.training.train import train
+from facesr.training.work_dir import sole_run
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ from facesr.evaluation import test as restore_and_score
         ('model.generator.num_blocks=two', 'TypeError'),
         ('param_scheduler.0.periods=60', 'TypeError'),
         (
-            'train_dataloader.dataset.pipeline.1.gt_patch_size=1024',
+            'train_dataloader.dataset.gt_patch_size=1024',
             r'png: 512x512 pixels, a crop of gt_patch_size=1024 does',
         ),
         ('train_dataloader.dataset.data_root=/nowhere', '/nowhere/train/GT: no such folder'),

@@ -7,11 +7,11 @@ import pytest
 from conftest import ROOT
 from skimage import data
 
+from facesr.checkpoint import read_checkpoint
 from facesr.config import load_config
 from facesr.data.demo import degrade
-from facesr.engine.checkpoint import read_checkpoint
-from facesr.evaluation import Restorer, score_image
-from facesr.evaluation.score import bicubic
+from facesr.restoring.restorer import Restorer
+from facesr.restoring.score import bicubic, score_image
 
 WEIGHTS = sorted((ROOT / 'weights').glob('*.pth'))
 # The README's column for the portrait is the mean over 16 degradations; these are over the first 2.

@@ -8,12 +8,12 @@ model = dict(
         vgg_type='vgg11', layer_weights={'_delete_': True, '3': 1.0}, pretrained='random'
     ),
 )
-custom_hooks = _base_.custom_hooks
-custom_hooks[5].update(source=None)
 train_dataloader = dict(
     batch_size=2, num_workers=0, persistent_workers=False, dataset=dict(cache_dir=None)
 )
 val_dataloader = dict(num_workers=0, persistent_workers=False)
 test_dataloader = dict(num_workers=0, persistent_workers=False)
 train_cfg = dict(max_iters=4, val_interval=2)
-default_hooks = dict(logger=dict(interval=1), checkpoint=dict(interval=2))
+default_hooks = dict(
+    logger=dict(interval=1), checkpoint=dict(interval=2), pretrained=dict(source=None)
+)

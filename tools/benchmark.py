@@ -76,7 +76,7 @@ def parse_args() -> argparse.Namespace:
 def main(args: argparse.Namespace) -> None:
     from mmengine.registry import init_default_scope
 
-    from facesr.benchmark.measure import describe_machine, write_json
+    from benchmarks.measure import describe_machine, write_json
     from facesr.config import load_config
 
     configs = [load_config(path, args.cfg_options) for path in args.config]
@@ -90,8 +90,8 @@ def main(args: argparse.Namespace) -> None:
 
 
 def measure_data(config: Any, args: argparse.Namespace) -> dict[str, Any]:
-    from facesr.benchmark.data import time_loader
-    from facesr.benchmark.measure import format_table
+    from benchmarks.loader import time_loader
+    from benchmarks.measure import format_table
 
     taken = time_loader(config, args.rounds)
     print(format_table('loader, per image on one core', taken))
@@ -99,8 +99,8 @@ def measure_data(config: Any, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def measure_degradation(config: Any, args: argparse.Namespace) -> dict[str, Any]:
-    from facesr.benchmark.degradation import check_difficulty, check_levels, time_both
-    from facesr.benchmark.measure import format_table
+    from benchmarks.degradation import check_difficulty, check_levels, time_both
+    from benchmarks.measure import format_table
 
     agreement = check_levels(config, args.images, args.device)
     print(agreement)
@@ -113,7 +113,7 @@ def measure_degradation(config: Any, args: argparse.Namespace) -> dict[str, Any]
 
 
 def measure_training(config: Any, args: argparse.Namespace) -> dict[str, Any]:
-    from facesr.benchmark.training import format_parts, time_training
+    from benchmarks.training import format_parts, time_training
 
     results = time_training(config, args.rounds, args.iterations)
     print(format_parts(results, config.train_cfg.max_iters))
@@ -121,8 +121,8 @@ def measure_training(config: Any, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def measure_testing(config: Any, args: argparse.Namespace) -> dict[str, Any]:
-    from facesr.benchmark.inference import time_folder
-    from facesr.benchmark.measure import format_table
+    from benchmarks.measure import format_table
+    from benchmarks.restoring import time_folder
 
     taken, agreement = time_folder(config, args.images, args.rounds, args.device, args.checkpoint)
     print(f'stock and ours: {agreement}')
@@ -131,8 +131,8 @@ def measure_testing(config: Any, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def measure_validation(config: Any, args: argparse.Namespace) -> dict[str, Any]:
-    from facesr.benchmark.measure import format_table
-    from facesr.benchmark.validation import time_scoring
+    from benchmarks.measure import format_table
+    from benchmarks.validation import time_scoring
 
     taken, difference = time_scoring(config, args.images, args.rounds, args.device)
     print(f'stock and ours: {difference}')
@@ -143,7 +143,7 @@ def measure_validation(config: Any, args: argparse.Namespace) -> dict[str, Any]:
 def measure_recipes(_: Any, args: argparse.Namespace) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from facesr.benchmark.recipes import bicubic_scores, compare, format_recipes, list_entries
+    from facesr.recipes import bicubic_scores, compare, format_recipes, list_entries
 
     entries = list_entries(args.config, args.cfg_options, args.seeds, args.out)
     results = compare(entries, args.iterations, args.device, args.rounds)
@@ -159,7 +159,7 @@ def measure_recipes(_: Any, args: argparse.Namespace) -> dict[str, Any]:
 def measure_everything(_: Any, args: argparse.Namespace) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from facesr.benchmark.gpu import run_everything
+    from benchmarks.gpu import run_everything
     from facesr.errors import UserError
 
     options = [*args.cfg_options]

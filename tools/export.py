@@ -21,7 +21,7 @@ def parse_args() -> argparse.Namespace:
 
 def main(args: argparse.Namespace) -> None:
     from facesr.config import load_config
-    from facesr.export import export
+    from facesr.restoring.export import export
 
     config = load_config(args.config, args.cfg_options)
     print(export(config, Path(args.config).stem, args.checkpoint, args.out, args.ema))

@@ -33,12 +33,12 @@ def parse_args() -> argparse.Namespace:
 
 def main(args: argparse.Namespace) -> None:
     if args.vgg19:
-        from facesr.models.vgg_weights import fetch_vgg, vgg_url
+        from facesr.models.perceptual_loss import fetch_vgg, vgg_url
 
         print(f'{fetch_vgg(vgg_url("vgg19"))}: whole')
         return
     if args.photos:
-        from facesr.data.photograph import cut_faces
+        from facesr.restoring.photograph import cut_faces
 
         print(*cut_faces(args.photos, args.root / 'LQ'), sep='\n')
         return

@@ -17,7 +17,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def main(args: argparse.Namespace) -> None:
-    from facesr.evaluation import format_scores, score_folder, write_csv
+    from facesr.restoring.score import format_scores, score_folder, write_csv
 
     scores = score_folder(args.folder, args.gt)
     if args.csv is not None:

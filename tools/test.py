@@ -52,7 +52,8 @@ def parse_args() -> argparse.Namespace:
 def main(args: argparse.Namespace) -> None:
     from facesr.config import load_config
     from facesr.errors import UserError
-    from facesr.evaluation import Restorer, test
+    from facesr.restoring.folder import test
+    from facesr.restoring.restorer import Restorer
 
     config = load_config(args.config, args.cfg_options)
     folder = args.input

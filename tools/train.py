@@ -48,7 +48,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def main(args: argparse.Namespace) -> None:
-    from facesr.engine import train
+    from facesr.training.train import train
 
     train(
         args.config,

@@ -7,25 +7,18 @@ train_dataloader = dict(
     persistent_workers=True,
     worker_init_fn=dict(type='outlive_signals'),
     collate_fn=dict(type='collate_faces'),
-    sampler=dict(type='DrawSampler', shuffle=True),
+    sampler=dict(type='NumberedSampler', shuffle=True),
     dataset=dict(
-        type='FaceDataset',
+        type='BlindFaceDataset',
         data_root='data/FFHQ',
         data_prefix=dict(gt='train/GT'),
-        cache_dir='data/cache',  # decoded once; 0.8 MB a face. None decodes at every draw
-        pipeline=[
-            dict(type='LoadFace', key='gt', size=512),
-            dict(
-                type='BlindDegradation',
-                chain=_base_.degradation,
-                # 'loader': MMagic's transforms, image by image in the loader's processes;
-                # 'device': the same on whole batches where the net is; 'auto': the faster one,
-                # the device if it is a CUDA GPU.
-                on='auto',
-                gt_patch_size=512,  # the whole face; a smaller multiple of 4 crops the pair
-                flip_ratio=0.5,
-            ),
-        ],
+        degradation=_base_.degradation,
+        # 'loader': MMagic's transforms, image by image in the loader's processes; 'device': the
+        # same for whole batches where the net is; 'auto': the device if it is a CUDA GPU.
+        degrade_on='auto',
+        gt_patch_size=512,  # the whole face; a smaller multiple of 4 crops the pair
+        flip_ratio=0.5,
+        cache_dir='data/cache',  # faces decoded once, 0.8 MB each; None decodes them every time
     ),
 )
 
@@ -39,15 +32,11 @@ val_dataloader = dict(
         type='FaceDataset',
         data_root='data/FFHQ',
         data_prefix=dict(img='val/LQ', gt='val/GT'),
-        pipeline=[
-            dict(type='LoadFace', key='img', size=128),
-            dict(type='LoadFace', key='gt', size=512),
-            dict(type='PackInputs'),
-        ],
+        size=dict(img=128, gt=512),  # pixels a side
     ),
 )
-# On the float output, RGB, no border crop, as the published runs logged it. The leaderboard's score
-# of the 8-bit files is what tools/test.py and tools/score.py give.
+# Of the float output, RGB, no border crop, as the published runs logged it. The leaderboard scores
+# 8-bit files: tools/test.py and tools/score.py.
 val_evaluator = dict(type='Evaluator', metrics=[dict(type='BatchPSNR'), dict(type='BatchSSIM')])
 val_cfg = dict(type='MultiValLoop')
 
@@ -57,12 +46,7 @@ test_dataloader = dict(
     num_workers=2,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='FaceDataset',
-        data_root='data/FFHQ',
-        data_prefix=dict(img='test/LQ'),
-        pipeline=[dict(type='LoadFace', key='img'), dict(type='PackInputs')],
-    ),
+    dataset=dict(type='FaceDataset', data_root='data/FFHQ', data_prefix=dict(img='test/LQ')),
 )
 test_evaluator = dict(type='Evaluator', metrics=[dict(type='NIQE', input_order='CHW')])
 test_cfg = dict(type='MultiTestLoop')

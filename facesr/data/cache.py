@@ -19,7 +19,7 @@ from rich.progress import track
 
 from ..errors import UserError
 from ..files import allow_no_locks
-from .images import Image8, read_image
+from ..images import Image8, read_image
 
 
 def make_cache(paths: Sequence[str | Path], folder: str | Path) -> Path | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.progress import track
 
 from ..errors import UserError
-from .images import find_images, read_image
+from ..images import find_images, read_image
 
 # Folder below the data set -> height and width of its images; None: any size.
 LAYOUT: dict[str, int | None] = {

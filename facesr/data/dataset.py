@@ -1,38 +1,40 @@
-"""Folders of faces as an MMEngine dataset, and the transform that reads one."""
+"""Folders of faces as MMEngine data sets: as they are, or degraded for training."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmagic.datasets import BasicImageDataset
-from mmagic.datasets.transforms import LoadImageFromFile
-from mmagic.registry import DATASETS, TRANSFORMS
+import torch
+from mmagic.datasets.transforms import PackInputs
+from mmagic.registry import DATASETS
+from mmengine.dataset import BaseDataset
+from numpy.random import MT19937, RandomState, SeedSequence
 
+from ..degradation.preprocessor import FaceBatch
+from ..degradation.settings import DegradationSettings, degrade
 from ..errors import UserError
+from ..images import Image8, pair_images, read_image
 from .cache import make_cache, open_cache
-from .images import Image8, pair_images, read_image
-from .sampler import Draw, seed_draw
+from .loader import SampleKey
 
 
 @DATASETS.register_module()
-class FaceDataset(BasicImageDataset):
-    """MMagic's ``BasicImageDataset`` with a fixed order and no silent gaps.
+class FaceDataset(BaseDataset):
+    """Faces to restore, with or without their ground truth.
 
-    The stock class lists files in ``scandir`` order, which differs between copies of a folder and
-    so changes every draw; it wants one file format for inputs and ground truth; and it accepts an
-    empty folder. This one sorts, pairs by stem, and stops with the folder's name.
+    MMagic's ``BasicImageDataset`` lists files in ``scandir`` order, which differs between copies of
+    a folder; wants one file format for inputs and ground truth; and accepts an empty folder. This
+    one sorts, pairs by stem, and stops with the folder's name.
 
     Args:
         data_root: folder above those of ``data_prefix``.
-        data_prefix: one folder per key: ``dict(gt=...)`` to degrade on the fly, ``dict(img=...,
-            gt=...)`` for pairs, ``dict(img=...)`` without ground truth.
-        cache_dir: where the ground truths' decoded pixels are kept, see
-            :func:`~facesr.data.cache.make_cache`; None decodes them every time.
-        pipeline, test_mode, indices, max_refetch, lazy_init: as in
-            ``mmengine.dataset.BaseDataset``.
+        data_prefix: one folder for each of ``img`` (degraded) and ``gt`` (ground truth), or one
+            only: ``dict(img='val/LQ', gt='val/GT')``.
+        size: pixels a side that each must have: ``dict(img=128, gt=512)``; any where not named.
+        indices: as in ``BaseDataset``: the first so many, or these.
 
     Raises:
         UserError: a folder is missing or empty, inputs and ground truths do not match, or
@@ -41,89 +43,135 @@ class FaceDataset(BasicImageDataset):
 
     def __init__(
         self,
-        data_root: str = '',
-        data_prefix: dict[str, str] | None = None,
-        pipeline: Sequence[dict[str, Any] | Callable[..., Any]] = (),
-        test_mode: bool = False,
+        data_root: str,
+        data_prefix: Mapping[str, str],
+        size: Mapping[str, int] | None = None,
         indices: int | Sequence[int] | None = None,
-        max_refetch: int = 1000,
-        lazy_init: bool = False,
-        cache_dir: str | None = None,
     ) -> None:
-        self.cache_dir = cache_dir
-        self._cache: Path | None = None
-        data_prefix = dict(data_prefix or {})
         if not data_prefix or data_prefix.keys() - {'img', 'gt'}:
             raise UserError(f"data_prefix={data_prefix}: a folder for 'img', 'gt' or both expected")
-        super().__init__(
-            data_root=data_root,
-            data_prefix=data_prefix,
-            pipeline=list(pipeline),
-            test_mode=test_mode,
-            indices=indices,
-            max_refetch=max_refetch,
-            lazy_init=lazy_init,
-        )
-
-    def full_init(self) -> None:
-        if self._fully_initialized:
-            return
-        super().full_init()
-        if self.cache_dir is not None and 'gt' in self.data_prefix:
-            paths = [self.get_data_info(index)['gt_path'] for index in range(len(self))]
-            self._cache = make_cache(paths, self.cache_dir)
-
-    def __getitem__(self, idx: int | Draw) -> Any:
-        """Get an item; one that ``DrawSampler`` draws has random numbers of its own."""
-        if isinstance(idx, Draw):
-            seed_draw(idx)
-            idx = idx.image
-        return super().__getitem__(idx)
-
-    def prepare_data(self, idx: int) -> Any:
-        """Run the pipeline on an image, its decoded pixels taken from the cache if there is one."""
-        info = self.get_data_info(idx)
-        if self._cache is not None:
-            info['gt'] = np.array(open_cache(self._cache)[idx])  # transforms write in place
-        return self.pipeline(info)
+        self.size = dict(size or {})
+        self.pack = PackInputs()
+        super().__init__(data_root=data_root, data_prefix=dict(data_prefix), indices=indices)
 
     def load_data_list(self) -> list[dict[str, Any]]:
+        """List the images, sorted by stem: ``key``, ``img_path``, ``gt_path``."""
         return [
             {'key': stem, **{f'{role}_path': str(path) for role, path in paths.items()}}
             for stem, paths in pair_images(self.data_prefix)
         ]
 
+    def prepare_data(self, idx: int) -> Any:
+        """Read an image and pack it: ``inputs`` (3, h, w) uint8, ``gt_img`` if there is one.
 
-@TRANSFORMS.register_module()
-class LoadFace(LoadImageFromFile):
-    """MMagic's ``LoadImageFromFile`` for 8-bit RGB that names a file it cannot use.
+        Raises:
+            UserError: a file is unreadable or of another size.
+        """
+        info = self.get_data_info(idx)
+        return self.pack_images(info, {role: self.read(info, role) for role in self.data_prefix})
 
-    The stock transform ends in an AttributeError of ``None`` that names no file.
-
-    Args:
-        key: ``'gt'`` or ``'img'``; reads ``<key>_path``, writes ``<key>`` as (H, W, 3) uint8 RGB.
-        size: height and width in pixels that the file must have; None takes any.
-
-    Raises:
-        UserError: the file is unreadable or of another size.
-    """
-
-    def __init__(self, key: str, size: int | None = None) -> None:
-        super().__init__(key=key, channel_order='rgb')
-        self.size = size
-
-    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Read the image, unless the data set has taken it from its cache."""
-        self._decoded = results.pop(self.key, None)
-        loaded: dict[str, Any] = super().transform(results)
-        return loaded
-
-    def _load_image(self, filename: str) -> Image8:
-        image = read_image(filename) if self._decoded is None else self._decoded
-        if self.size is not None and image.shape[:2] != (self.size, self.size):
-            height, width = image.shape[:2]
+    def read(self, info: Mapping[str, Any], role: str) -> Image8:
+        """Read the file of a role, and check its size."""
+        path = info[f'{role}_path']
+        image = read_image(path)
+        height, width = image.shape[:2]
+        side = self.size.get(role, height)
+        if (height, width) != (side, self.size.get(role, width)):
             raise UserError(
-                f'{filename}: {width}x{height} pixels, {self.size}x{self.size} expected; '
-                'tools/prepare_data.py lists all such files'
+                f'{path}: {width}x{height} pixels, {side}x{side} expected; '
+                'tools/check_data.py lists all such files'
             )
         return image
+
+    def pack_images(self, info: Mapping[str, Any], images: Mapping[str, Image8]) -> Any:
+        """Pack RGB images as MMagic's models expect them."""
+        orders = {f'{role}_channel_order': 'rgb' for role in images}
+        return self.pack({**info, **images, **orders})
+
+
+@DATASETS.register_module()
+class BlindFaceDataset(FaceDataset):
+    """Ground truth to train on, degraded, cropped and flipped afresh for every sample.
+
+    All that is random in a sample depends only on the run's seed and the sample's number.
+
+    Args:
+        data_root: folder above that of ``data_prefix``.
+        data_prefix: the ground truth's folder: ``dict(gt='train/GT')``.
+        degradation: see :class:`~facesr.degradation.settings.DegradationSettings`.
+        degrade_on: ``'loader'``: by MMagic's transforms, in the loader's processes; ``'device'``:
+            whole batches where the net is; ``'auto'``: the device if PyTorch sees a CUDA GPU.
+        gt_patch_size: side of the ground truth's crop in pixels, a multiple of the scale;
+            ``gt_size`` keeps the whole face.
+        flip_ratio: probability of a horizontal flip of the pair, after the degradation: JPEG and
+            area resizing give another result for the mirrored face.
+        cache_dir: where the decoded pixels are kept, see ``cache.py``; None decodes every time.
+        indices: as in ``BaseDataset``.
+
+    Raises:
+        UserError: as ``FaceDataset``, or a setting is out of its range.
+    """
+
+    def __init__(
+        self,
+        data_root: str,
+        data_prefix: Mapping[str, str],
+        degradation: Mapping[str, Any],
+        degrade_on: str = 'auto',
+        gt_patch_size: int = 512,
+        flip_ratio: float = 0.5,
+        cache_dir: str | None = None,
+        indices: int | Sequence[int] | None = None,
+    ) -> None:
+        self.degradation = DegradationSettings(**degradation)
+        if degrade_on not in ('auto', 'device', 'loader'):
+            raise UserError(f"degrade_on={degrade_on!r}: 'auto', 'device' or 'loader' expected")
+        side, scale = self.degradation.gt_size, self.degradation.scale
+        if gt_patch_size not in range(scale, side + 1, scale):
+            raise UserError(
+                f'gt_patch_size={gt_patch_size}: a multiple of {scale}, at most {side}, expected'
+            )
+        self.on_device = degrade_on == 'device' or (
+            degrade_on == 'auto' and torch.cuda.is_available()
+        )
+        self.gt_patch_size, self.flip_ratio, self.cache_dir = gt_patch_size, flip_ratio, cache_dir
+        self.cache: Path | None = None
+        super().__init__(data_root, data_prefix, {'gt': side}, indices)
+
+    def full_init(self) -> None:
+        """List the images, and decode them into the cache."""
+        if self._fully_initialized:
+            return
+        super().full_init()
+        if self.cache_dir is not None:
+            self.read(
+                self.get_data_info(0), 'gt'
+            )  # the cache takes only images of the first's size
+            paths = [self.get_data_info(index)['gt_path'] for index in range(len(self))]
+            self.cache = make_cache(paths, self.cache_dir)
+
+    def prepare_data(self, idx: SampleKey) -> Any:
+        """Make a training sample: a packed pair, or what :class:`FaceBatch` has for one image."""
+        info = self.get_data_info(idx.image)
+        if self.cache is None:
+            gt = self.read(info, 'gt')
+        else:
+            gt = np.array(open_cache(self.cache)[idx.image])
+        settings, length = self.degradation, self.gt_patch_size
+        rng = RandomState(MT19937(SeedSequence((idx.seed, idx.number))))
+        values = settings.sample(rng)
+        noise_seed = rng.randint(2**32, dtype=np.int64)
+        flip = rng.random_sample() < self.flip_ratio
+        top, left = rng.randint(0, (settings.gt_size - length) // settings.scale + 1, 2)
+        if self.on_device:
+            crop = torch.tensor([top, left, flip])
+            row = torch.tensor(values.row(), dtype=torch.float64)
+            return FaceBatch(
+                torch.from_numpy(gt), row, crop, torch.tensor(noise_seed), settings, length
+            )
+        pair = {'img': degrade(gt, settings, values, noise_seed), 'gt': gt}
+        for role, scale in (('img', 1), ('gt', settings.scale)):
+            size = length // settings.scale * scale
+            rows, columns = (slice(start * scale, start * scale + size) for start in (top, left))
+            pair[role] = np.ascontiguousarray(pair[role][rows, columns][:, :: -1 if flip else 1])
+        return self.pack_images(info, pair)

@@ -5,19 +5,16 @@ The astronaut's portrait (NASA, public domain) is held out: it is what the demo 
 
 from __future__ import annotations
 
-import random
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
-from mmagic.registry import TRANSFORMS
-from mmengine.dataset import Compose
+from numpy.random import RandomState
 from rich.progress import track
 
+from ..degradation.settings import DegradationSettings, degrade
 from ..errors import UserError
-from .images import Image8, write_png
+from ..images import Image8, write_png
 
 GT_SIZE = 512
 CROPS_PER_PHOTOGRAPH = 8
@@ -41,7 +38,7 @@ PHOTOGRAPHS = (
 )
 
 
-def make_demo_set(root: str | Path, degradation: Sequence[dict[str, Any]]) -> None:
+def make_demo_set(root: str | Path, settings: DegradationSettings) -> None:
     """Write ``train/GT``, ``val/GT``, ``val/LQ`` and ``test/LQ`` below a folder.
 
     Training images are 512x512 crops of 14 photographs; validation is one portrait, degraded by
@@ -49,7 +46,7 @@ def make_demo_set(root: str | Path, degradation: Sequence[dict[str, Any]]) -> No
 
     Args:
         root: the data set's folder.
-        degradation: the chain, as declared in ``configs/_base_/degradation.py``.
+        settings: of the degradation.
 
     Raises:
         UserError: scikit-image is not installed.
@@ -70,33 +67,24 @@ def make_demo_set(root: str | Path, degradation: Sequence[dict[str, Any]]) -> No
             write_png(root / 'train/GT' / f'{name}_{index:02d}.png', _crop(photograph, rng))
     portrait = data.astronaut()
     for draw in track(range(VALIDATION_DRAWS), 'portrait'):
-        lq = degrade(portrait, degradation, seed=draw)
+        lq = degrade_portrait(portrait, settings, draw)
         write_png(root / 'val/GT' / f'astronaut_{draw:02d}.png', portrait)
         write_png(root / 'val/LQ' / f'astronaut_{draw:02d}.png', lq)
         write_png(root / 'test/LQ' / f'astronaut_{draw:02d}.png', lq)
 
 
-def degrade(gt: Image8, degradation: Sequence[dict[str, Any]], seed: int) -> Image8:
-    """Degrade one image by the stock chain with draws of its own.
+def degrade_portrait(portrait: Image8, settings: DegradationSettings, seed: int) -> Image8:
+    """Degrade an image with the values that a seed gives, the same every time.
 
     Args:
-        gt: (512, 512, 3) uint8 RGB.
-        degradation: transform configs that work on the key ``img``.
-        seed: decides every draw; the global generators are left as they were.
+        portrait: (512, 512, 3) uint8 RGB.
+        settings: what the values are drawn from.
+        seed: decides all of them, and the noise.
 
     Returns:
         (128, 128, 3) uint8 RGB.
     """
-    states = random.getstate(), np.random.get_state()
-    try:
-        random.seed(seed)
-        np.random.seed(seed)
-        chain = Compose([TRANSFORMS.build(transform) for transform in degradation])
-        lq: Image8 = chain({'img': gt.copy()})['img']
-        return lq
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
+    return degrade(portrait, settings, settings.sample(RandomState(seed)), seed)
 
 
 def _crop(photograph: Image8, rng: np.random.Generator) -> Image8:

@@ -2,106 +2,97 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from mmagic.models import DataPreprocessor
 from mmagic.registry import MODELS
 from mmagic.structures import DataSample
-from numpy.random import MT19937, RandomState, SeedSequence
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..errors import UserError
-from .chain import BatchDegradation
-from .draws import Draws, copy_to
-from .transform import BlindDegradation
+from .batch import BatchDegradation
+from .settings import DegradationSettings
+
+
+class FaceBatch(NamedTuple):
+    """What the loader hands over for pairs to be made on the device.
+
+    Attributes:
+        gt: (N, S, S, 3) uint8 RGB.
+        values: (N, 8) float64, a :meth:`.settings.Degradation.row` for each image.
+        crops: (N, 3) int64: top and left of the degraded image's crop in pixels, and 1 to flip it.
+        noise_seeds: (N,) int64.
+        settings: of the degradation.
+        gt_patch_size: side of the ground truth's crop in pixels.
+    """
+
+    gt: Tensor
+    values: Tensor
+    crops: Tensor
+    noise_seeds: Tensor
+    settings: DegradationSettings
+    gt_patch_size: int
 
 
 @MODELS.register_module()
 class FacePreprocessor(DataPreprocessor):
-    """MMagic's ``DataPreprocessor``, which also makes training pairs of bare ground truth.
+    """MMagic's ``DataPreprocessor``, which also makes training pairs of a :class:`FaceBatch`.
 
-    Packed pairs go the stock way. A batch of (N, H, W, 3) uint8 is degraded, cropped and flipped
-    here; every draw depends only on the seed, the process's rank, the iteration and the place in the
-    batch; PyTorch's normal numbers for the noise also on the GPU's model.
-    ``DeviceDegradationHook`` tells it what to do and which iteration it is.
+    Everything random comes with the batch, so that a sample is the same in any batch and process.
+    The noise is PyTorch's for its seed: on another model of GPU it is another.
 
     Args: as ``DataPreprocessor``.
     """
 
-    degradation: BatchDegradation | None
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.degradation = None
-
-    def prepare(self, transform: BlindDegradation, seed: int, rank: int = 0) -> None:
-        """Take over what a transform left to the device.
-
-        Raises:
-            UserError: its chain holds something that is not done here.
-        """
-        self.degradation = BatchDegradation(transform.chain).to(self.device)
-        self.transform = transform
-        self.seed, self.rank, self.iteration = seed, rank, 0
-
-    def forward(self, data: dict[str, Any], training: bool = False) -> Any:
+    def forward(self, data: Any, training: bool = False) -> Any:
         """Copy to the device, make pairs where there are none, normalise.
 
         Returns:
             ``inputs`` (N, 3, h, w) float32 and ``data_samples`` with ``gt_img`` (N, 3, 4h, 4w).
         """
-        inputs = data['inputs']
-        if not isinstance(inputs, Tensor) or inputs.dtype != torch.uint8 or inputs.shape[-1] != 3:
+        if not isinstance(data, FaceBatch):
             return super().forward(data, training)
-        if self.degradation is None:
-            raise UserError(
-                "the batch is not degraded; add dict(type='DeviceDegradationHook') to "
-                "custom_hooks, or let BlindDegradation do it: on='loader'"
-            )
-        lq, gt = self.make_pairs(inputs.to(self.device, non_blocking=True))
+        lq, gt = make_pairs(data, self.device)
         mean, std = self.mean.float(), self.std.float()
         return {
             'inputs': (lq - mean).div_(std),
             'data_samples': DataSample(gt_img=(gt - mean).div_(std)),
         }
 
-    @torch.no_grad()
-    def make_pairs(self, gt: Tensor) -> tuple[Tensor, Tensor]:
-        """Degrade, crop and flip: (N, S, S, 3) uint8 -> lq (N, 3, h, h), gt (N, 3, 4h, 4h) uint8.
 
-        Raises:
-            UserError: the faces are not of the size that the chain is for.
-        """
-        assert self.degradation is not None
-        count, side, crop = len(gt), self.degradation.side, self.transform.gt_patch_size
-        if gt.shape[1:3] != (side, side):
-            raise UserError(f'faces of {side}x{side} pixels expected, not {tuple(gt.shape[1:3])}')
-        seeds = SeedSequence((self.seed, self.rank, self.iteration))
-        rng = RandomState(MT19937(seeds))
-        draws = Draws.to_device(self.degradation.draw(rng, count), gt.device)
-        generator = torch.Generator(gt.device).manual_seed(int(seeds.generate_state(1)[0]))
-        noise = torch.randn(count, 3, side, side, device=gt.device, generator=generator)
-        lq = self.degradation(gt.permute(0, 3, 1, 2), draws, noise)
-        scale = side // self.degradation.final_side
-        corners = rng.randint(0, (side - crop) // scale + 1, (count, 2))
-        flips = rng.random_sample(count) < self.transform.flip_ratio
-        return (
-            _crop(lq.permute(0, 2, 3, 1), corners, flips, crop // scale),
-            _crop(gt, scale * corners, flips, crop),
-        )
+@torch.no_grad()
+def make_pairs(batch: FaceBatch, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Degrade, crop and flip: lq (N, 3, h, h) and gt (N, 3, 4h, 4h), uint8 on the device."""
+    settings, side = batch.settings, batch.settings.gt_size
+    gt, values = (part.to(device, non_blocking=True) for part in (batch.gt, batch.values))
+    noise = torch.empty(len(gt), 3, side, side, device=device)
+    for image, seed in zip(noise, batch.noise_seeds.tolist(), strict=True):
+        image.normal_(generator=torch.Generator(device).manual_seed(seed))
+    lq = _build(settings, device)(gt.permute(0, 3, 1, 2), values, noise)
+    crops = batch.crops.numpy()
+    length = batch.gt_patch_size
+    return (
+        _crop(lq.permute(0, 2, 3, 1), crops, length // settings.scale),
+        _crop(gt, crops * [settings.scale, settings.scale, 1], length),
+    )
 
 
-def _crop(
-    images: Tensor, corners: NDArray[np.int64], flips: NDArray[np.bool_], length: int
-) -> Tensor:
-    """Crops (N, H, W, 3) at (N, 2) corners, and flips where it is said: (N, 3, length, length)."""
+@lru_cache(maxsize=4)
+def _build(settings: DegradationSettings, device: torch.device) -> BatchDegradation:
+    return BatchDegradation(settings).to(device)
+
+
+def _crop(images: Tensor, crops: NDArray[np.int64], length: int) -> Tensor:
+    """Crop (N, H, W, 3) at (N, 3) top, left and flip: (N, 3, length, length)."""
     along = np.arange(length)
-    flipped = np.where(flips[:, None], along[::-1], along)
-    places = np.stack([corners[:, :1] + along, corners[:, 1:] + flipped], 1)
-    rows, columns = copy_to(places, images.device)[:, :, None].unbind(1)
+    columns = np.where(crops[:, 2:], along[::-1], along)
+    places = torch.from_numpy(np.stack([crops[:, :1] + along, crops[:, 1:2] + columns], 1))
+    if images.is_cuda:
+        places = places.pin_memory()
+    rows, columns = places.to(images.device, non_blocking=True)[:, :, None].unbind(1)
     batch = torch.arange(len(images), device=images.device)[:, None, None]
     crops = images[batch, rows.mT, columns]
     return crops.permute(0, 3, 1, 2).contiguous()  # MMagic's ModifiedVGG wants it so

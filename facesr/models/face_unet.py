@@ -43,7 +43,7 @@ class FaceUNet(BaseModule):
         upscale_factor: of the output to the input.
     """
 
-    #: A tile of a face is no face: tells :class:`facesr.evaluation.Restorer` to take it whole.
+    #: A tile of a face is no face: ``restoring/restorer.py`` never tiles such a net.
     whole_images = True
 
     def __init__(

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..data.images import Image8
 from ..errors import UserError
-from .panel import draw_text, resize
+from ..images import Image8
+from ..panels import draw_text, resize
 
 FACE = 512  # pixels of the face that crops are given in
 COLUMN = 512  # pixels

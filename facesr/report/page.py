@@ -14,14 +14,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 from PIL import Image
 
-from ..data.images import Image8, write_png
 from ..errors import UserError
+from ..images import Image8, write_png
+from ..panels import stack_panels
 from .comparison import DEFAULT_CROPS, Crop
 from .curves import draw_comparison, draw_curves
-from .logs import Run, read_runs
-from .panel import stack_panels
 from .result_sets import Group, choose_images, draw_group, find_result_sets, group_by_input
-from .settings import describe_settings, has_random_vgg
+from .run import Run, describe_settings, has_random_vgg, read_runs
 
 JPEG_QUALITY = 88
 

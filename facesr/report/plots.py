@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogFormatterSciNotation, MaxNLocator
 
-from .logs import Curve
+from .run import Curve
 
 DPI = 160
 COLOURS = ('#1f5fa8', '#d9640d', '#2b8a4b', '#8c3fa0', '#b3263a', '#3a3a3a')

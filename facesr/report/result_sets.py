@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..config.checking import unknown
-from ..data.images import Image8, find_images, read_image
+from ..config import unknown
 from ..errors import UserError
-from ..evaluation.results import PANEL_ROWS, spread
-from ..evaluation.score import bicubic, score_image
+from ..images import Image8, find_images, read_image
+from ..restoring.folder import PANEL_ROWS, spread
+from ..restoring.score import bicubic, score_image
 from .comparison import Crop, draw_comparison
-from .logs import Run
+from .run import Run
 
 COLUMNS = ('ground truth', 'bicubic', 'input')
 # As many as the challenge's real photographs: of so few, all are shown.

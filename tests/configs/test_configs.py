@@ -7,7 +7,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import PARAM_SCHEDULERS
 
 from facesr.config import load_config
-from facesr.engine.hooks import count_parameters
+from facesr.nets import count_parameters
 
 # No VGG file is needed to build it.
 SMALL = ['model.perceptual_loss.pretrained=random']

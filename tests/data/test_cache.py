@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facesr.data import FaceDataset, read_image, write_png
 from facesr.data.cache import make_cache, open_cache
+from facesr.data.dataset import FaceDataset
 from facesr.errors import UserError
+from facesr.images import read_image, write_png
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import numpy as np
 
-from facesr.data import write_png
 from facesr.data.check import check_data
+from facesr.images import write_png
 
 
 def test_a_sound_set_has_no_problems(faces: Path):

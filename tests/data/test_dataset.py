@@ -1,26 +1,23 @@
-import random
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY
 
-from facesr.config import load_config
-from facesr.data import FaceDataset, LoadFace, write_png
+from facesr.data.dataset import BlindFaceDataset, FaceDataset
+from facesr.data.loader import SampleKey
 from facesr.errors import UserError
+from facesr.images import write_png
+
+GT = {'gt': 'train/GT'}
 
 
-def test_training_sample_is_a_degraded_copy_of_its_ground_truth(faces: Path):
-    config = load_config(TINY).train_dataloader.dataset
-    dataset = FaceDataset(
-        data_root=str(faces), data_prefix=config.data_prefix, pipeline=config.pipeline
-    )
+def test_training_sample_is_a_degraded_copy_of_its_ground_truth(faces: Path, degradation):
+    dataset = BlindFaceDataset(str(faces), GT, asdict(degradation))
     assert [item['key'] for item in map(dataset.get_data_info, range(4))] == [
         f'{index:05d}' for index in range(4)
     ]
-    random.seed(0)
-    np.random.seed(0)
-    sample = dataset[0]
+    sample = dataset[SampleKey(0, 0, 0)]
     lq, gt = sample['inputs'], sample['data_samples'].gt_img
     assert lq.shape == (3, 128, 128) and gt.shape == (3, 512, 512)
     # A degraded copy: alike when both are shrunk to 16 pixels, not equal.
@@ -31,30 +28,43 @@ def test_training_sample_is_a_degraded_copy_of_its_ground_truth(faces: Path):
     assert 0 < (shrunk[0] - shrunk[1]).abs().mean() < 4
 
 
-def test_crops_are_cut_from_the_same_place(faces: Path):
-    config = load_config(TINY, ['train_dataloader.dataset.pipeline.1.gt_patch_size=64'])
-    config = config.train_dataloader.dataset
-    # No degradation but the shrinking: input and ground truth must then agree.
-    pipeline = config.pipeline
-    pipeline[1].update(chain=pipeline[1].chain[5:], on='loader')
-    dataset = FaceDataset(data_root=str(faces), data_prefix=config.data_prefix, pipeline=pipeline)
-    sample = dataset[0]
-    lq, gt = sample['inputs'].float(), sample['data_samples'].gt_img.float()
-    assert lq.shape == (3, 16, 16) and gt.shape == (3, 64, 64)
-    assert (gt.reshape(3, 16, 4, 16, 4).mean((2, 4)) - lq).abs().max() <= 0.51
+def test_crops_are_cut_from_the_same_place(faces: Path, degradation):
+    whole, cropped = (
+        BlindFaceDataset(str(faces), GT, asdict(degradation), gt_patch_size=size, flip_ratio=0)
+        for size in (512, 64)
+    )
+    key = SampleKey(1, 0, 5)
+    sample, crop = whole[key], cropped[key]
+    assert crop['inputs'].shape == (3, 16, 16)
+    windows = sample['data_samples'].gt_img.unfold(1, 64, 4).unfold(2, 64, 4)
+    same = (windows == crop['data_samples'].gt_img[:, None, None]).all(-1).all(-1).all(0)
+    [[top, left]] = same.nonzero().tolist()
+    assert (sample['inputs'][:, top : top + 16, left : left + 16] == crop['inputs']).all()
+
+
+def test_pairs_are_packed_as_they_are(faces: Path):
+    dataset = FaceDataset(str(faces), {'img': 'val/LQ', 'gt': 'val/GT'}, indices=1)
+    [sample] = [dataset[index] for index in range(len(dataset))]
+    assert sample['inputs'].shape == (3, 128, 128)
+    assert sample['data_samples'].gt_img.shape == (3, 512, 512)
+    assert sample['data_samples'].img_path.endswith('val/LQ/00000.png')
 
 
 def test_missing_folder_names_it(tmp_path: Path):
     with pytest.raises(UserError, match=r'train/GT: no such folder; data/README\.md'):
-        FaceDataset(data_root=str(tmp_path), data_prefix=dict(gt='train/GT'))
+        FaceDataset(str(tmp_path), GT)
 
 
 def test_other_keys_than_img_and_gt(tmp_path: Path):
     with pytest.raises(UserError, match="a folder for 'img', 'gt' or both expected"):
-        FaceDataset(data_root=str(tmp_path), data_prefix=dict(lq='val/LQ'))
+        FaceDataset(str(tmp_path), dict(lq='val/LQ'))
 
 
-def test_wrong_size_names_file_and_sizes(tmp_path: Path):
-    write_png(tmp_path / 'a.png', np.zeros((8, 16, 3), np.uint8))
+@pytest.mark.parametrize('cached', [False, True])
+def test_wrong_size_names_file_and_sizes(cached: bool, tmp_path: Path, degradation):
+    write_png(tmp_path / 'train/GT/a.png', np.zeros((8, 16, 3), np.uint8))
+    cache = f'{tmp_path}/cache' if cached else None
     with pytest.raises(UserError, match=r'a\.png: 16x8 pixels, 512x512 expected'):
-        LoadFace('gt', size=512)({'gt_path': str(tmp_path / 'a.png')})
+        BlindFaceDataset(str(tmp_path), GT, asdict(degradation), cache_dir=cache)[
+            SampleKey(0, 0, 0)
+        ]

@@ -10,7 +10,7 @@ import torch
 from conftest import ROOT, TINY
 
 from facesr.config import load_config
-from facesr.data import list_images, read_image
+from facesr.images import list_images, read_image
 
 pytestmark = pytest.mark.gpu
 

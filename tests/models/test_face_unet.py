@@ -5,9 +5,8 @@ import torch
 from conftest import ROOT
 
 from facesr.config import load_config
-from facesr.engine.hooks import count_parameters
-from facesr.evaluation.restore import build_part
-from facesr.models import FaceUNet
+from facesr.models.face_unet import FaceUNet
+from facesr.nets import build_part, count_parameters
 
 LIMIT = 2_276_356  # the challenge's: fewer parameters than this
 

@@ -4,7 +4,7 @@ from torch import nn
 from torchvision.models import vgg11
 
 from facesr.errors import UserError
-from facesr.models import VGGPerceptualLoss
+from facesr.models.perceptual_loss import VGGPerceptualLoss
 
 
 def make(**options: object) -> VGGPerceptualLoss:

@@ -6,7 +6,7 @@ import torch
 from torchvision.models import vgg11, vgg13
 
 from facesr.errors import UserError
-from facesr.models.vgg_weights import fetch_vgg, find_vgg, load_vgg_weights, vgg_url
+from facesr.models.perceptual_loss import fetch_vgg, find_vgg, load_vgg_weights, vgg_url
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from facesr.data.images import Image8
 from facesr.errors import UserError
+from facesr.images import Image8
 from facesr.report.comparison import COLUMN, DEFAULT_CROPS, GAP, Crop, draw_comparison
 
 GREEN = (0, 255, 0)

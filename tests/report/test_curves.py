@@ -7,10 +7,9 @@ from logged_runs import train_line, val_line, write_run
 from matplotlib.figure import Figure
 from PIL import Image
 
-from facesr.report.curves import draw_comparison, draw_curves
-from facesr.report.logs import read_run, read_runs
+from facesr.report.curves import draw_comparison, draw_curves, published_curves
 from facesr.report.plots import smooth
-from facesr.report.reference import published_curves
+from facesr.report.run import read_run, read_runs
 
 GAN_LOSSES = ('loss_pix', 'loss_perceptual', 'loss_gan', 'loss_d_real', 'loss_d_fake')
 

@@ -10,10 +10,10 @@ import pytest
 from logged_runs import train_line, val_line, write_run
 from PIL import Image
 
-from facesr.data import list_images, read_image, write_png
 from facesr.errors import UserError
-from facesr.evaluation.score import bicubic
+from facesr.images import list_images, read_image, write_png
 from facesr.report.page import write_report
+from facesr.restoring.score import bicubic
 
 LINES = [train_line(10), val_line(10), train_line(20)]
 

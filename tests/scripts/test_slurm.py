@@ -11,7 +11,7 @@ import pytest
 import torch
 from conftest import ROOT, TINY
 
-from facesr.engine import read_checkpoint
+from facesr.checkpoint import read_checkpoint
 
 NOT_FINAL = {
     'PENDING',

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import TINY, TINY_GAN
 
-from facesr.data import read_image, write_png
+from facesr.images import read_image, write_png
 
 
 @pytest.mark.parametrize(
@@ -54,9 +54,15 @@ def test_adversarial_training_to_exported_weights(
     tool, tiny_options: list[str], faces: Path, tmp_path: Path
 ):
     """Trained alone, then against a discriminator, exported, restored from."""
-    options = [*tiny_options, 'train_dataloader.dataset.pipeline.1.gt_patch_size=128']
+    options = [*tiny_options, 'train_dataloader.dataset.gt_patch_size=128']
     first, second = tmp_path / 'srresnet', tmp_path / 'srgan'
-    arguments = ['--work-dir', second, '--cfg-options', *options, f'custom_hooks.5.source={first}']
+    arguments = [
+        '--work-dir',
+        second,
+        '--cfg-options',
+        *options,
+        f'default_hooks.pretrained.source={first}',
+    ]
     result = tool('train', TINY_GAN, *arguments)
     assert result.returncode == 1
     assert f'error: {first}: no trained generator to start from' in result.stderr

@@ -1,0 +1,177 @@
+"""What restoring a folder takes: MMEngine's test loop with MMagic's parts against tools/test.py."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from itertools import chain, repeat
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmagic.datasets import BasicImageDataset
+from mmagic.datasets.transforms import LoadImageFromFile, PackInputs
+from mmagic.engine.hooks import BasicVisualizationHook
+from mmagic.models import BaseEditModel, DataPreprocessor
+from mmagic.visualization import ConcatImageVisualizer
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.hooks import IterTimerHook
+from mmengine.runner import Runner
+from mmengine.visualization import LocalVisBackend
+
+from benchmarks.degradation import Agreement, compare
+from benchmarks.measure import take_turns
+from facesr.errors import UserError
+from facesr.images import list_images, read_image
+from facesr.nets import build_part, find_device, use_tf32
+from facesr.restoring.folder import restore_folder
+from facesr.restoring.restorer import Restorer
+
+WARM_UP, COMPARED = 2, 50  # images
+
+
+def time_folder(
+    config: Config,
+    images: int,
+    rounds: int,
+    device: str | None = None,
+    checkpoint: str | None = None,
+) -> tuple[dict[str, list[float]], Agreement]:
+    """Measure restoring the first images of a config's test set to PNGs.
+
+    Args:
+        config: a training config; its generator and its test images, of one size, are taken.
+        images: how many.
+        rounds: how often each way is measured.
+        device: None takes a CUDA GPU if there is one.
+        checkpoint: of the generator; None takes it as it is initialised, which is as fast.
+
+    Returns:
+        Seconds per image of each round, by way, and how far the stock PNGs are from ours.
+
+    Raises:
+        UserError: no such images or checkpoint, or MMEngine would take another device.
+    """
+    if find_device(device).type != get_device():
+        raise UserError(
+            f'--device {device}: the stock way takes {get_device()}; for a CPU on a machine with a '
+            'GPU, set CUDA_VISIBLE_DEVICES='
+        )
+    dataset = config.test_dataloader.dataset
+    paths = list(list_images(Path(dataset.data_root, dataset.data_prefix.img)).values())[:images]
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        for name, chosen in {'warm_up': paths[:WARM_UP], 'lq': paths}.items():
+            (root / name).mkdir()
+            for path in chosen:
+                (root / name / path.name).symlink_to(path.resolve())
+        if checkpoint is None:
+            checkpoint = f'{folder}/initial.pth'
+            torch.save(build_part(config, 'generator').state_dict(), checkpoint)
+        restorer = Restorer(config, checkpoint, device)
+        sides: dict[str, Callable[[Path], float]] = {
+            'stock, PNGs': partial(by_stock, config, restorer, root / 'stock'),
+            'ours, PNGs': partial(by_ours, restorer, root / 'ours', scored=False),
+            'ours, PNGs and NIQE': partial(by_ours, restorer, root / 'ours'),
+            'bare forward passes': partial(by_forward_passes, restorer),
+        }
+        if restorer.device.type == 'cuda':
+            fast = Restorer(config, checkpoint, device, precision='bf16')
+            sides['ours, PNGs, bf16, batches of 16'] = partial(
+                by_ours, fast, root / 'fast', scored=False, batch_size=16
+            )
+
+        def in_turn(side: Callable[[Path], float]) -> Callable[[], float]:
+            # The first call is the warm-up.
+            inputs = chain([root / 'warm_up'], repeat(root / 'lq'))
+            return lambda: side(next(inputs))
+
+        taken = take_turns({name: in_turn(side) for name, side in sides.items()}, rounds)
+        stock = {path.name[: -len('_0.png')]: path for path in root.glob('stock/*/*/lq/*.png')}
+        pairs = [
+            (read_image(stock[path.stem]), read_image(root / f'ours/{path.stem}.png'))
+            for path in paths[:COMPARED]
+        ]
+    return taken, compare(*(np.stack(side) for side in zip(*pairs, strict=True)))
+
+
+def by_stock(config: Config, restorer: Restorer, work_dir: Path, folder: Path) -> float:
+    """Seconds per image of ``Runner.test()`` with the parts and settings of MMagic's own configs.
+
+    Args:
+        config: gives the generator; its weights are the restorer's.
+        work_dir: where the PNGs go, as LocalVisBackend puts them.
+        folder: the degraded images.
+    """
+    model = BaseEditModel(
+        generator=config.model.generator,
+        pixel_loss=config.model.pixel_loss,
+        data_preprocessor=dict(type=DataPreprocessor, mean=[0.0] * 3, std=[255.0] * 3),
+    )
+    model.generator.load_state_dict(restorer.generator.state_dict())
+    dataset = dict(
+        type=BasicImageDataset,
+        metainfo=dict(dataset_type='sr', task_name='realsr'),
+        data_root=str(folder),
+        data_prefix=dict(img=''),
+        pipeline=[
+            dict(type=LoadImageFromFile, key='img', channel_order='rgb'),  # as the net was trained
+            dict(type=PackInputs),
+        ],
+    )
+    runner = Runner(
+        model=model,
+        work_dir=str(work_dir),
+        test_dataloader=dict(
+            batch_size=1,
+            num_workers=config.test_dataloader.num_workers,
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            dataset=dataset,
+        ),
+        test_evaluator=[],
+        test_cfg=dict(),
+        default_hooks=dict(timer=dict(type=IterTimerHook)),  # MMagic's wants a metric
+        custom_hooks=[dict(type=BasicVisualizationHook, interval=1)],
+        visualizer=dict(
+            type=ConcatImageVisualizer,
+            name=f'stock_{time.time_ns()}',  # a visualizer of a known name would be taken again
+            fn_key='img_path',
+            img_keys=['pred_img'],
+            bgr2rgb=True,
+            vis_backends=[dict(type=LocalVisBackend, img_save_dir=folder.name)],
+        ),
+        default_scope='mmagic',
+        log_level='ERROR',
+    )
+    start = time.perf_counter()
+    runner.test()
+    return (time.perf_counter() - start) / len(runner.test_dataloader.dataset)
+
+
+def by_ours(
+    restorer: Restorer, out: Path, folder: Path, scored: bool = True, batch_size: int = 1
+) -> float:
+    """Seconds per image of what tools/test.py does between starting and its figures."""
+    images = list_images(folder)
+    start = time.perf_counter()
+    restore_folder(restorer, images, out, batch_size=batch_size, scored=scored)
+    return (time.perf_counter() - start) / len(images)
+
+
+@torch.inference_mode()
+def by_forward_passes(restorer: Restorer, folder: Path) -> float:
+    """Seconds per image of the channels-last net on tensors that wait on its device."""
+    inputs = [
+        torch.from_numpy(read_image(path)[None]).to(restorer.device).permute(0, 3, 1, 2) / 255
+        for path in list_images(folder).values()
+    ]
+    start = time.perf_counter()
+    with use_tf32(False):  # as the restorer computes
+        for lq in inputs:
+            restorer.generator(lq)
+    if restorer.device.type == 'cuda':
+        torch.cuda.synchronize()
+    return (time.perf_counter() - start) / len(inputs)

@@ -1,0 +1,114 @@
+"""What scoring a validation's images costs the CPU: MMagic's metrics against the config's."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import cv2
+import torch
+from mmagic.evaluation import Evaluator
+from mmagic.registry import DATASETS, EVALUATORS
+from mmengine.config import Config
+from torch.nn.functional import interpolate
+
+from benchmarks.measure import take_turns
+from facesr.errors import UserError
+from facesr.nets import find_device
+
+Samples = Sequence[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The largest difference of an image's scores, by metric; PSNR's in dB."""
+
+    images: int
+    largest: dict[str, float]
+
+    def __str__(self) -> str:
+        parts = [f'{name} within {value:.1e}' for name, value in self.largest.items()]
+        return f'{self.images} images: {", ".join(parts)}'
+
+
+def time_scoring(
+    config: Config, images: int, rounds: int, device: str | None = None
+) -> tuple[dict[str, list[float]], Difference]:
+    """Measure the metrics on validation images that bicubic enlarged, and compare their scores.
+
+    Args:
+        config: a training config; its validation set, metrics and batch size are taken.
+        images: how many of the set.
+        rounds: how often each way is measured.
+        device: where the images are; None takes a CUDA GPU if there is one.
+
+    Returns:
+        Seconds of CPU time per image of each round, by way, and how far the scores are apart.
+
+    Raises:
+        UserError: no validation set.
+    """
+    if not config.get('val_dataloader'):
+        raise UserError(f'{config.filename}: no validation set in it')
+    cv2.setNumThreads(0)  # as in a run
+    samples = load_samples(config, images, find_device(device))
+    batch_size: int = config.val_dataloader.batch_size
+    one = {stock: build_evaluator(config, stock, 1) for stock in (True, False)}
+    pairs = [[score(one[stock], [sample], 1) for stock in one] for sample in samples]
+    largest = {
+        name: max(abs(float(stock[name] - ours[name])) for stock, ours in pairs)
+        for name in pairs[0][0]
+    }
+    sides: dict[str, Callable[[], float]] = {
+        name: partial(time_scores, build_evaluator(config, stock, len(samples)), samples, size)
+        for name, stock, size in (
+            ("MMagic's metrics", True, 1),
+            ('ours, one at a time', False, 1),
+            (f'ours, batches of {batch_size}', False, batch_size),
+        )
+    }
+    return take_turns(sides, rounds), Difference(len(samples), largest)
+
+
+def load_samples(config: Config, images: int, device: torch.device) -> Samples:
+    """The first images of a validation set, as a model gives them to the metrics."""
+    dataset = DATASETS.build({**config.val_dataloader.dataset, 'indices': images})
+    samples = []
+    for item in dataset:
+        gt = item['data_samples'].gt_img
+        enlarged = interpolate(item['inputs'][None].float(), gt.shape[1:], mode='bicubic')
+        output = {'pred_img': enlarged[0].clamp(0, 255).to(device)}
+        samples.append({'gt_img': gt.to(device), 'output': output})
+    return samples
+
+
+def build_evaluator(config: Config, stock: bool, images: int) -> Evaluator:
+    """The config's evaluator, or with MMagic's metrics of the same settings, for so many images."""
+    settings = copy.deepcopy(config.val_evaluator)
+    for metric in settings.metrics if stock else ():
+        metric.type = metric.type.removeprefix('Batch')
+    evaluator = EVALUATORS.build(settings)
+    evaluator.prepare_metrics(
+        SimpleNamespace(data_preprocessor=None), SimpleNamespace(dataset=range(images))
+    )
+    return evaluator
+
+
+def score(evaluator: Evaluator, samples: Samples, batch_size: int) -> dict[str, float]:
+    """The mean scores, as a validation gets them."""
+    for first in range(0, len(samples), batch_size):
+        evaluator.process(samples[first : first + batch_size], None, evaluator.metrics)
+    scores: dict[str, float] = evaluator.evaluate()
+    return scores
+
+
+def time_scores(evaluator: Evaluator, samples: Samples, batch_size: int) -> float:
+    """Seconds of CPU time per image, the wait for a GPU included."""
+    start = time.process_time()
+    score(evaluator, samples, batch_size)
+    return (time.process_time() - start) / len(samples)

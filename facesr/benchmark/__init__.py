@@ -1,1 +1,0 @@
-"""Measurements against the stock way, in the same run."""

@@ -1,0 +1,269 @@
+"""Checkpoints of tensors and plain values: read weights-only, loaded strictly or not at all."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile, ZipFile, is_zipfile
+
+import numpy as np
+import torch
+from mmengine.logging import print_log
+from mmengine.runner import CheckpointLoader
+from mmengine.runner.checkpoint import get_state_dict
+from torch import Tensor, nn
+
+from .errors import UserError
+
+# What a stock MMEngine checkpoint pickles besides tensors and plain values: its message hub.
+# Each of these names is answered by an inert stand-in; nothing of the file is run.
+_STOCK_NAMES = frozenset(
+    {
+        'mmengine.logging.history_buffer.HistoryBuffer',
+        'mmengine.logging.message_hub.MessageHub',
+        'builtins.getattr',
+        'builtins.range',
+        'numpy.dtype',
+        'numpy.dtypes.Float64DType',
+        'numpy.dtypes.Int64DType',
+        'numpy.ndarray',
+        'numpy.core.multiarray._reconstruct',
+        'numpy.core.multiarray.scalar',
+        'numpy._core.multiarray._reconstruct',
+        'numpy._core.multiarray.scalar',
+    }
+)
+
+
+class _Inert:
+    """Stands in for a class that is not loaded: takes anything, does and keeps nothing."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+
+    def __setstate__(self, state: Any) -> None: ...
+
+    def __hash__(self) -> int:
+        return id(self)
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint file weights-only: nothing that it holds is run.
+
+    Args:
+        path: a training checkpoint or a bare state dict. Of a stock MMEngine checkpoint, which
+            pickles objects of its own, only the weights (``state_dict``) are read.
+
+    Returns:
+        The file's dictionary, on the CPU. A bare state dict is wrapped as ``{'state_dict': ...}``.
+
+    Raises:
+        UserError: no such file, not a checkpoint, truncated, altered, or a pickle with code in it.
+    """
+    path = Path(path)
+    stock = False
+    try:
+        if not path.is_file():
+            raise UserError(f'{path}: no such checkpoint')
+        if is_zipfile(path) and (altered := ZipFile(path).testzip()):  # PyTorch does not look
+            raise BadZipFile(f'{altered} is not what was written')
+        foreign = set(torch.serialization.get_unsafe_globals_in_checkpoint(path))
+        unknown = sorted(foreign - _STOCK_NAMES)
+        if unknown:
+            raise UserError(
+                f'{path}: refused, it holds more than weights ({unknown[0]}); '
+                'such a file can run code'
+            )
+        stock = bool(foreign)
+        inert: list[Any] = [
+            (type(name, (_Inert,), {'__module__': __name__}), name) for name in foreign
+        ]
+        with torch.serialization.safe_globals(inert):
+            checkpoint = torch.load(path, map_location='cpu', weights_only=True)
+    except PermissionError:
+        raise UserError(f'{path}: may not be read; give yourself the permission') from None
+    except UserError:
+        raise
+    except Exception as error:  # a damaged pickle fails in any way: KeyError, struct.error, ...
+        reason = str(error).strip().split('\n')[0].split('. ')[0] or type(error).__name__
+        raise UserError(f'{path}: not a readable checkpoint ({reason})') from error
+    if not isinstance(checkpoint, dict):
+        raise UserError(f'{path}: not a checkpoint: {type(checkpoint).__name__}, a dict expected')
+    if 'state_dict' not in checkpoint:
+        return {'state_dict': checkpoint}
+    if not isinstance(checkpoint.get('meta'), dict):
+        checkpoint['meta'] = {}
+    checkpoint['meta'].pop('config', None)  # MMEngine's resume would run it as Python
+    return {'state_dict': checkpoint['state_dict']} if stock else checkpoint
+
+
+@CheckpointLoader.register_scheme(prefixes='', force=True)
+def _load_local(filename: str, map_location: Any = None) -> dict[str, Any]:
+    """Puts :func:`read_checkpoint` behind MMEngine's own loading of local files."""
+    return read_checkpoint(filename)
+
+
+@CheckpointLoader.register_scheme(prefixes=('http://', 'https://'), force=True)
+def _refuse_remote(filename: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    """MMEngine loads what it downloads without PyTorch's protection."""
+    raise UserError(f'{filename}: download the checkpoint first, then name the file')
+
+
+def model_weights(
+    checkpoint: Mapping[str, Any], model: nn.Module, path: str | Path
+) -> dict[str, Tensor]:
+    """Take a checkpoint's weights for a whole model, after checking that they are exactly its own.
+
+    Args:
+        checkpoint: what :func:`read_checkpoint` gives.
+        model: the model they are for.
+        path: the file's name, for messages.
+
+    Returns:
+        A state dict that ``model.load_state_dict`` takes strictly.
+
+    Raises:
+        UserError: a name is missing or unexpected, or a shape differs; nothing is loaded.
+    """
+    return _matching(_state_dict(checkpoint, path), model, path)
+
+
+def generator_weights(
+    checkpoint: Mapping[str, Any], generator: nn.Module, path: str | Path, ema: bool = False
+) -> dict[str, Tensor]:
+    """Take a checkpoint's weights for the generator alone, strictly; all others are left out.
+
+    Args:
+        checkpoint: what :func:`read_checkpoint` gives: of a whole model, or the bare generator's.
+        generator: the net they are for.
+        path: the file's name, for messages.
+        ema: the average that ``GeneratorEMAHook`` kept, instead of the raw weights.
+
+    Returns:
+        A state dict that ``generator.load_state_dict`` takes strictly.
+
+    Raises:
+        UserError: as :func:`model_weights`, or there is no average.
+    """
+    if ema and 'ema_state_dict' in checkpoint:
+        average = dict(checkpoint['ema_state_dict'])
+        average.pop('steps', None)
+        weights = {name.removeprefix('module.'): value for name, value in average.items()}
+    elif ema and not checkpoint.get('meta', {}).get('ema'):
+        raise UserError(
+            f'{path}: holds no average of the weights; leave --ema out, or train with '
+            "dict(type='GeneratorEMAHook') in the config's custom_hooks"
+        )
+    else:
+        weights = _state_dict(checkpoint, path)
+        of_model = [name for name in weights if name.startswith('generator.')]
+        if of_model:
+            weights = {name.removeprefix('generator.'): weights[name] for name in of_model}
+    return _matching(weights, generator, path)
+
+
+def _state_dict(checkpoint: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
+    weights = checkpoint['state_dict']
+    if not isinstance(weights, Mapping):
+        raise UserError(f'{path}: its state_dict is not a dict')
+    return {str(name).removeprefix('module.'): value for name, value in weights.items()}
+
+
+def _matching(weights: dict[str, Tensor], module: nn.Module, path: str | Path) -> dict[str, Tensor]:
+    expected = get_state_dict(module)  # without the names of wrappers for several GPUs
+    problems = [f'{name} is missing' for name in expected if name not in weights]
+    problems += [f'{name} is unexpected' for name in weights if name not in expected]
+    shapes = {name: tuple(getattr(value, 'shape', ())) for name, value in weights.items()}
+    problems += [
+        f"{name} has shape {shapes[name]}, the model's {tuple(value.shape)}"
+        for name, value in expected.items()
+        if name in weights and shapes[name] != tuple(value.shape)
+    ]
+    if problems:
+        more = f' and {len(problems) - 1} more' if len(problems) > 1 else ''
+        raise UserError(f"{path}: not this config's model: {problems[0]}{more}")
+    return weights
+
+
+def load_generator(generator: nn.Module, path: str | Path, ema: bool = False) -> dict[str, Any]:
+    """Load a checkpoint's generator, strictly; see :func:`generator_weights`.
+
+    Returns:
+        The checkpoint's ``meta``: iteration and settings of its training, where it has them.
+    """
+    checkpoint = read_checkpoint(path)
+    generator.load_state_dict(generator_weights(checkpoint, generator, path, ema))
+    meta: dict[str, Any] = checkpoint.get('meta', {})
+    return meta
+
+
+def to_plain(value: Any) -> Any:
+    """Copy a nested structure, NumPy scalars and arrays turned into Python numbers and lists.
+
+    A dictionary's entry that is neither a tensor nor plain is left out with a warning: a
+    weights-only load would refuse the whole file for it.
+
+    Raises:
+        TypeError: ``value`` itself, or an item of a list, is neither a tensor nor plain.
+    """
+    if value is None or isinstance(value, Tensor):
+        return value
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, bool | int | float | str | bytes):
+        return value
+    if isinstance(value, Mapping):
+        plain = {}
+        for key, item in value.items():
+            try:
+                plain[to_plain(key)] = to_plain(item)
+            except TypeError as error:
+                print_log(f'not saved: {key} ({error})', 'current', logging.WARNING)
+        return plain
+    if isinstance(value, list | tuple | set | frozenset):
+        items = [to_plain(item) for item in value]
+        return tuple(items) if isinstance(value, tuple) else items
+    raise TypeError(f'{type(value).__module__}.{type(value).__qualname__} is not a plain value')
+
+
+def latest_checkpoint(work_dir: str | Path) -> Path | None:
+    """Find the last checkpoint of a run that is whole.
+
+    MMEngine believes a file that names the last one, whether it can be read or not.
+
+    Returns:
+        The checkpoint of the highest iteration; one that cannot be read is told of and passed over.
+        None where there is no checkpoint at all.
+
+    Raises:
+        UserError: there are checkpoints, and none can be read.
+    """
+    found = {
+        int(match[1]): path
+        for path in Path(work_dir).glob('iter_*.pth')
+        if (match := re.fullmatch(r'iter_(\d+)\.pth', path.name))
+    }
+    for iteration in sorted(found, reverse=True):
+        try:
+            read_checkpoint(found[iteration])
+        except UserError as error:
+            print(f'warning: {error}; looking for the one before', flush=True)
+        else:
+            return found[iteration]
+    if found:
+        raise UserError(f'{work_dir}: none of its {len(found)} checkpoints can be read')
+    return None
+
+
+def find_checkpoint(work_dir: str | Path) -> Path | None:
+    """Find a run's best checkpoint by its validation, else its last; None where there is none."""
+    best = [
+        (int(match[1]), path)
+        for path in Path(work_dir).glob('best_*.pth')
+        if (match := re.search(r'_iter_(\d+)\.pth$', path.name))
+    ]
+    if best:
+        return max(best)[1]
+    return latest_checkpoint(work_dir)

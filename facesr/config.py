@@ -1,0 +1,234 @@
+"""Configs read from their files, with what the command line overrides."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from argparse import ArgumentParser
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import mmagic.registry
+from mmengine.config import Config, DictAction
+from mmengine.hooks import CheckpointHook
+from mmengine.registry import FUNCTIONS, Registry
+from mmengine.runner import Runner, set_random_seed
+from torch.utils.data import DataLoader
+
+from .degradation.settings import DegradationSettings
+from .errors import UserError
+
+
+def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
+    """Read a config file, apply ``key=value`` overrides, and check every name in it.
+
+    Args:
+        path: a Python config file.
+        overrides: as after ``--cfg-options``: ``optim_wrapper.optimizer.lr=2e-4``.
+
+    Returns:
+        The config; ``work_dir`` is ``work_dirs/<the file's name>`` unless the file itself sets it.
+
+    Raises:
+        UserError: the file cannot be read, or a key is taken by nothing; names the nearest.
+    """
+    path = Path(path)
+    try:
+        if not path.is_file():
+            raise UserError(f'{path}: no such config')
+        config = Config.fromfile(str(path))
+    except SyntaxError as error:  # here, or in a file that this one builds on
+        place = path if _is_broken(path) else f'a base of {path}'
+        raise UserError(f'{place}, line {error.lineno}: {error.msg}') from error
+    except UserError:
+        raise
+    except Exception as error:  # a config is a program: it can fail in any way
+        raise UserError(f'{path}: {type(error).__name__}: {error}') from error
+    if not re.search(r'^work_dir\s*=', path.read_text(encoding='utf-8'), re.MULTILINE):
+        config.work_dir = f'work_dirs/{path.stem}'  # not where the base's runs are
+    for key, value in parse_overrides(overrides).items():
+        top = key.partition('.')[0]
+        if top not in RUNNER_KEYS:
+            raise UserError(f'--cfg-options {key}: {unknown(top, RUNNER_KEYS)}')
+        try:
+            config.merge_from_dict({key: value})
+        except (KeyError, TypeError, IndexError, AssertionError) as error:
+            raise UserError(f'--cfg-options {key}: there is no such place in {path}') from error
+    check_config(config)
+    return config
+
+
+def parse_overrides(overrides: Iterable[str]) -> dict[str, Any]:
+    """Parse ``key=value`` strings with MMEngine's own rules (numbers, lists, tuples, booleans)."""
+    overrides = list(overrides)
+    for override in overrides:
+        if not override.partition('=')[0] or '=' not in override:
+            raise UserError(f'--cfg-options {override}: KEY=VALUE expected')
+    if not overrides:
+        return {}
+    parser = ArgumentParser()
+    parser.add_argument('--options', nargs='+', action=DictAction)
+    try:
+        options: dict[str, Any] = parser.parse_args(['--options', *overrides]).options
+    except (AssertionError, ValueError) as error:
+        raise UserError(f'--cfg-options: {error}') from error
+    return options
+
+
+def _is_broken(path: Path) -> bool:
+    try:
+        ast.parse(path.read_text(encoding='utf-8'))
+    except SyntaxError:
+        return True
+    return False
+
+
+RUNNER_KEYS = frozenset(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'} | {
+    # read from the config beside its arguments
+    'activation_checkpointing',
+    'compile',
+    'custom_imports',
+    'efficient_conv_bn_eval',
+    'find_unused_parameters',
+    'model_wrapper_cfg',
+    'sync_bn',
+}
+
+# Dictionaries that MMEngine reads without a `type`, by their place in the config.
+_DATALOADER_KEYS = frozenset(inspect.signature(DataLoader.__init__).parameters) - {'self'} | {
+    'num_batch_per_epoch',
+    'diff_rank_seed',
+    'disable_subprocess_warning',
+}
+_UNTYPED_KEYS: dict[str, frozenset[str]] = {
+    'train_dataloader': _DATALOADER_KEYS,
+    'val_dataloader': _DATALOADER_KEYS,
+    'test_dataloader': _DATALOADER_KEYS,
+    'custom_imports': frozenset({'imports', 'allow_failed_imports'}),
+    'env_cfg': frozenset({'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'}),
+    'env_cfg.mp_cfg': frozenset({'mp_start_method', 'opencv_num_threads'}),
+    'randomness': frozenset(inspect.signature(set_random_seed).parameters),
+    'auto_scale_lr': frozenset({'base_batch_size', 'enable'}),
+    'train_dataloader.dataset.degradation': frozenset(
+        inspect.signature(DegradationSettings).parameters
+    ),
+    'model.train_cfg': frozenset({'disc_steps', 'disc_repeat', 'disc_init_steps'}),  # SRGAN's
+}
+# What MMagic's MultiOptimWrapperConstructor makes a wrapper for.
+_NETS = frozenset({'constructor', 'generator', 'discriminator'})
+# Dictionaries whose `type` is no registry's, or whose keys go elsewhere.
+_UNCHECKED = frozenset({'clip_grad', 'init_cfg', 'norm_cfg', 'paramwise_cfg', 'compile'})
+# Every entry below these needs a `type`.
+_TYPED_PARENTS = ('default_hooks', 'custom_hooks')
+# Keys that MMEngine's builders take out before the class sees them.
+_BUILDER_KEYS = {
+    'type',
+    '_scope_',
+    'priority',  # hooks
+    'convert_to_iter_based',  # schedules
+    'constructor',  # optimiser wrappers
+    'paramwise_cfg',
+}
+
+
+def check_config(config: Mapping[str, Any]) -> None:
+    """Check that every key of a config reaches something that takes it.
+
+    At the top a config may hold helper variables of its own, but none that looks like a misspelt
+    key of MMEngine's ``Runner``.
+
+    Raises:
+        UserError: the first key that nothing takes, with the nearest that is taken.
+    """
+    for key in config:
+        if key in RUNNER_KEYS or re.sub(r'_?\d+$', '', key) in RUNNER_KEYS:
+            continue
+        if get_close_matches(key, RUNNER_KEYS, 1, cutoff=0.85):
+            raise UserError(f'config: {unknown(key, RUNNER_KEYS)}')
+    for problem in _problems({key: config[key] for key in config if key in RUNNER_KEYS}, ''):
+        raise UserError(f'config: {problem}')
+
+
+def _problems(node: Any, place: str) -> Iterator[str]:
+    if isinstance(node, list | tuple):
+        for index, item in enumerate(node):
+            yield from _problems(item, f'{place}.{index}')
+        return
+    if not isinstance(node, Mapping):
+        return
+    allowed = _UNTYPED_KEYS.get(re.sub(r'\.\d+$', '', place))
+    if place == 'optim_wrapper' and node.get('constructor') == 'MultiOptimWrapperConstructor':
+        allowed = _NETS
+    if 'type' in node:
+        if isinstance(node['type'], str):
+            component = _find_component(node['type'])
+            if component is None:
+                known = {name for registry in _registries() for name in registry.module_dict}
+                remedy = 'an MMagic component not in use yet is imported in facesr/__init__.py'
+                yield f'{place}: {unknown(node["type"], known, "type")} ({remedy})'
+                return
+        else:
+            component = node['type']
+        allowed = _accepted(component)
+    elif place.rpartition('.')[0] in _TYPED_PARENTS:
+        name = place.rpartition('.')[2]
+        yield f'{place}: no type is given, so nothing would take {name!r}'
+    if allowed is not None:
+        for key in node:
+            if key not in allowed and not (key in _BUILDER_KEYS and 'type' in node):
+                yield f'{place}: {unknown(key, allowed, taker=node.get("type"))}'
+    for key, value in node.items():
+        if key in _UNCHECKED:
+            continue
+        yield from _problems(value, f'{place}.{key}' if place else key)
+
+
+def _registries() -> list[Registry]:
+    # MMagic's before MMEngine's, which they fall back to by themselves: some names are in both.
+    # Looking into DIFFUSION_SCHEDULERS imports diffusers.
+    registries = [
+        registry
+        for name, registry in vars(mmagic.registry).items()
+        if isinstance(registry, Registry)
+        and not name.startswith('MMENGINE_')
+        and name != 'DIFFUSION_SCHEDULERS'
+    ]
+    return [*registries, FUNCTIONS]
+
+
+def _find_component(name: str) -> Any:
+    for registry in _registries():
+        component = registry.get(name)
+        if component is not None:
+            return component
+    return None
+
+
+def _accepted(component: Any) -> frozenset[str] | None:
+    """The keyword arguments that a class or function takes; None where it takes any."""
+    if not inspect.isclass(component):
+        parameters = inspect.signature(component).parameters.values()
+        if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+            return None
+        return frozenset(parameter.name for parameter in parameters)
+    names: set[str] = set()
+    chain = [vars(base)['__init__'] for base in component.__mro__[:-1] if '__init__' in vars(base)]
+    if issubclass(component, CheckpointHook):
+        chain.append(Runner.save_checkpoint)  # what it hands its keyword arguments to
+    for function in chain:
+        parameters = inspect.signature(function).parameters.values()
+        names |= {parameter.name for parameter in parameters} - {'self'}
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+            return frozenset(names)
+    return None if names else frozenset()
+
+
+def unknown(key: str, known: Iterable[str], kind: str = 'key', taker: str | None = None) -> str:
+    """Say that a name is not among those known, and which is nearest."""
+    nearest = get_close_matches(key, sorted(known), 1, cutoff=0.5)
+    hint = f'; did you mean {nearest[0]!r}?' if nearest else ''
+    by = f'{taker} takes no such {kind}' if isinstance(taker, str) else f'unknown {kind}'
+    return f'{by}: {key!r}{hint}'

@@ -1,0 +1,56 @@
+"""MMagic's SRResNet, with all of its result's precision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmagic.models import SRGAN, BaseEditModel, MSRResNet
+from mmagic.registry import MODELS
+from mmagic.structures import DataSample
+from torch import Tensor, nn
+
+
+@MODELS.register_module()
+class SRResNet(MSRResNet):
+    """MMagic's ``MSRResNet``, whose result is float32 in mixed precision too.
+
+    The stock net adds the enlarged input to its last convolution in place, so in that one's type:
+    in bfloat16, levels above 128 of 255 are then a level apart, for the loss and for the eye. Here
+    the sum is made in float32. In float32 nothing differs, and neither do the weights' names.
+
+    Args: as ``MSRResNet``.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.conv_last.register_forward_hook(_to_float32)
+
+
+def _to_float32(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+    return output.float()
+
+
+@MODELS.register_module()
+class FaceEditModel(BaseEditModel):
+    """MMagic's ``BaseEditModel``, whose predictions stay where they were made.
+
+    The stock model copies each batch to the host, which waits for it, in a validation that scores
+    on the device.
+
+    Args: as ``BaseEditModel``.
+    """
+
+    def forward_inference(
+        self, inputs: Tensor, data_samples: DataSample | None = None, **kwargs: Any
+    ) -> DataSample:
+        """Predict: ``pred_img``, (N, 3, H, W) float, BGR, levels of 0-255."""
+        output = self.forward_tensor(inputs, data_samples, **kwargs)
+        return DataSample(pred_img=self.data_preprocessor.destruct(output, data_samples))
+
+
+@MODELS.register_module()
+class FaceSRGAN(FaceEditModel, SRGAN):
+    """MMagic's ``SRGAN`` with the same change.
+
+    Args: as ``SRGAN``.
+    """

@@ -1,0 +1,143 @@
+"""A config and a checkpoint -> a function from degraded to restored 8-bit images.
+
+MMagic's test loop wants one size per data set, keeps nothing 8-bit, and dies on an image that does
+not fit; so images are restored here, alone or in batches of one size, whole or in tiles.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import torch
+from mmagic.registry import MODELS
+from mmengine.config import Config
+from mmengine.model import is_model_wrapper
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from torch import nn
+
+from .errors import UserError
+
+
+def build_part(config: Config, part: str) -> Any:
+    """Build the ``generator`` or the ``data_preprocessor`` of a config's model.
+
+    Raises:
+        UserError: it cannot be built.
+    """
+    init_default_scope(config.get('default_scope', 'mmagic'))
+    try:
+        return MODELS.build(config.model[part])
+    except (AssertionError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f'model: cannot be built: {error}') from error
+
+
+def unwrap(module: nn.Module) -> Any:
+    """The module itself, without the wrapper that a distributed run puts around it."""
+    return module.module if is_model_wrapper(module) else module
+
+
+def unwrap_generator(runner: Runner) -> nn.Module:
+    """A runner's generator; wrapped apart from the discriminator in a distributed SRGAN."""
+    generator: nn.Module = unwrap(unwrap(runner.model).generator)
+    return generator
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Count a module's trainable parameters."""
+    return sum(weight.numel() for weight in module.parameters() if weight.requires_grad)
+
+
+def find_device(name: str | None) -> torch.device:
+    """The named device, or a CUDA GPU if there is one, or the CPU."""
+    try:
+        device = torch.device(name or ('cuda' if torch.cuda.is_available() else 'cpu'))
+        torch.empty(0, device=device)
+    except (AssertionError, RuntimeError) as error:
+        raise UserError(f'{name}: no such device here') from error
+    return device
+
+
+#: Where NVIDIA's driver on Linux puts a file for each GPU: ``nvidia0`` and so on.
+DEVICES = Path('/dev')
+
+
+def check_gpu() -> None:
+    """Refuse to train on the CPU in silence on a machine with an NVIDIA GPU.
+
+    PyTorch takes the CPU, with no more than a warning, where the driver is too old for it.
+    A build of PyTorch without CUDA, and a CUDA_VISIBLE_DEVICES that names no GPU, mean the CPU.
+
+    Raises:
+        UserError: the GPU cannot be used; with PyTorch's reason and what to do.
+    """
+    visible = os.environ.get('CUDA_VISIBLE_DEVICES', '0')
+    if torch.version.cuda is None or not re.match(r'\d|GPU-|MIG-', visible):
+        return
+    if torch.cuda.is_available() or not any(DEVICES.glob('nvidia[0-9]*')):
+        return
+    try:
+        torch.cuda.init()
+    except RuntimeError as error:
+        reason = str(error).split('. ')[0]
+        raise UserError(
+            f'PyTorch {torch.__version__} cannot use the NVIDIA GPU of this machine ({reason}); '
+            f'install a driver for CUDA {torch.version.cuda}, or a PyTorch for this driver '
+            '(TORCH_INDEX_URL, see scripts/setup.sh), or train on the CPU on purpose: '
+            'CUDA_VISIBLE_DEVICES= before the command'
+        ) from error
+
+
+@cache
+def is_fast_in_bf16(device: torch.device) -> bool:
+    """Whether a device multiplies matrices of bfloat16 itself.
+
+    GPUs since NVIDIA's Ampere do, and CPUs with AVX512-BF16 or AMX; on others PyTorch emulates it,
+    10 to 25 times slower than float32.
+    """
+    if device.type == 'cuda':
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if not hasattr(torch.cpu, 'get_capabilities'):  # an older PyTorch
+        return False
+    return any(torch.cpu.get_capabilities().get(name) for name in ('avx512_bf16', 'amx_bf16'))
+
+
+_lock = Lock()
+#: What was asked for and not given back yet, after what there was before.
+_asked: list[tuple[bool, bool]] = []
+
+
+@contextmanager
+def use_tf32(convolutions: bool) -> Iterator[None]:
+    """Allow or forbid TF32 in convolutions, and forbid it in matrix products, for a while.
+
+    TF32 keeps 10 of float32's 23 mantissa bits; tensor cores (Ampere and newer) compute with it.
+    PyTorch's default is ``convolutions=True``. The setting is the process's, not the thread's;
+    several threads may ask for the same. On a CPU it changes nothing.
+    """
+    setting = (convolutions, False)
+    with _lock:
+        if not _asked:
+            _asked.append((torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32))
+        _asked.append(setting)
+        _apply()
+    try:
+        yield
+    finally:
+        with _lock:
+            last = len(_asked) - 1 - _asked[::-1].index(setting)  # of those who asked the same
+            del _asked[last]
+            _apply()
+            if len(_asked) == 1:
+                _asked.clear()
+
+
+def _apply() -> None:
+    torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = _asked[-1]

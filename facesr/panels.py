@@ -1,0 +1,152 @@
+"""Panels: the same face side by side, with a caption over each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+import cv2
+import numpy as np
+import torch
+from mmagic.registry import HOOKS, VISUALIZERS
+from mmagic.structures import DataSample
+from mmagic.visualization import ConcatImageVisualizer
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmengine.structures import BaseDataElement
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from .images import Image8
+
+CAPTION_HEIGHT = 36  # pixels
+SMALLEST_FONT = 9  # pixels; below it nothing can be read
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    import matplotlib  # for its font, on every system the same; only once a picture is drawn
+
+    path = Path(matplotlib.get_data_path(), 'fonts/ttf/DejaVuSans.ttf')
+    return ImageFont.truetype(str(path), size)
+
+
+def draw_text(text: str, width: int, height: int) -> Image8:
+    """Write one line on white, made smaller where it is too long.
+
+    Returns:
+        (height, width, 3) uint8 RGB.
+    """
+    text = ' '.join(text.split())
+    size = round(height * 0.7)
+    left = min(8, width // 16)
+    while size > SMALLEST_FONT and _font(size).getlength(text) > width - 2 * left:
+        size -= 1
+    image = Image.new('RGB', (width, height), 'white')
+    ImageDraw.Draw(image).text((left, height // 2), text, 'black', _font(size), anchor='lm')
+    return np.array(image)
+
+
+def resize(image: Image8, height: int, width: int) -> Image8:
+    """Bring a picture to a size: enlarged with its pixels kept visible, or averaged down."""
+    if image.shape[:2] == (height, width):
+        return image
+    larger = height >= image.shape[0] and width >= image.shape[1]
+    interpolation = cv2.INTER_NEAREST if larger else cv2.INTER_AREA
+    return np.asarray(cv2.resize(image, (width, height), interpolation=interpolation), np.uint8)
+
+
+def draw_panel(images: Mapping[str, Image8]) -> Image8:
+    """Put images side by side at one height, each under its caption.
+
+    Args:
+        images: (H, W, 3) uint8 RGB by caption. Smaller ones are enlarged to the tallest, pixels
+            kept visible (nearest neighbour).
+
+    Returns:
+        (H + 36, sum of widths, 3) uint8 RGB.
+    """
+    height = max(image.shape[0] for image in images.values())
+    columns = []
+    for caption, image in images.items():
+        image = resize(image, height, round(image.shape[1] * height / image.shape[0]))
+        head = draw_text(caption, image.shape[1], CAPTION_HEIGHT)
+        columns.append(np.concatenate([head, image]))
+    return np.concatenate(columns, axis=1)
+
+
+def stack_panels(panels: Sequence[Image8]) -> Image8:
+    """Put panels one under the other, the narrower ones widened with white."""
+    width = max(panel.shape[1] for panel in panels)
+    return np.concatenate(
+        [
+            np.pad(panel, ((0, 0), (0, width - panel.shape[1]), (0, 0)), constant_values=255)
+            for panel in panels
+        ]
+    )
+
+
+@VISUALIZERS.register_module()
+class PanelVisualizer(ConcatImageVisualizer):
+    """Draws ground truth | input | output of a validation image for the backends.
+
+    MMagic's ``ConcatImageVisualizer`` puts the small input in a grey corner and names nothing.
+
+    Args:
+        vis_backends, save_dir, name: as in ``mmengine.visualization.Visualizer``.
+    """
+
+    CAPTIONS: ClassVar = {'gt_img': 'ground truth', 'input': 'input', 'pred_img': 'output'}
+
+    def __init__(self, name: str = 'visualizer', **kwargs: object) -> None:
+        super().__init__(fn_key='img_path', img_keys=list(self.CAPTIONS), name=name, **kwargs)
+
+    def add_datasample(self, data_sample: DataSample, step: int = 0) -> None:
+        """Draw one data sample, its images in BGR, 0-255, as MMagic's models give them."""
+        sample = {**data_sample.to_dict(), **data_sample.output.to_dict()}
+        images = {
+            caption: _to_image8(sample[key])
+            for key, caption in self.CAPTIONS.items()
+            if sample.get(key) is not None
+        }
+        panel = draw_panel(images)
+        for backend in self._vis_backends.values():
+            backend.add_image(Path(sample[self.fn_key]).stem, panel, step)
+
+
+def _to_image8(image: Tensor) -> Image8:
+    """(3, H, W) BGR, 0-255 float, on any device -> (H, W, 3) uint8 RGB."""
+    levels = image.detach().flip(0).clamp(0, 255).round().to('cpu', torch.uint8)
+    return np.ascontiguousarray(levels.permute(1, 2, 0).numpy())
+
+
+@HOOKS.register_module()
+class PanelHook(Hook):
+    """Draws every so many images of a validation.
+
+    MMagic's ``BasicVisualizationHook`` counts batches, and draws all of a batch's images.
+
+    Args:
+        interval: in images of a process; the first panel is of image number ``interval``.
+    """
+
+    def __init__(self, interval: int = 100) -> None:
+        self.interval = interval
+        self._images = 0
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        self._images = 0
+
+    def after_val_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: Sequence[BaseDataElement] | None = None,
+    ) -> None:
+        for sample in outputs or ():
+            self._images += 1
+            if self._images % self.interval == 0:
+                runner.visualizer.add_datasample(sample, step=runner.iter)

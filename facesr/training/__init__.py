@@ -1,0 +1,1 @@
+"""A config -> a run: its loop, hooks, optimiser and processes."""

@@ -1,0 +1,159 @@
+"""Adversarial training starts from a generator that was trained alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmagic.registry import HOOKS
+from mmengine.hooks import Hook
+from mmengine.model import ExponentialMovingAverage
+from mmengine.runner import Runner
+from mmengine.runner.amp import autocast
+from torch import Tensor, nn
+
+from ..checkpoint import find_checkpoint, load_generator
+from ..errors import UserError
+from ..nets import unwrap_generator
+from .distributed import by_first
+
+
+@HOOKS.register_module()
+class PretrainedGeneratorHook(Hook):
+    """Loads the generator of another run, strictly, where nothing else was loaded or resumed.
+
+    Args:
+        source: work directory of that run: its best checkpoint is taken, else its last. None
+            starts from scratch (``tools/train.py --from-scratch``).
+
+    Raises:
+        UserError: there is no checkpoint, with the command that makes it; or it is another net's.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def __init__(self, source: str | None) -> None:
+        self.source = source
+
+    def before_train(self, runner: Runner) -> None:
+        if runner._has_loaded:
+            return
+        if self.source is None:
+            runner.logger.warning('generator: from scratch, not trained before')
+            return
+        path = by_first(partial(find_checkpoint, self.source))
+        if path is None:
+            raise UserError(
+                f'{self.source}: no trained generator to start from; make it: python '
+                f'tools/train.py configs/{Path(self.source).name}.py, or name one: --cfg-options '
+                'load_from=CHECKPOINT, or start without: --from-scratch'
+            )
+        ema = path.name.startswith('best_ema_')  # what it was best with
+        meta = load_generator(unwrap_generator(runner), path, ema)
+        which = 'averaged weights' if ema else 'weights'
+        runner.logger.info(f'generator: {which} of {path}, iteration {meta.get("iter", "unknown")}')
+
+
+class ForeachAverage(ExponentialMovingAverage):
+    """MMEngine's average, all weights in one operation instead of one for each.
+
+    ``torch.optim.swa_utils.AveragedModel`` does so too, but waits for a GPU at each update.
+    """
+
+    @torch.no_grad()
+    def update_parameters(self, model: nn.Module) -> None:
+        """Take the weights as they are the first time, average them from then on."""
+        average: list[Tensor] = list(self.module.parameters())
+        weights: list[Tensor] = list(model.parameters())
+        torch._foreach_lerp_(average, weights, self.momentum if self.steps else 1.0)
+        for kept, buffer in zip(self.module.buffers(), model.buffers(), strict=True):
+            kept.copy_(buffer)
+        self.steps += 1
+
+
+@HOOKS.register_module()
+class GeneratorEMAHook(Hook):
+    """Keeps an exponential moving average of the generator, and validates it beside the raw one.
+
+    MMEngine's ``EMAHook`` averages the discriminator too, validates the average alone and swaps
+    the two in every checkpoint; MMagic's ``ExponentialMovingAverageHook`` keeps an average that no
+    validation of ``BaseEditModel`` or ``SRGAN`` ever sees. Here a validation gives ``PSNR`` and
+    ``ema/PSNR``, and a checkpoint holds the average beside the raw weights (``ema_state_dict``),
+    which ``tools/test.py --ema`` and ``tools/export.py --ema`` take.
+
+    Args:
+        decay: ``average = decay * average + (1 - decay) * weights`` after each iteration.
+
+    Raises:
+        UserError: the decay is not between 0 and 1.
+    """
+
+    priority = 'HIGHEST'  # its scores reach the hooks that log and save
+
+    def __init__(self, decay: float = 0.999) -> None:
+        if not 0 < decay < 1:
+            raise UserError(f'GeneratorEMAHook: decay={decay}: between 0 and 1 expected')
+        self.decay = decay
+        self.ema: ForeachAverage | None = None
+        self._saved: dict[str, Any] | None = None
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        if not runner._resume:
+            return
+        self._saved = checkpoint.get('ema_state_dict')
+        if self._saved is None:
+            runner.logger.warning('the checkpoint holds no average; it starts from the weights')
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        # After all of before_train, where FastStepHook lays out the weights: both lie alike.
+        self.ema = ForeachAverage(unwrap_generator(runner), momentum=1 - self.decay)
+        if self._saved is not None:
+            self.ema.load_state_dict(self._saved)
+            self._saved = None
+
+    def after_train_iter(self, runner: Runner, *args: Any, **kwargs: Any) -> None:
+        assert self.ema is not None
+        self.ema.update_parameters(unwrap_generator(runner))
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        if self.ema is None or metrics is None:  # a validation without training
+            return
+        with self._averaged(runner):
+            metrics |= {f'ema/{name}': score for name, score in _validate(runner).items()}
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        if self.ema is not None:
+            state = self.ema.state_dict()
+            checkpoint['ema_state_dict'] = {name: value.cpu() for name, value in state.items()}
+
+    @contextmanager
+    def _averaged(self, runner: Runner) -> Iterator[None]:
+        assert self.ema is not None
+        generator = unwrap_generator(runner)
+        raw = {name: value.clone() for name, value in generator.state_dict().items()}
+        generator.load_state_dict(self.ema.module.state_dict())
+        try:
+            yield
+        finally:
+            generator.load_state_dict(raw)
+
+
+@torch.no_grad()
+def _validate(runner: Runner) -> dict[str, float]:
+    """Validate once more, without the hooks of a validation."""
+    loop = runner.val_loop
+    runner.logger.info('validating the average')
+    scores: dict[str, float] = {}
+    for evaluator, loader in zip(loop.evaluators, loop.dataloaders, strict=True):
+        evaluator.prepare_metrics(runner.model, loader)
+        for group, sampler in evaluator.prepare_samplers(runner.model, loader):
+            for batch in sampler:
+                with autocast(enabled=loop.fp16):
+                    outputs = runner.model.val_step(batch)
+                evaluator.process(outputs, batch, group)
+        scores |= evaluator.evaluate()
+    return scores

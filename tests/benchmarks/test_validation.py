@@ -1,0 +1,21 @@
+import pytest
+from conftest import TINY, TINY_GAN
+
+from benchmarks.validation import time_scoring
+from facesr.config import load_config
+from facesr.errors import UserError
+
+
+@pytest.mark.parametrize('path', [TINY, TINY_GAN], ids=lambda path: path.stem)
+def test_the_configs_metrics_give_mmagics_scores_for_less(path, tiny_options: list[str]):
+    taken, difference = time_scoring(load_config(path, tiny_options), 2, 2, 'cpu')
+    assert list(taken) == ["MMagic's metrics", 'ours, one at a time', 'ours, batches of 8']
+    assert all(len(seconds) == 2 for seconds in taken.values())
+    assert difference.images == 2
+    assert difference.largest['PSNR'] < 1e-4 and difference.largest['SSIM'] < 1e-6
+    assert str(difference).startswith('2 images: PSNR within ')
+
+
+def test_a_config_without_a_validation_set(tiny_options: list[str]):
+    with pytest.raises(UserError, match=r'tiny_srresnet\.py: no validation set in it'):
+        time_scoring(load_config(TINY, [*tiny_options, 'val_dataloader=None']), 2, 1, 'cpu')

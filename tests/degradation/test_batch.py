@@ -1,0 +1,72 @@
+"""The whole degradation against MMagic's transforms, with the same values."""
+
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+import torch
+from numpy.random import RandomState
+from skimage import data
+
+from benchmarks.degradation import compare, degrade_both
+from facesr.degradation.settings import DegradationSettings, degrade
+from facesr.errors import UserError
+
+COUNT = 12
+
+
+def test_gives_the_levels_of_the_stock_transforms(degradation: DegradationSettings):
+    portrait = data.astronaut()
+    images = [np.roll(portrait, 37 * index, axis=1) for index in range(COUNT)]
+    expected, found = degrade_both(degradation, images)
+    assert compare(expected, found).psnr > 75
+    # A level before the encoder can move a coefficient by a step of its table.
+    assert (np.abs(found.astype(int) - expected) > 4).mean() < 1e-3
+
+
+def test_values_fill_their_ranges_evenly(degradation: DegradationSettings):
+    rng = RandomState(0)
+    drawn = [degradation.sample(rng) for _ in range(4000)]
+    for name, (least, most) in {
+        'noise': degradation.noise_sigma,
+        'quality': degradation.jpeg_quality,
+        'length': (32, 512),
+        'sigma_x': degradation.blur_sigma,
+    }.items():
+        values = np.array([getattr(one, name) for one in drawn])
+        assert least <= values.min() < values.max() <= most
+        assert values.mean() == pytest.approx((least + most) / 2, abs=0.02 * (most - least))
+        assert values.std() == pytest.approx((most - least) / 12**0.5, rel=0.04)
+    assert np.mean([one.sigma_x == one.sigma_y for one in drawn]) == pytest.approx(0.5, abs=0.03)
+    for name in ('shrink', 'enlarge'):
+        counts = np.bincount([getattr(one, name) for one in drawn])
+        assert counts / len(drawn) == pytest.approx([1 / 3] * 3, abs=0.03)
+
+
+def test_leaves_the_global_generator_alone(degradation: DegradationSettings):
+    np.random.seed(4)
+    expected = np.random.random_sample()
+    np.random.seed(4)
+    degrade(data.astronaut(), degradation, degradation.sample(RandomState(0)), 7)
+    assert np.random.random_sample() == expected
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'gt_size': 500}, 'gt_size=500: a multiple of 16'),
+        ({'lq_size': 256}, 'lq_size=256: a third of gt_size'),
+        ({'kernel_size': 7}, 'kernel_size=7: odd, from 13'),
+        ({'isotropic_prob': 2}, 'isotropic_prob=2: from 0 to 1'),
+        ({'blur_sigma': (0, 5)}, r'blur_sigma=\(0, 5\): above 0'),
+        ({'resize_scale': (0.009, 1)}, 'resize_scale=.*: at most 1, and an image of 5 pixels'),
+        ({'resize_methods': ['lanczos']}, "resize_methods=.*: some of .*'area'"),
+        ({'noise_sigma': (3, 2)}, r'noise_sigma=\(3, 2\): at least 0'),
+        ({'jpeg_quality': (50, 101)}, r'jpeg_quality=\(50, 101\): from 1 to 100'),
+    ],
+)
+def test_settings_out_of_range_are_refused_by_name(degradation, changes: dict, message: str):
+    with pytest.raises(UserError, match=f'^degradation.{message}.* expected$'):
+        replace(degradation, **changes)
+    assert DegradationSettings(**asdict(degradation)) == degradation
+    assert torch.tensor(degradation.sample(RandomState(1)).row()).shape == (8,)

@@ -1,0 +1,66 @@
+import json
+from pathlib import Path
+
+import pytest
+from logged_runs import train_line, val_line, write_run
+
+from facesr.errors import UserError
+from facesr.report.run import read_run, read_runs
+
+
+def test_a_later_start_replaces_what_it_did_again(tmp_path: Path):
+    first = [train_line(100, loss=1.0), train_line(200, loss=1.0), val_line(200, PSNR=20.0)]
+    again = [train_line(200, loss=2.0), train_line(300, loss=2.0)]
+    folder = write_run(
+        tmp_path / 'run', None, [*first, train_line(300, loss=1.0), val_line(300)], again
+    )
+    run = read_run(folder, 'run')
+    assert run.training['loss'] == {100: 1.0, 200: 2.0, 300: 2.0}
+    # The score at 200 was not measured again; that at 300 was of weights that are no more.
+    assert run.validation['PSNR'] == {200: 20.0}
+    assert run.starts == 2 and run.last_step == 300
+
+
+def test_times_of_a_validation_are_not_those_of_training(tmp_path: Path):
+    run = read_run(write_run(tmp_path / 'run', 'demo', [train_line(10), val_line(10)]), 'run')
+    assert run.training['time'] == {10: 0.4} and run.validation['time'] == {10: 0.2}
+    assert run.config_name == 'demo' and run.config['train_cfg']['max_iters'] == 500
+
+
+def test_a_line_cut_off_is_skipped(tmp_path: Path):
+    folder = write_run(tmp_path / 'run', None, [train_line(10), train_line(20)])
+    path = next(folder.glob('*/vis_data/scalars.json'))
+    path.write_text(path.read_text()[:-20])
+    assert list(read_run(folder, 'run').training['loss']) == [10]
+
+
+def test_a_score_that_is_not_a_number_is_read(tmp_path: Path):
+    run = read_run(write_run(tmp_path / 'run', None, [train_line(10, loss=float('nan'))]), 'run')
+    assert json.dumps(run.training['loss']) == '{"10": NaN}'
+
+
+def test_a_config_that_is_cut_off_costs_the_settings_alone(tmp_path: Path):
+    folder = write_run(tmp_path / 'run', 'demo', [train_line(10)])
+    path = folder / 'demo.py'
+    path.write_text(path.read_text()[:100])
+    run = read_run(folder, 'run')
+    assert run.config == {} and run.config_name == ''
+
+
+@pytest.mark.parametrize('lines', [[], [{'loss': 1.0}]])
+def test_no_logs_is_an_error_of_one_line(tmp_path: Path, lines: list[dict]):
+    folder = write_run(tmp_path / 'run', None, lines)
+    with pytest.raises(UserError, match=r'run: nothing logged in it \(no [^\n]*\)$'):
+        read_run(folder, 'run')
+
+
+def test_no_folder_is_an_error(tmp_path: Path):
+    with pytest.raises(UserError, match='nowhere: no such folder'):
+        read_runs([tmp_path / 'nowhere'])
+
+
+def test_runs_of_one_name_are_told_apart(tmp_path: Path):
+    folders = [
+        write_run(tmp_path / name, None, [train_line(1)]) for name in ('a/run', 'b/run', 'c')
+    ]
+    assert [run.name for run in read_runs([*folders, folders[0]])] == ['a/run', 'b/run', 'c']

@@ -1,0 +1,85 @@
+import signal
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY
+
+from facesr.config import load_config
+from facesr.errors import UserError
+from facesr.images import list_images, read_image, write_png
+from facesr.restoring.folder import restore_folder
+from facesr.restoring.restorer import Restorer
+from facesr.restoring.score import score_folder
+
+
+@pytest.fixture
+def restorer(tiny_checkpoint: Path) -> Restorer:
+    return Restorer(load_config(TINY), tiny_checkpoint, device='cpu')
+
+
+@pytest.fixture
+def images(faces: Path, tmp_path: Path) -> dict[str, Path]:
+    """Six images of three sizes, in turn and not."""
+    lq = read_image(faces / 'val/LQ/00000.png')
+    sizes = [(32, 32), (32, 32), (24, 40), (32, 32), (64, 48), (64, 48)]
+    for index, (height, width) in enumerate(sizes):
+        write_png(tmp_path / f'lq/{index}.png', lq[index : index + height, :width].copy())
+    return list_images(tmp_path / 'lq')
+
+
+@pytest.mark.parametrize('batch_size', [1, 4])
+def test_order_names_and_pixels(restorer: Restorer, images, tmp_path: Path, batch_size: int):
+    threads = torch.get_num_threads()
+    results = restore_folder(restorer, images, tmp_path / 'out', batch_size=batch_size)
+    assert [result.path for result in results] == list(images.values())
+    assert [result.score.name for result in results] == [f'{stem}.png' for stem in images]
+    for stem, path in images.items():
+        expected = restorer.restore(read_image(path)).astype(int)
+        assert np.abs(read_image(tmp_path / f'out/{stem}.png') - expected).max() <= 1
+    assert torch.get_num_threads() == threads and restorer.memory is None
+
+
+def test_scores_are_those_of_the_files(restorer: Restorer, faces: Path, tmp_path: Path):
+    images, truths = (list_images(faces / f'val/{name}') for name in ('LQ', 'GT'))
+    results = restore_folder(restorer, images, tmp_path / 'out', truths)
+    assert [result.score for result in results] == score_folder(tmp_path / 'out', faces / 'val/GT')
+    assert all(result.baseline.psnr > 20 for result in results)
+    results = restore_folder(restorer, images, tmp_path / 'out', scored=False)
+    assert {result.score for result in results} == {None}
+
+
+def test_a_mistake_in_a_worker_is_the_users(restorer: Restorer, images, tmp_path: Path):
+    images['3'].write_bytes(images['3'].read_bytes()[:100])
+    with pytest.raises(UserError, match=r'3\.png: not a readable image \(.*\); replace'):
+        restore_folder(restorer, images, tmp_path / 'out')
+    for path in (tmp_path / 'out').iterdir():
+        assert path.suffix == '.png' and read_image(path).shape[2] == 3
+    with pytest.raises(UserError, match=r'0\.png: 128x128 pixels, its ground truth 32x32'):
+        restore_folder(restorer, {'0': images['0']}, tmp_path / 'out', images)
+    (tmp_path / 'file').write_text('')
+    assert not restorer.stop.is_set(), 'another folder can be restored'
+
+
+def test_ctrl_c_ends_what_is_in_flight(restorer: Restorer, tmp_path: Path):
+    write_png(tmp_path / 'lq/0.png', np.zeros((700, 700, 3), np.uint8))
+    images = list_images(tmp_path / 'lq')
+    restorer.tile = 8  # minutes
+    begun = threading.Event()
+    restorer.generator.register_forward_hook(lambda *_: begun.set())
+
+    def press() -> None:
+        begun.wait()
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    thread = threading.Thread(target=press)
+    thread.start()
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        restore_folder(restorer, images, tmp_path / 'out')
+    assert time.monotonic() - start < 20
+    thread.join()
+    assert not (tmp_path / 'out').exists()

@@ -1,0 +1,185 @@
+from concurrent.futures import CancelledError
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT, TINY
+from mmagic.registry import MODELS
+
+from facesr import nets
+from facesr.config import load_config
+from facesr.errors import UserError
+from facesr.images import read_image
+from facesr.restoring import restorer as module
+from facesr.restoring.restorer import SMALLEST_TILE, Restorer
+
+
+@pytest.fixture
+def restorer(tiny_checkpoint: Path) -> Restorer:
+    return Restorer(load_config(TINY), tiny_checkpoint, device='cpu')
+
+
+def test_agrees_with_the_validation_path(restorer: Restorer, faces: Path):
+    """The same 8-bit picture as MMagic's own val_step gives."""
+    lq = read_image(faces / 'val/LQ/00000.png')
+    from facesr.data.dataset import FaceDataset
+
+    config = load_config(TINY).val_dataloader.dataset
+    dataset = FaceDataset(
+        data_root=str(faces),
+        data_prefix=config.data_prefix,
+        pipeline=config.pipeline,
+        test_mode=True,
+    )
+    sample = dataset[0]
+    batch = {'inputs': [sample['inputs']], 'data_samples': [sample['data_samples']]}
+    model = MODELS.build(load_config(TINY).model).eval()
+    model.generator.load_state_dict(restorer.generator.state_dict())
+    with torch.no_grad():
+        [output] = model.val_step(batch)
+    expected = output.output.pred_img.numpy()[::-1].transpose(1, 2, 0).round()
+    result = restorer.restore(lq)
+    assert result.dtype == np.uint8
+    assert np.abs(result - expected).max() <= 1 and (result == expected).mean() > 0.999
+
+
+@pytest.mark.parametrize('size', [(1, 1), (7, 33), (40, 24)])
+def test_any_size(restorer: Restorer, size: tuple[int, int]):
+    assert restorer.restore(np.zeros((*size, 3), np.uint8)).shape == (4 * size[0], 4 * size[1], 3)
+
+
+def test_tiles_show_no_seams(restorer: Restorer, faces: Path):
+    lq = read_image(faces / 'val/LQ/00000.png')[:120, :90]
+    [(whole, tile)] = restorer.restore_batch([lq])
+    assert tile is None
+    restorer.tile = 32
+    [(tiled, tile)] = restorer.restore_batch([lq])
+    assert tile == 32
+    assert np.abs(tiled.astype(int) - whole).max() <= 1 and (tiled == whole).mean() > 0.999
+
+
+def test_too_large_for_the_free_memory_is_tiled(restorer: Restorer, monkeypatch):
+    monkeypatch.setattr(module, 'free_memory', lambda device: 60 * 60 * module.BYTES_PER_PIXEL)
+    for height, expected in ((60, None), (61, SMALLEST_TILE)):
+        [(_, tile)] = restorer.restore_batch([np.zeros((height, 60, 3), np.uint8)])
+        assert tile == expected
+
+
+def test_out_of_memory_halves_the_tile_then_gives_up(restorer: Restorer, monkeypatch):
+    forward, limit = restorer._forward, 193
+
+    def small_memory(lq: np.ndarray) -> np.ndarray:
+        if max(lq.shape) > limit:
+            raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+        return forward(lq)
+
+    monkeypatch.setattr(module, '_forward', small_memory)
+    image = np.random.default_rng(0).integers(0, 256, (260, 140, 3), dtype=np.uint8)
+    [(restored, tile)] = restorer.restore_batch([image])
+    assert restored.shape == (1040, 560, 3) and tile == 65
+    limit = 1
+    with pytest.raises(UserError, match='140x260 image does not fit into the memory'):
+        restorer.restore(image)
+
+
+@pytest.fixture
+def whole_faces(tmp_path: Path):
+    """A small FaceUNet's config and checkpoint."""
+    config = load_config(ROOT / 'configs/face_unet.py')
+    config.model.generator.update(channels=[8, 16], encoder_blocks=[1, 1], decoder_blocks=[1])
+    checkpoint = tmp_path / 'face_unet.pth'
+    torch.save(nets.build_part(config, 'generator').state_dict(), checkpoint)
+    return config, checkpoint
+
+
+def test_a_net_for_whole_faces_is_never_tiled(whole_faces, monkeypatch):
+    restorer = Restorer(*whole_faces, device='cpu')
+    monkeypatch.setattr(module, 'free_memory', lambda device: 32 * 32 * module.BYTES_PER_PIXEL)
+    [(restored, tile)] = restorer.restore_batch([np.zeros((128, 128, 3), np.uint8)])
+    assert restored.shape == (512, 512, 3) and tile is None
+
+    def no_memory(lq: np.ndarray) -> np.ndarray:
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(module, '_forward', no_memory)
+    with pytest.raises(UserError, match='does not fit into the memory, and this net takes no tile'):
+        restorer.restore(np.zeros((128, 128, 3), np.uint8))
+    with pytest.raises(UserError, match='--tile 64: FaceUNet restores whole faces alone'):
+        Restorer(*whole_faces, device='cpu', tile=64)
+
+
+def test_a_batch_is_what_its_images_are_alone(restorer: Restorer, faces: Path):
+    lqs = [read_image(faces / f'val/LQ/0000{index}.png') for index in (0, 1, 0)]
+    alone = [restorer.restore(lq).astype(int) for lq in lqs]
+    for expected, (found, tile) in zip(alone, restorer.restore_batch(lqs), strict=True):
+        assert tile is None and np.abs(found - expected).max() <= 1
+
+
+def test_a_batch_that_does_not_fit_is_halved(restorer: Restorer, faces: Path, monkeypatch):
+    lqs = [read_image(faces / f'val/LQ/0000{index % 2}.png') for index in range(4)]
+    expected = restorer.restore_batch(lqs)
+    forward, sizes = restorer._forward, []
+
+    def small_memory(batch: np.ndarray) -> np.ndarray:
+        sizes.append(len(batch))
+        if len(batch) > 2:
+            raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+        return forward(batch)
+
+    monkeypatch.setattr(module, '_forward', small_memory)
+    for found, whole in zip(restorer.restore_batch(lqs), expected, strict=True):
+        assert np.abs(found[0].astype(int) - whole[0]).max() <= 1
+    assert sizes == [4, 2, 2]
+    restorer.memory = 128 * 128 * module.BYTES_PER_PIXEL
+    restorer.restore_batch(lqs)
+    assert sizes[3:] == [1] * 4, 'what cannot fit is not tried'
+
+
+def test_bf16_is_a_few_levels_off(restorer: Restorer, tiny_checkpoint: Path, faces: Path):
+    lq = read_image(faces / 'val/LQ/00000.png')
+    fast = Restorer(load_config(TINY), tiny_checkpoint, device='cpu', precision='bf16')
+    difference = np.abs(fast.restore(lq).astype(int) - restorer.restore(lq))
+    assert 0 < difference.max() <= 4
+
+
+def test_float32_without_tf32_is_the_nets_alone(restorer: Restorer):
+    seen = []
+    restorer.generator.register_forward_hook(
+        lambda *args: seen.append(torch.backends.cudnn.allow_tf32)
+    )
+    assert torch.backends.cudnn.allow_tf32, "PyTorch's default"
+    restorer.restore(np.zeros((8, 8, 3), np.uint8))
+    assert seen == [False] and torch.backends.cudnn.allow_tf32
+    restorer.stop.set()
+    with pytest.raises(CancelledError):
+        restorer.restore(np.zeros((8, 8, 3), np.uint8))
+    assert torch.backends.cudnn.allow_tf32
+
+
+def test_flip_is_the_mean_of_both_before_rounding(restorer: Restorer, tiny_checkpoint, faces: Path):
+    lq = read_image(faces / 'val/LQ/00000.png')
+    mirrored = lq[:, ::-1].copy()
+    both = Restorer(load_config(TINY), tiny_checkpoint, device='cpu', flip=True)
+    single = [restorer.restore(lq), restorer.restore(mirrored)[:, ::-1]]
+    assert (single[0] != single[1]).any(), 'the net alone is not symmetric'
+    mean = (single[0].astype(float) + single[1]) / 2  # each rounded before: at most 0.5 off
+    assert np.abs(both.restore(lq) - mean).max() <= 1
+    difference = np.abs(both.restore(mirrored)[:, ::-1].astype(int) - both.restore(lq))
+    assert difference.max() <= 1 and (difference > 0).mean() < 1e-3
+
+
+def test_a_precision_that_the_device_cannot_compute_in_is_refused(restorer: Restorer, monkeypatch):
+    def cannot(*inputs: object) -> None:
+        raise RuntimeError('"conv" not implemented for Half')
+
+    restorer.precision = 'fp16'
+    monkeypatch.setattr(restorer.generator, 'forward', cannot)
+    with pytest.raises(UserError, match=r'--precision fp16: .* on cpu \(.*\); take float32'):
+        restorer._check_precision()
+
+
+def test_another_nets_checkpoint_is_refused(tiny_checkpoint: Path):
+    config = load_config(TINY, ['model.generator.num_blocks=3'])
+    with pytest.raises(UserError, match=r"tiny\.pth: not this config's model"):
+        Restorer(config, tiny_checkpoint)

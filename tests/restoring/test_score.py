@@ -1,0 +1,83 @@
+import csv
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from facesr.errors import UserError
+from facesr.images import read_image, write_png
+from facesr.restoring.score import (
+    bicubic,
+    format_scores,
+    mean_scores,
+    score_folder,
+    score_image,
+    write_csv,
+)
+
+SHARED = ROOT.parent / 'shared/faces/val'
+
+
+def psnr(image: np.ndarray, gt: np.ndarray) -> float:
+    return score_image('', image, gt).psnr
+
+
+def test_psnr_is_the_challenges_definition():
+    rng = np.random.default_rng(0)
+    image, gt = rng.integers(0, 256, (2, 37, 51, 3), dtype=np.uint8)
+    total = sum((int(a) - int(b)) ** 2 for a, b in zip(image.flat, gt.flat, strict=True))
+    expected = 20 * math.log10(255 / math.sqrt(total / image.size))
+    assert psnr(image, gt) == pytest.approx(expected, abs=1e-9)
+
+
+def test_known_values():
+    gt = np.full((8, 8, 3), 100, np.uint8)
+    assert psnr(gt, gt) == math.inf
+    assert psnr(gt + 1, gt) == pytest.approx(20 * math.log10(255), abs=1e-12)
+    assert psnr(gt - 200, gt) == psnr(gt, gt - 200), 'no 8-bit wrap-around'
+
+
+def test_folder_is_read_back_scored_and_written(faces: Path, tmp_path: Path):
+    gt = read_image(faces / 'val/GT/00000.png')
+    for index in range(2):
+        write_png(tmp_path / f'out/{index:05d}.png', np.clip(gt, 1, 250) - index)
+    scores = score_folder(tmp_path / 'out', faces / 'val/GT')
+    assert [score.name for score in scores] == ['00000.png', '00001.png']
+    mean = mean_scores(scores)
+    assert mean['psnr'] == pytest.approx((scores[0].psnr + scores[1].psnr) / 2, abs=1e-9)
+    assert 0.9 < mean['ssim'] <= 1 and 'niqe' not in mean
+    assert format_scores(scores).endswith('(mean of 2 images)')
+    write_csv(tmp_path / 'scores.csv', scores)
+    rows = list(csv.DictReader((tmp_path / 'scores.csv').open()))
+    assert float(rows[1]['psnr']) == scores[1].psnr and rows[1]['niqe'] == ''
+
+
+def test_without_ground_truth_niqe_tells_a_blurred_face_from_a_sharp_one(faces: Path, tmp_path):
+    sharp = read_image(faces / 'val/GT/00000.png')
+    blurred = bicubic(read_image(faces / 'val/LQ/00000.png'), 512, 512)
+    small = sharp[:64, :64].copy()
+    for name, image in (('a', sharp), ('b', blurred), ('c', small)):
+        write_png(tmp_path / f'{name}.png', image)
+    scores = score_folder(tmp_path, None)
+    assert scores[0].niqe < scores[1].niqe
+    assert math.isnan(scores[2].niqe), 'too small for NIQE'
+
+
+def test_mismatches_are_refused(faces: Path, tmp_path: Path):
+    write_png(tmp_path / '00000.png', np.zeros((8, 8, 3), np.uint8))
+    with pytest.raises(UserError, match=r"1 of 2 images are missing, the first is '00001'"):
+        score_folder(tmp_path, faces / 'val/GT')
+    write_png(tmp_path / '00001.png', np.zeros((8, 8, 3), np.uint8))
+    with pytest.raises(UserError, match=r'00000\.png: 8x8 pixels, its ground truth 512x512'):
+        score_folder(tmp_path, faces / 'val/GT')
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason='the challenge faces are not at ../shared/faces')
+def test_bicubic_on_the_200_pairs():
+    values = [
+        psnr(bicubic(read_image(path), 512, 512), read_image(SHARED / 'GT' / path.name))
+        for path in sorted((SHARED / 'LQ').iterdir())
+    ]
+    assert len(values) == 200 and np.mean(values) == pytest.approx(27.272, abs=5e-4)

@@ -1,0 +1,148 @@
+import pytest
+from conftest import ROOT, TINY, TINY_GAN
+
+from facesr.config import check_config, load_config
+from facesr.errors import UserError
+
+CONFIG = ROOT / 'configs/srresnet_24b.py'
+
+
+@pytest.mark.parametrize(
+    ('override', 'message'),
+    [
+        ('optim_wraper.optimizer.lr=1', "'optim_wraper'; did you mean 'optim_wrapper'"),
+        (
+            'model.generator.num_block=8',
+            "SRResNet takes no such key: 'num_block'; did you mean 'num_blocks'",
+        ),
+        ('model.generator.type=SRResnet', "'SRResnet'; did you mean 'SRResNet'"),
+        ('optim_wrapper.optimizer.lrr=1', "Adam takes no such key: 'lrr'; did you mean 'lr'"),
+        ('train_cfg.max_iter=9', "'max_iter'; did you mean 'max_iters'"),
+        (
+            'train_dataloader.batchsize=2',
+            "train_dataloader: .*'batchsize'; did you mean 'batch_size'",
+        ),
+        (
+            'train_dataloader.dataset.dataroot=x',
+            "FaceDataset .*'dataroot'; did you mean 'data_root'",
+        ),
+        (
+            'train_dataloader.dataset.pipeline.1.chain.3.params.qualty=3',
+            "JPEG.*'qualty'; did you mean 'quality'",
+        ),
+        ('default_hooks.chekpoint.interval=1', "nothing would take 'chekpoint'"),
+        ('default_hooks.checkpoint.intervall=1', "'intervall'; did you mean 'interval'"),
+        ('param_scheduler.0.period=[3]', "CosineRestartLR .*'period'; did you mean 'periods'"),
+        ('env_cfg.cudnn_bench=True', "env_cfg: .*did you mean 'cudnn_benchmark'"),
+        ('randomness.sed=1', "did you mean 'seed'"),
+        (
+            'degradation.0.keys=gt',
+            "unknown key: 'degradation'",
+        ),  # a variable: changing it has no effect
+        ('param_scheduler.7.begin=3', 'param_scheduler.7.begin: there is no such place'),
+        ('nonsense', 'KEY=VALUE expected'),
+        ('train_dataloader.dataset.ann_file=a.txt', "FaceDataset takes no such key: 'ann_file'"),
+        ('param_scheduler.0.periods=[[1,2],(3]', '--cfg-options: '),
+    ],
+)
+def test_override_that_nothing_takes_is_refused(override: str, message: str):
+    with pytest.raises(UserError, match=message):
+        load_config(CONFIG, [override])
+
+
+@pytest.mark.parametrize(
+    ('override', 'message'),
+    [
+        ('optim_wrapper.generater.optimizer.lr=1', "'generater'; did you mean 'generator'"),
+        ('optim_wrapper.generator.optimiser.lr=1', "'optimiser'; did you mean 'optimizer'"),
+        ('model.train_cfg.disc_step=2', "'disc_step'; did you mean 'disc_steps'"),
+        ('model.gan_loss.gan_typ=lsgan', "GANLoss takes no such key: 'gan_typ'"),
+        ('model.perceptual_loss.pretraned=x', "VGGPerceptualLoss .*'pretrained'"),
+        (
+            'default_hooks.pretrained.sorce=x',
+            "PretrainedGeneratorHook .*'sorce'; did you mean 'source'",
+        ),
+    ],
+)
+def test_override_of_the_adversarial_part_is_refused(override: str, message: str):
+    with pytest.raises(UserError, match=message):
+        load_config(TINY_GAN, [override])
+
+
+def test_overrides_reach_their_place():
+    config = load_config(
+        CONFIG, ['optim_wrapper.optimizer.lr=2e-4', 'param_scheduler.0.periods=[9]']
+    )
+    assert config.optim_wrapper.optimizer.lr == 2e-4
+    assert config.param_scheduler[0].periods == [9]
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('model = dict(', r'broken.py, line 1: '),
+        ('1 / 0', 'broken.py: ZeroDivisionError'),
+        ("_base_ = ['nowhere.py']", 'broken.py: FileNotFoundError.*nowhere.py'),
+    ],
+)
+def test_broken_config_is_one_line(tmp_path, text: str, message: str):
+    path = tmp_path / 'broken.py'
+    path.write_text(text)
+    with pytest.raises(UserError, match=message):
+        load_config(path)
+
+
+@pytest.mark.parametrize(
+    'override',
+    [
+        'find_unused_parameters=True',
+        'val_cfg=None',
+        'optim_wrapper.type=AmpOptimWrapper',
+        'visualizer.vis_backends.1.type=WandbVisBackend',
+        'default_hooks.checkpoint.save_optimizer=False',
+    ],
+)
+def test_what_the_stack_takes_is_allowed(override: str):
+    load_config(CONFIG, [override])
+
+
+def test_nested_configs_of_the_stack_are_allowed():
+    config = load_config(CONFIG)
+    config.optim_wrapper = dict(
+        constructor='MultiOptimWrapperConstructor',
+        generator=dict(
+            type='OptimWrapper',
+            optimizer=dict(type='Adam', lr=1e-4),
+            clip_grad=dict(type='value', clip_value=0.1),
+        ),
+    )
+    # MMagic's, which takes a key; MMCV has another of the same name.
+    loading = dict(type='LoadImageFromFile', key='gt', channel_order='rgb')
+    config.train_dataloader.dataset.pipeline[0] = loading
+    config.train_dataloader.collate_fn = dict(type='default_collate')
+    config.custom_hooks.append(dict(type='EarlyStoppingHook', monitor='PSNR', priority='LOW'))
+    config.val_dataloader_1 = dict(batch_size=1)  # a helper variable
+    check_config(config)
+
+
+def test_missing_config():
+    with pytest.raises(UserError, match=r'nowhere\.py: no such config'):
+        load_config('nowhere.py')
+
+
+def test_helper_variables_are_allowed_but_not_misspelt_keys():
+    config = load_config(TINY)
+    config['my_sizes'] = [1, 2]
+    check_config(config)
+    config['trian_cfg'] = dict(max_iters=1)
+    with pytest.raises(UserError, match="'trian_cfg'; did you mean 'train_cfg'"):
+        check_config(config)
+
+
+def test_work_dir_is_named_after_the_config_itself(tmp_path):
+    child = tmp_path / 'mine.py'
+    child.write_text(f"_base_ = ['{CONFIG}']")
+    assert load_config(child).work_dir == 'work_dirs/mine'
+    assert load_config(child, ['work_dir=there']).work_dir == 'there'
+    assert load_config(CONFIG).work_dir == 'work_dirs/srresnet_24b'
+    assert load_config(ROOT / 'configs/srresnet_26b.py').work_dir == 'work_dirs/srresnet_26b'

@@ -1,0 +1,25 @@
+import numpy as np
+
+from facesr.panels import CAPTION_HEIGHT, draw_panel, draw_text, stack_panels
+
+
+def test_panel_holds_the_images_under_captions():
+    big = np.random.default_rng(0).integers(0, 256, (8, 40, 3), dtype=np.uint8)
+    small = big[:2, :10].copy()
+    panel = draw_panel({'truth': big, 'input': small})
+    assert panel.shape == (8 + CAPTION_HEIGHT, 80, 3)
+    np.testing.assert_array_equal(panel[CAPTION_HEIGHT:, :40], big)
+    np.testing.assert_array_equal(panel[CAPTION_HEIGHT::4, 40::4], small)
+    assert (panel[:CAPTION_HEIGHT] < 128).any(), 'a caption is written'
+
+
+def test_rows_of_different_widths_stack():
+    rows = [np.zeros((3, width, 3), np.uint8) for width in (5, 9)]
+    assert stack_panels(rows).shape == (6, 9, 3)
+
+
+def test_a_long_text_is_made_smaller_until_it_fits():
+    short, long = (draw_text(text, 400, 36) for text in ('a name', 'a name ' * 6))
+    assert (long[:, -8:] == 255).all() and (long < 128).any()
+    heights = [np.ptp(np.flatnonzero((image < 128).any((1, 2)))) for image in (long, short)]
+    assert heights[0] < heights[1]

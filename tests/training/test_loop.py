@@ -1,0 +1,105 @@
+"""Runs of the real runner that go on where they were left."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import train
+from mmagic.registry import HOOKS
+from mmengine.hooks import Hook
+
+from facesr.checkpoint import read_checkpoint
+from facesr.errors import UserError
+
+
+@HOOKS.register_module()
+class CountFetchedHook(Hook):
+    """Counts the training images that are fetched."""
+
+    fetched = 0
+
+    def before_run(self, runner) -> None:
+        stock = runner.train_dataloader.dataset.prepare_data
+
+        def count(index: int):
+            CountFetchedHook.fetched += 1
+            return stock(index)
+
+        runner.train_dataloader.dataset.prepare_data = count
+
+
+def test_going_on_replays_nothing(tiny_options: list[str], tmp_path: Path):
+    train(tiny_options)
+    CountFetchedHook.fetched = 0
+    options = [*tiny_options, 'train_cfg.max_iters=6', 'resume=True']
+    train([*options, f'load_from={tmp_path}/work/iter_4.pth'], dict(type='CountFetchedHook'))
+    assert CountFetchedHook.fetched == 2 * 2
+
+
+def test_another_sampler_is_refused_by_name(tiny_options: list[str], tmp_path: Path):
+    train(tiny_options)
+    options = [*tiny_options, 'train_dataloader.sampler.type=InfiniteSampler']
+    with pytest.raises(UserError, match='InfiniteSampler cannot go on from iteration 2; use '):
+        train([*options, 'resume=True', f'load_from={tmp_path}/work/iter_2.pth'])
+
+
+@pytest.mark.parametrize('workers', [1, 2])
+def test_the_number_of_loader_processes_changes_nothing(
+    tiny_options: list[str], tmp_path: Path, workers: int
+):
+    one = train([*tiny_options, f'work_dir={tmp_path}/0'])
+    other = train(
+        [
+            *tiny_options,
+            f'work_dir={tmp_path}/{workers}',
+            f'experiment_name={workers}',
+            f'train_dataloader.num_workers={workers}',
+        ]
+    )
+    for name, weight in other.model.state_dict().items():
+        assert torch.equal(weight, one.model.state_dict()[name]), name
+
+
+@HOOKS.register_module()
+class DieInValidationHook(Hook):
+    """Ends a run in the middle of its first validation, as a kill does."""
+
+    def before_val_iter(self, runner, batch_idx, data_batch=None) -> None:
+        raise ConnectionError('killed')
+
+
+def test_a_validation_that_was_cut_comes_first(tiny_options: list[str], tmp_path: Path):
+    with pytest.raises(ConnectionError):
+        train(tiny_options, dict(type='DieInValidationHook'))
+    first = tmp_path / 'work/iter_2.pth'
+    assert 'best_score' not in read_checkpoint(first)['message_hub']['runtime_info']
+    resumed = train([*tiny_options, 'resume=True', f'load_from={first}'])
+    scores = resumed.message_hub.get_scalar('val/PSNR').data[0]
+    assert len(scores) == 2
+    again = train([*tiny_options, 'resume=True', f'load_from={tmp_path}/work/iter_4.pth'])
+    assert len(again.message_hub.get_scalar('val/PSNR').data[0]) == 2, 'validated once more'
+
+
+@HOOKS.register_module()
+class NoteTF32Hook(Hook):
+    """Notes whether convolutions may use TF32, in training and validation."""
+
+    def before_run(self, runner) -> None:
+        self.seen = []
+
+    def _note(self, runner, *args, **kwargs) -> None:
+        self.seen.append(torch.backends.cudnn.allow_tf32)
+
+    after_train_iter = after_val_iter = _note
+
+
+@pytest.mark.parametrize('given', [None, True, False])
+def test_tf32_is_what_the_config_says(tiny_options: list[str], given: bool | None):
+    """The configs say True: as PyTorch has it by default."""
+    options = [*tiny_options, 'train_cfg.max_iters=2']
+    if given is not None:
+        options.append(f'train_cfg.tf32={given}')
+    runner = train(options, dict(type='NoteTF32Hook'))
+    [seen] = [hook.seen for hook in runner.hooks if isinstance(hook, NoteTF32Hook)]
+    assert seen == [given is not False] * 3  # two iterations, a validation of one batch
+    assert torch.backends.cudnn.allow_tf32

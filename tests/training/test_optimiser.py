@@ -1,0 +1,126 @@
+"""Muon and Adam in one: the update's shape, what goes where, and a resume."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import ROOT, train
+from torch import nn
+
+from facesr.config import load_config
+from facesr.errors import UserError
+from facesr.nets import build_part
+from facesr.training.optimiser import MuonAdam, orthogonalise
+
+
+@pytest.mark.parametrize('shape', [(3, 48, 96), (2, 96, 48), (1, 64, 64)])
+def test_singular_values_come_near_one(shape: tuple[int, int, int]):
+    torch.manual_seed(0)
+    matrices = torch.randn(shape) * torch.tensor([1e-4, 1.0, 1e4])[: shape[0], None, None]
+    result = orthogonalise(matrices)
+    assert result.shape == matrices.shape and result.dtype == torch.float32
+    values = torch.linalg.svdvals(result)
+    assert values.max() < 1.3 and values.median() > 0.6
+    # The same directions: what it turns is their singular values only.
+    left, _, right = torch.linalg.svd(matrices, full_matrices=False)
+    cosine = (result * (left @ right)).sum((1, 2)) / (
+        result.square().sum((1, 2)).sqrt() * min(shape[1:]) ** 0.5
+    )
+    assert cosine.min() > 0.95
+
+
+def step(net: nn.Module, **settings) -> dict[str, torch.Tensor]:
+    """One step by a gradient of ones and its noise; gives what it added, by parameter."""
+    torch.manual_seed(0)
+    before = {name: weight.detach().clone() for name, weight in net.named_parameters()}
+    for weight in net.parameters():
+        weight.grad = torch.randn_like(weight)
+    MuonAdam(net.parameters(), **settings).step()
+    return {name: weight.detach() - before[name] for name, weight in net.named_parameters()}
+
+
+def test_a_step_has_the_size_of_adams():
+    """0.2 lr as a root mean square for matrices, lr itself for all others (Adam's first step)."""
+    net = nn.ModuleDict(
+        dict(
+            linear=nn.Linear(64, 32),
+            conv=nn.Conv2d(16, 32, 3),
+            wise=nn.Conv2d(32, 32, 3, groups=32),
+        )
+    )
+    change = step(net, lr=0.01, adam_lr=0.003)
+    for name in ('linear.weight', 'conv.weight'):
+        size = change[name].square().mean().sqrt()
+        assert size == pytest.approx(0.2 * 0.01, rel=0.25), name
+    for name in ('linear.bias', 'conv.bias', 'wise.weight', 'wise.bias'):
+        assert change[name].abs().mean() == pytest.approx(0.003, rel=1e-3), name
+
+
+def test_weight_decay_is_of_matrices_only():
+    net = nn.Linear(32, 32)
+    shrunk, weight = step(net, lr=0.1, weight_decay=0.5), None
+    torch.manual_seed(0)
+    again = nn.Linear(32, 32)
+    again.load_state_dict({name: net.state_dict()[name] - shrunk[name] for name in shrunk})
+    weight = again.weight.detach().clone()
+    plain = step(again, lr=0.1)
+    torch.testing.assert_close(shrunk['weight'], plain['weight'] - 0.05 * weight)
+    torch.testing.assert_close(shrunk['bias'], plain['bias'])
+
+
+def test_what_muon_takes_of_the_face_unet():
+    net = build_part(load_config(ROOT / 'configs/face_unet.py'), 'generator')
+    names = {weight: name for name, weight in net.named_parameters()}
+    matrices, others = MuonAdam(net.parameters()).param_groups
+    assert matrices['matrices'] and not others['matrices']
+    assert all(names[weight].endswith('.weight') for weight in matrices['params'])
+    kept = {names[weight] for weight in others['params'] if weight.ndim > 1}
+    assert {name for name in kept if 'spatial' not in name} == {'stem.weight', 'face_map'}
+    share = sum(weight.numel() for weight in matrices['params']) / sum(map(torch.numel, names))
+    assert share > 0.9
+
+
+def test_a_group_may_keep_its_matrices_from_muon_and_has_its_own_rate():
+    first, second = nn.Linear(32, 32, bias=False), nn.Linear(32, 32, bias=False)
+    groups = [
+        dict(params=first.parameters()),
+        dict(params=second.weight, matrices=False, lr=1e-3),
+    ]
+    optimizer = MuonAdam(groups, lr=1e-2, adam_lr=2e-3)
+    assert [(group['matrices'], group['lr']) for group in optimizer.param_groups] == [
+        (True, 1e-2),
+        (False, pytest.approx(2e-4)),  # a tenth of the rate is a tenth of Adam's
+    ]
+
+
+def test_a_resumed_run_is_the_uncut_one_bit_for_bit(tiny_options: list[str], tmp_path: Path):
+    options = [
+        *tiny_options,
+        'model.generator.mid_channels=16',
+        'optim_wrapper.optimizer.type=MuonAdam',
+        'optim_wrapper.optimizer.weight_decay=0.1',
+    ]
+    whole = train(options).model.state_dict()
+    resume = ['resume=True', f'load_from={tmp_path}/work/iter_2.pth']
+    resumed = train([*options, *resume, f'work_dir={tmp_path}/resumed', 'experiment_name=resumed'])
+    for name, weight in resumed.model.state_dict().items():
+        assert torch.equal(weight, whole[name]), name
+
+
+@pytest.mark.parametrize(
+    ('settings', 'message'),
+    [
+        (dict(lr=-1), 'MuonAdam: lr=-1: at least 0 expected'),
+        (dict(momentum=1), 'MuonAdam: momentum=1: from 0 to below 1 expected'),
+    ],
+)
+def test_settings_out_of_range(settings: dict, message: str):
+    with pytest.raises(UserError, match=message):
+        MuonAdam(nn.Linear(16, 16).parameters(), **settings)
+
+
+def test_a_sparse_gradient_is_refused():
+    table = nn.Embedding(32, 32, sparse=True)
+    table(torch.tensor([1])).sum().backward()
+    with pytest.raises(UserError, match='takes no sparse or complex gradients; take Adam'):
+        MuonAdam(table.parameters()).step()

@@ -1,0 +1,124 @@
+"""The published schedule in fewer iterations has the same learning rates at the same shares."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.optim import OptimWrapper
+from mmengine.registry import PARAM_SCHEDULERS
+
+from facesr.config import load_config
+from facesr.errors import UserError
+from facesr.training.schedule import scale_schedule
+
+CONFIGS = Path(__file__).parents[2] / 'configs'
+
+
+def learning_rates(config: Config) -> list[float]:
+    """Of every iteration, as the runner's hook steps the schedulers."""
+    weight = torch.nn.Parameter(torch.zeros(1))
+    wrapper = OptimWrapper(torch.optim.Adam([weight], lr=config.optim_wrapper.optimizer.lr))
+    schedulers = [
+        PARAM_SCHEDULERS.build({**scheduler, 'optimizer': wrapper})
+        for scheduler in config.param_scheduler
+    ]
+    rates = []
+    wrapper.optimizer.step()
+    for _ in range(config.train_cfg.max_iters):
+        rates.append(wrapper.get_lr()['lr'][0])
+        for scheduler in schedulers:
+            scheduler.step()
+    return rates
+
+
+def test_published_schedule_in_150_iterations() -> None:
+    config = load_config(CONFIGS / 'srresnet_24b.py')
+    scale_schedule(config, 150)
+    assert config.train_cfg.max_iters == 150
+    assert config.train_cfg.val_interval == 5
+    rates = learning_rates(config)
+    # Five cycles: halfway the mean of top and bottom, then a restart.
+    for begin in (0, 30, 60, 90):
+        assert rates[begin] == pytest.approx(1e-4)
+        assert rates[begin + 15] == pytest.approx((1e-4 + 1e-7) / 2)
+    assert rates[120] == pytest.approx(1e-5)
+    assert rates[135] == pytest.approx((1e-5 + 1e-9) / 2)
+    assert rates[149] < 1e-7
+
+
+def test_cycles_meet_where_they_did_however_the_number_divides() -> None:
+    config = load_config(CONFIGS / 'srresnet_24b.py')
+    scale_schedule(config, 157)
+    first, last = config.param_scheduler
+    assert sum(first.periods) == first.end == last.begin == 126
+    assert sum(last.periods) == last.end - last.begin == 31
+    assert learning_rates(config)[126] == pytest.approx(1e-5)
+
+
+def test_warm_up_and_cosine() -> None:
+    config = load_config(CONFIGS / 'srresnet_24b_plus.py')
+    scale_schedule(config, 300)
+    warm_up, cosine = config.param_scheduler
+    assert (warm_up.end, cosine.end, cosine.T_max) == (2, 300, 300)
+    rates = learning_rates(config)
+    assert rates[0] == pytest.approx(2e-5)
+    assert rates[150] == pytest.approx(2e-4, rel=0.02)
+
+
+def test_warm_up_stable_and_decay() -> None:
+    config = load_config(CONFIGS / 'face_unet.py')
+    scale_schedule(config, 3000)
+    rates = learning_rates(config)
+    full = config.optim_wrapper.optimizer.lr
+    assert rates[0] == pytest.approx(0.02 * full)
+    assert rates[10] == rates[1000] == rates[2250] == pytest.approx(full)
+    assert rates[2625] == pytest.approx(full / 2, rel=0.01)
+    assert rates[2999] < 0.005 * full
+
+
+def test_each_optimiser_of_a_gan() -> None:
+    config = load_config(CONFIGS / 'srgan_26b.py')
+    config.param_scheduler = dict(
+        generator=config.param_scheduler,
+        discriminator=dict(type='StepLR', by_epoch=False, step_size=20_000),
+    )
+    scale_schedule(config, 4000)
+    assert config.param_scheduler.generator[0].milestones == [500, 1000, 2000, 3000]
+    assert config.param_scheduler.discriminator.step_size == 2000
+
+
+def test_milestones() -> None:
+    config = Config(
+        dict(
+            train_cfg=dict(max_iters=1000),
+            default_hooks=dict(),
+            param_scheduler=dict(type='MultiStepLR', by_epoch=False, milestones=[300, 900]),
+        )
+    )
+    scale_schedule(config, 100)
+    assert config.param_scheduler.milestones == [30, 90]
+
+
+@pytest.mark.parametrize(
+    ('scheduler', 'iterations', 'message'),
+    [
+        ({}, 0, '--iterations 0: at least 1 expected'),
+        (dict(type='StepLR', step_size=3), 10, 'StepLR counts epochs; set by_epoch=False'),
+        (
+            dict(type='CosineAnnealingLR', by_epoch=False, begin=900, end=1000, T_max=100),
+            4,
+            'too few for CosineAnnealingLR from 900 to 1000 of 1000',
+        ),
+    ],
+)
+def test_refused(scheduler: dict, iterations: int, message: str) -> None:
+    config = Config(
+        dict(
+            train_cfg=dict(max_iters=1000),
+            default_hooks=dict(),
+            param_scheduler=[scheduler] if scheduler else [],
+        )
+    )
+    with pytest.raises(UserError, match=message):
+        scale_schedule(config, iterations)
