@@ -1,4 +1,4 @@
-"""Checkpoints of tensors and plain values: read weights-only, loaded strictly or not at all."""
+"""Checkpoints of tensors and plain values: found, read weights-only, loaded strictly."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from .errors import UserError
 
 # What a stock MMEngine checkpoint pickles besides tensors and plain values: its message hub.
-# Each of these names is answered by an inert stand-in; nothing of the file is run.
+# Inert classes stand in for these names, so that nothing in the file is run.
 _STOCK_NAMES = frozenset(
     {
         'mmengine.logging.history_buffer.HistoryBuffer',
@@ -39,7 +39,7 @@ _STOCK_NAMES = frozenset(
 
 
 class _Inert:
-    """Stands in for a class that is not loaded: takes anything, does and keeps nothing."""
+    """Stands in for a class that is not loaded: accepts anything, and does nothing."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None: ...
 
@@ -50,11 +50,11 @@ class _Inert:
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint file weights-only: nothing that it holds is run.
+    """Read a checkpoint file weights-only: no code in it is run.
 
     Args:
-        path: a training checkpoint or a bare state dict. Of a stock MMEngine checkpoint, which
-            pickles objects of its own, only the weights (``state_dict``) are read.
+        path: a training checkpoint or a bare state dict. A stock MMEngine checkpoint pickles other
+            objects too; only its ``state_dict`` is read.
 
     Returns:
         The file's dictionary, on the CPU. A bare state dict is wrapped as ``{'state_dict': ...}``.
@@ -101,31 +101,28 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 @CheckpointLoader.register_scheme(prefixes='', force=True)
 def _load_local(filename: str, map_location: Any = None) -> dict[str, Any]:
-    """Puts :func:`read_checkpoint` behind MMEngine's own loading of local files."""
+    """MMEngine's loading of local files, by :func:`read_checkpoint`."""
     return read_checkpoint(filename)
 
 
 @CheckpointLoader.register_scheme(prefixes=('http://', 'https://'), force=True)
 def _refuse_remote(filename: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
-    """MMEngine loads what it downloads without PyTorch's protection."""
+    """MMEngine would load downloads without PyTorch's protection."""
     raise UserError(f'{filename}: download the checkpoint first, then name the file')
 
 
 def model_weights(
     checkpoint: Mapping[str, Any], model: nn.Module, path: str | Path
 ) -> dict[str, Tensor]:
-    """Take a checkpoint's weights for a whole model, after checking that they are exactly its own.
+    """Get a checkpoint's weights for a complete model, checked to be exactly its own.
 
     Args:
-        checkpoint: what :func:`read_checkpoint` gives.
+        checkpoint: from :func:`read_checkpoint`.
         model: the model they are for.
         path: the file's name, for messages.
 
-    Returns:
-        A state dict that ``model.load_state_dict`` takes strictly.
-
     Raises:
-        UserError: a name is missing or unexpected, or a shape differs; nothing is loaded.
+        UserError: a name is missing or unexpected, or a shape differs.
     """
     return _matching(_state_dict(checkpoint, path), model, path)
 
@@ -133,16 +130,13 @@ def model_weights(
 def generator_weights(
     checkpoint: Mapping[str, Any], generator: nn.Module, path: str | Path, ema: bool = False
 ) -> dict[str, Tensor]:
-    """Take a checkpoint's weights for the generator alone, strictly; all others are left out.
+    """Get a checkpoint's weights for the generator, checked to be exactly its own.
 
     Args:
-        checkpoint: what :func:`read_checkpoint` gives: of a whole model, or the bare generator's.
+        checkpoint: from :func:`read_checkpoint`: of a complete model, or only of a generator.
         generator: the net they are for.
         path: the file's name, for messages.
         ema: the average that ``GeneratorEMAHook`` kept, instead of the raw weights.
-
-    Returns:
-        A state dict that ``generator.load_state_dict`` takes strictly.
 
     Raises:
         UserError: as :func:`model_weights`, or there is no average.
@@ -154,7 +148,7 @@ def generator_weights(
     elif ema and not checkpoint.get('meta', {}).get('ema'):
         raise UserError(
             f'{path}: holds no average of the weights; leave --ema out, or train with '
-            "dict(type='GeneratorEMAHook') in the config's custom_hooks"
+            "default_hooks=dict(ema=dict(type='GeneratorEMAHook')) in the config"
         )
     else:
         weights = _state_dict(checkpoint, path)
@@ -200,10 +194,10 @@ def load_generator(generator: nn.Module, path: str | Path, ema: bool = False) ->
 
 
 def to_plain(value: Any) -> Any:
-    """Copy a nested structure, NumPy scalars and arrays turned into Python numbers and lists.
+    """Copy a nested structure with NumPy scalars and arrays as Python numbers and lists.
 
-    A dictionary's entry that is neither a tensor nor plain is left out with a warning: a
-    weights-only load would refuse the whole file for it.
+    A dictionary's entry that is neither a tensor nor plain is left out with a warning: for it, a
+    weights-only load would refuse the file.
 
     Raises:
         TypeError: ``value`` itself, or an item of a list, is neither a tensor nor plain.
@@ -229,13 +223,10 @@ def to_plain(value: Any) -> Any:
 
 
 def latest_checkpoint(work_dir: str | Path) -> Path | None:
-    """Find the last checkpoint of a run that is whole.
+    """Find the last intact checkpoint of a run; None where there is no checkpoint.
 
-    MMEngine believes a file that names the last one, whether it can be read or not.
-
-    Returns:
-        The checkpoint of the highest iteration; one that cannot be read is told of and passed over.
-        None where there is no checkpoint at all.
+    MMEngine takes the one that a file names, whether it can be read or not. Here a checkpoint that
+    cannot be read is skipped with a warning.
 
     Raises:
         UserError: there are checkpoints, and none can be read.

@@ -1,4 +1,7 @@
-"""Configs read from their files, with what the command line overrides."""
+"""Configs: read from their files, overridden from the command line, checked for unknown keys.
+
+MMEngine ignores a misspelt key at the top of a config, or in a dictionary without a ``type``.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +24,54 @@ from torch.utils.data import DataLoader
 from .degradation.settings import DegradationSettings
 from .errors import UserError
 
+RUNNER_KEYS = frozenset(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'} | {
+    # read from the config beside its arguments
+    'activation_checkpointing',
+    'compile',
+    'custom_imports',
+    'efficient_conv_bn_eval',
+    'find_unused_parameters',
+    'model_wrapper_cfg',
+    'sync_bn',
+}
+
+# Dictionaries that MMEngine reads without a `type`, by their place in the config.
+_DATALOADER_KEYS = frozenset(inspect.signature(DataLoader.__init__).parameters) - {'self'} | {
+    'num_batch_per_epoch',
+    'diff_rank_seed',
+    'disable_subprocess_warning',
+}
+_UNTYPED_KEYS: dict[str, frozenset[str]] = {
+    'train_dataloader': _DATALOADER_KEYS,
+    'val_dataloader': _DATALOADER_KEYS,
+    'test_dataloader': _DATALOADER_KEYS,
+    'custom_imports': frozenset({'imports', 'allow_failed_imports'}),
+    'env_cfg': frozenset({'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'}),
+    'env_cfg.mp_cfg': frozenset({'mp_start_method', 'opencv_num_threads'}),
+    'randomness': frozenset(inspect.signature(set_random_seed).parameters),
+    'auto_scale_lr': frozenset({'base_batch_size', 'enable'}),
+    'train_dataloader.dataset.degradation': frozenset(
+        inspect.signature(DegradationSettings).parameters
+    ),
+    'model.train_cfg': frozenset({'disc_steps', 'disc_repeat', 'disc_init_steps'}),  # SRGAN's
+}
+# The wrappers that MMagic's MultiOptimWrapperConstructor makes.
+_NETS = frozenset({'constructor', 'generator', 'discriminator'})
+# Dictionaries whose `type` is no registry's, or whose keys go elsewhere.
+_UNCHECKED = frozenset({'clip_grad', 'init_cfg', 'norm_cfg', 'paramwise_cfg', 'compile'})
+# Keys that MMEngine's builders remove before the class sees them.
+_BUILDER_KEYS = {
+    'type',
+    '_scope_',
+    'priority',  # hooks
+    'convert_to_iter_based',  # schedules
+    'constructor',  # optimiser wrappers
+    'paramwise_cfg',
+}
+
 
 def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
-    """Read a config file, apply ``key=value`` overrides, and check every name in it.
+    """Read a config file, apply ``key=value`` overrides, and check every key in it.
 
     Args:
         path: a Python config file.
@@ -33,7 +81,7 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
         The config; ``work_dir`` is ``work_dirs/<the file's name>`` unless the file itself sets it.
 
     Raises:
-        UserError: the file cannot be read, or a key is taken by nothing; names the nearest.
+        UserError: the file cannot be read, or a key is unknown; it names the nearest.
     """
     path = Path(path)
     try:
@@ -86,62 +134,14 @@ def _is_broken(path: Path) -> bool:
     return False
 
 
-RUNNER_KEYS = frozenset(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'} | {
-    # read from the config beside its arguments
-    'activation_checkpointing',
-    'compile',
-    'custom_imports',
-    'efficient_conv_bn_eval',
-    'find_unused_parameters',
-    'model_wrapper_cfg',
-    'sync_bn',
-}
-
-# Dictionaries that MMEngine reads without a `type`, by their place in the config.
-_DATALOADER_KEYS = frozenset(inspect.signature(DataLoader.__init__).parameters) - {'self'} | {
-    'num_batch_per_epoch',
-    'diff_rank_seed',
-    'disable_subprocess_warning',
-}
-_UNTYPED_KEYS: dict[str, frozenset[str]] = {
-    'train_dataloader': _DATALOADER_KEYS,
-    'val_dataloader': _DATALOADER_KEYS,
-    'test_dataloader': _DATALOADER_KEYS,
-    'custom_imports': frozenset({'imports', 'allow_failed_imports'}),
-    'env_cfg': frozenset({'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'}),
-    'env_cfg.mp_cfg': frozenset({'mp_start_method', 'opencv_num_threads'}),
-    'randomness': frozenset(inspect.signature(set_random_seed).parameters),
-    'auto_scale_lr': frozenset({'base_batch_size', 'enable'}),
-    'train_dataloader.dataset.degradation': frozenset(
-        inspect.signature(DegradationSettings).parameters
-    ),
-    'model.train_cfg': frozenset({'disc_steps', 'disc_repeat', 'disc_init_steps'}),  # SRGAN's
-}
-# What MMagic's MultiOptimWrapperConstructor makes a wrapper for.
-_NETS = frozenset({'constructor', 'generator', 'discriminator'})
-# Dictionaries whose `type` is no registry's, or whose keys go elsewhere.
-_UNCHECKED = frozenset({'clip_grad', 'init_cfg', 'norm_cfg', 'paramwise_cfg', 'compile'})
-# Every entry below these needs a `type`.
-_TYPED_PARENTS = ('default_hooks', 'custom_hooks')
-# Keys that MMEngine's builders take out before the class sees them.
-_BUILDER_KEYS = {
-    'type',
-    '_scope_',
-    'priority',  # hooks
-    'convert_to_iter_based',  # schedules
-    'constructor',  # optimiser wrappers
-    'paramwise_cfg',
-}
-
-
 def check_config(config: Mapping[str, Any]) -> None:
-    """Check that every key of a config reaches something that takes it.
+    """Check that something takes every key of a config.
 
-    At the top a config may hold helper variables of its own, but none that looks like a misspelt
-    key of MMEngine's ``Runner``.
+    At the top a config may hold variables of its own, but none that looks like a misspelt key of
+    MMEngine's ``Runner``.
 
     Raises:
-        UserError: the first key that nothing takes, with the nearest that is taken.
+        UserError: the first unknown key, and the nearest valid one.
     """
     for key in config:
         if key in RUNNER_KEYS or re.sub(r'_?\d+$', '', key) in RUNNER_KEYS:
@@ -163,19 +163,21 @@ def _problems(node: Any, place: str) -> Iterator[str]:
     if place == 'optim_wrapper' and node.get('constructor') == 'MultiOptimWrapperConstructor':
         allowed = _NETS
     if 'type' in node:
-        if isinstance(node['type'], str):
-            component = _find_component(node['type'])
-            if component is None:
-                known = {name for registry in _registries() for name in registry.module_dict}
-                remedy = 'an MMagic component not in use yet is imported in facesr/__init__.py'
-                yield f'{place}: {unknown(node["type"], known, "type")} ({remedy})'
-                return
-        else:
-            component = node['type']
+        component = node['type']
+        if isinstance(component, str):
+            found = (registry.get(component) for registry in _registries())
+            component = next((one for one in found if one is not None), None)
+        if component is None:
+            known = {name for registry in _registries() for name in registry.module_dict}
+            remedy = 'another component of MMagic is imported in facesr/components.py'
+            yield f'{place}: {unknown(node["type"], known, "type")} ({remedy})'
+            return
         allowed = _accepted(component)
-    elif place.rpartition('.')[0] in _TYPED_PARENTS:
-        name = place.rpartition('.')[2]
-        yield f'{place}: no type is given, so nothing would take {name!r}'
+    elif place == 'default_hooks':
+        for name, hook in node.items():
+            if hook is not None and 'type' not in hook:
+                names = unknown(name, node.keys() - {name}, 'hook')
+                yield f'{place}: {names} (a new hook needs a type)'
     if allowed is not None:
         for key in node:
             if key not in allowed and not (key in _BUILDER_KEYS and 'type' in node):
@@ -187,8 +189,7 @@ def _problems(node: Any, place: str) -> Iterator[str]:
 
 
 def _registries() -> list[Registry]:
-    # MMagic's before MMEngine's, which they fall back to by themselves: some names are in both.
-    # Looking into DIFFUSION_SCHEDULERS imports diffusers.
+    # MMagic's, which fall back to MMEngine's. DIFFUSION_SCHEDULERS would import diffusers.
     registries = [
         registry
         for name, registry in vars(mmagic.registry).items()
@@ -197,14 +198,6 @@ def _registries() -> list[Registry]:
         and name != 'DIFFUSION_SCHEDULERS'
     ]
     return [*registries, FUNCTIONS]
-
-
-def _find_component(name: str) -> Any:
-    for registry in _registries():
-        component = registry.get(name)
-        if component is not None:
-            return component
-    return None
 
 
 def _accepted(component: Any) -> frozenset[str] | None:
@@ -217,7 +210,7 @@ def _accepted(component: Any) -> frozenset[str] | None:
     names: set[str] = set()
     chain = [vars(base)['__init__'] for base in component.__mro__[:-1] if '__init__' in vars(base)]
     if issubclass(component, CheckpointHook):
-        chain.append(Runner.save_checkpoint)  # what it hands its keyword arguments to
+        chain.append(Runner.save_checkpoint)  # gets its other arguments
     for function in chain:
         parameters = inspect.signature(function).parameters.values()
         names |= {parameter.name for parameter in parameters} - {'self'}
@@ -227,7 +220,7 @@ def _accepted(component: Any) -> frozenset[str] | None:
 
 
 def unknown(key: str, known: Iterable[str], kind: str = 'key', taker: str | None = None) -> str:
-    """Say that a name is not among those known, and which is nearest."""
+    """Say that a name is unknown, and which known one is nearest."""
     nearest = get_close_matches(key, sorted(known), 1, cutoff=0.5)
     hint = f'; did you mean {nearest[0]!r}?' if nearest else ''
     by = f'{taker} takes no such {kind}' if isinstance(taker, str) else f'unknown {kind}'

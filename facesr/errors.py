@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class UserError(Exception):
-    """A user's mistake, told in one line: what is wrong, with which file or key, what to do."""
+    """A user's mistake, in one line: what is wrong, with which file or key, what to do."""
 
     def __str__(self) -> str:
         # A data loader's worker puts its own traceback before the message it hands over.
@@ -12,9 +12,9 @@ class UserError(Exception):
 
 
 class StoppedError(Exception):
-    """A run that was asked to stop has saved and can go on; the tools exit with 75 for it.
+    """A run was asked to stop, and has saved; the tools exit with 75.
 
-    75 is what ``sysexits.h`` calls a temporary failure: trying again is what helps.
+    ``sysexits.h`` calls 75 a temporary failure: trying again helps.
     """
 
     exit_code = 75

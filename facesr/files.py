@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all; locks where there are any."""
+"""Files that appear complete or not at all; file systems without locks."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def write_whole(path: str | Path, durable: bool = False) -> Iterator[Path]:
 
     Args:
         path: the file; its folder is made if missing.
-        durable: have it on the disk before it takes the place, so that a machine that goes down
-            leaves the one or the other.
+        durable: flush it to the disk first, so that a machine that goes down leaves either the old
+            file or the new one.
 
     Yields:
         The file to write, in the same folder.
@@ -37,13 +37,13 @@ def write_whole(path: str | Path, durable: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def allow_no_locks(path: Path, consequence: str) -> Iterator[None]:
-    """Warn, and do without, where locking a file says that its file system has no locks.
+    """Continue with a warning where a file system has no locks.
 
-    So do some network file systems (Lustre without ``-o flock``, NFS without its lock service).
+    Some network file systems have none (Lustre without ``-o flock``, NFS without its lock service).
 
     Args:
         path: the file that is locked within the context.
-        consequence: what a lock would have kept from happening.
+        consequence: what can happen without the lock.
     """
     try:
         yield

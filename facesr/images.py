@@ -111,20 +111,20 @@ def pair_images(folders: dict[str, str | Path]) -> list[tuple[str, dict[str, Pat
 def read_image(path: str | Path) -> Image8:
     """Read an image file as 8-bit RGB.
 
-    Pillow, not OpenCV: it tells a truncated file from a whole one on every release, and says what
-    kind of pixels the file holds. Grey, palette and opaque images are converted, which loses
-    nothing, and each process says so once for each kind.
+    By Pillow, which, unlike OpenCV, notices a truncated file in every release and says what kind of
+    pixels it holds. Grey, palette and opaque images are converted, which loses nothing, and each
+    process says so once for each kind.
 
     Returns:
         (H, W, 3), uint8, RGB, 0-255.
 
     Raises:
-        UserError: the file cannot be read whole, holds more than 8 bits a channel, is transparent
-            somewhere, or is of inks (CMYK) or another space that has no one RGB.
+        UserError: the file is unreadable or incomplete, has more than 8 bits a channel, is
+            transparent somewhere, or is in CMYK or another space without a unique RGB.
     """
     try:
         with Image.open(path) as image:
-            # Pillow reads 16-bit colour as 8-bit, and tells it only by how it unpacks the file.
+            # Pillow reads 16-bit colour as 8-bit; only how it unpacks the file shows it.
             if image.mode.startswith(('I', 'F')) or any(';16' in str(tile) for tile in image.tile):
                 raise UserError(f'{path}: more than 8 bits a channel; convert it')
             upright = ImageOps.exif_transpose(image)  # as OpenCV turns a telephone's photograph
@@ -157,14 +157,14 @@ def _to_rgb(image: Image.Image, path: str | Path) -> Image.Image:
 def _say_once(kind: str, path: str | Path) -> None:
     if kind not in _said:
         _said.add(kind)
-        print_log(f'{path}: {kind}, taken as RGB, as all such are', 'current', logging.WARNING)
+        print_log(f'{path}: {kind}, read as RGB, like all such files', 'current', logging.WARNING)
 
 
 def write_png(path: str | Path, image: Image8) -> None:
-    """Write (H, W, 3) 8-bit RGB as a PNG; the file appears whole or not at all.
+    """Write (H, W, 3) 8-bit RGB as a PNG; the file appears complete or not at all.
 
-    Run lengths alone: on restored faces as small as Pillow's default (225 KiB, not 223), and four
-    times as fast.
+    Compressed by run lengths only: on restored faces nearly as small as with Pillow's default (225
+    and 223 KiB), and four times as fast.
     """
     with write_whole(path) as partial:
         Image.fromarray(image).save(partial, format='PNG', compress_type=RUN_LENGTHS)

@@ -1,8 +1,4 @@
-"""A config and a checkpoint -> a function from degraded to restored 8-bit images.
-
-MMagic's test loop wants one size per data set, keeps nothing 8-bit, and dies on an image that does
-not fit; so images are restored here, alone or in batches of one size, whole or in tiles.
-"""
+"""Nets: built from a config, unwrapped, counted; and the devices they run on."""
 
 from __future__ import annotations
 
@@ -65,15 +61,15 @@ def find_device(name: str | None) -> torch.device:
     return device
 
 
-#: Where NVIDIA's driver on Linux puts a file for each GPU: ``nvidia0`` and so on.
+#: Where NVIDIA's driver on Linux has a file for each GPU: ``nvidia0``, ``nvidia1``, ...
 DEVICES = Path('/dev')
 
 
 def check_gpu() -> None:
-    """Refuse to train on the CPU in silence on a machine with an NVIDIA GPU.
+    """Refuse to train on the CPU of a machine whose NVIDIA GPU cannot be used.
 
-    PyTorch takes the CPU, with no more than a warning, where the driver is too old for it.
-    A build of PyTorch without CUDA, and a CUDA_VISIBLE_DEVICES that names no GPU, mean the CPU.
+    Where the driver is too old, PyTorch only warns and takes the CPU. A PyTorch without CUDA, or a
+    CUDA_VISIBLE_DEVICES that names no GPU, means that the CPU is wanted.
 
     Raises:
         UserError: the GPU cannot be used; with PyTorch's reason and what to do.
@@ -97,10 +93,10 @@ def check_gpu() -> None:
 
 @cache
 def is_fast_in_bf16(device: torch.device) -> bool:
-    """Whether a device multiplies matrices of bfloat16 itself.
+    """Whether a device multiplies bfloat16 matrices in hardware.
 
-    GPUs since NVIDIA's Ampere do, and CPUs with AVX512-BF16 or AMX; on others PyTorch emulates it,
-    10 to 25 times slower than float32.
+    NVIDIA GPUs since Ampere do, and CPUs with AVX512-BF16 or AMX. On others PyTorch emulates it, 10
+    to 25 times slower than float32.
     """
     if device.type == 'cuda':
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
@@ -110,34 +106,35 @@ def is_fast_in_bf16(device: torch.device) -> bool:
 
 
 _lock = Lock()
-#: What was asked for and not given back yet, after what there was before.
-_asked: list[tuple[bool, bool]] = []
+#: The settings in force: first the process's own, then one for each ``use_tf32`` that is open.
+_settings: list[tuple[bool, bool]] = []
 
 
 @contextmanager
 def use_tf32(convolutions: bool) -> Iterator[None]:
-    """Allow or forbid TF32 in convolutions, and forbid it in matrix products, for a while.
+    """Allow or forbid TF32 in convolutions, and forbid it in matrix products, as a context.
 
     TF32 keeps 10 of float32's 23 mantissa bits; tensor cores (Ampere and newer) compute with it.
-    PyTorch's default is ``convolutions=True``. The setting is the process's, not the thread's;
-    several threads may ask for the same. On a CPU it changes nothing.
+    PyTorch's default is ``convolutions=True``. The setting is the process's, so threads share it:
+    they may open the same one at the same time. On a CPU it changes nothing.
     """
     setting = (convolutions, False)
     with _lock:
-        if not _asked:
-            _asked.append((torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32))
-        _asked.append(setting)
-        _apply()
+        if not _settings:
+            _settings.append(
+                (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32)
+            )
+        _settings.append(setting)
+        _apply_tf32()
     try:
         yield
     finally:
         with _lock:
-            last = len(_asked) - 1 - _asked[::-1].index(setting)  # of those who asked the same
-            del _asked[last]
-            _apply()
-            if len(_asked) == 1:
-                _asked.clear()
+            del _settings[len(_settings) - 1 - _settings[::-1].index(setting)]
+            _apply_tf32()
+            if len(_settings) == 1:
+                _settings.clear()
 
 
-def _apply() -> None:
-    torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = _asked[-1]
+def _apply_tf32() -> None:
+    torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = _settings[-1]

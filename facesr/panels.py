@@ -1,4 +1,4 @@
-"""Panels: the same face side by side, with a caption over each."""
+"""Panels: images of one face side by side, each under its caption."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 
 
 def draw_text(text: str, width: int, height: int) -> Image8:
-    """Write one line on white, made smaller where it is too long.
+    """Write one line on white, in smaller letters where it is too long.
 
     Returns:
         (height, width, 3) uint8 RGB.
@@ -50,7 +50,7 @@ def draw_text(text: str, width: int, height: int) -> Image8:
 
 
 def resize(image: Image8, height: int, width: int) -> Image8:
-    """Bring a picture to a size: enlarged with its pixels kept visible, or averaged down."""
+    """Enlarge a picture so that its pixels stay visible, or average it down."""
     if image.shape[:2] == (height, width):
         return image
     larger = height >= image.shape[0] and width >= image.shape[1]
@@ -62,8 +62,8 @@ def draw_panel(images: Mapping[str, Image8]) -> Image8:
     """Put images side by side at one height, each under its caption.
 
     Args:
-        images: (H, W, 3) uint8 RGB by caption. Smaller ones are enlarged to the tallest, pixels
-            kept visible (nearest neighbour).
+        images: (H, W, 3) uint8 RGB by caption; smaller ones are enlarged to the tallest (nearest
+            neighbour).
 
     Returns:
         (H + 36, sum of widths, 3) uint8 RGB.
@@ -78,7 +78,7 @@ def draw_panel(images: Mapping[str, Image8]) -> Image8:
 
 
 def stack_panels(panels: Sequence[Image8]) -> Image8:
-    """Put panels one under the other, the narrower ones widened with white."""
+    """Put panels one below the other, the narrower ones widened with white."""
     width = max(panel.shape[1] for panel in panels)
     return np.concatenate(
         [
@@ -124,7 +124,7 @@ def _to_image8(image: Tensor) -> Image8:
 
 @HOOKS.register_module()
 class PanelHook(Hook):
-    """Draws every so many images of a validation.
+    """Draws every n-th image of a validation.
 
     MMagic's ``BasicVisualizationHook`` counts batches, and draws all of a batch's images.
 

@@ -33,7 +33,7 @@ from facesr.training.work_dir import sole_run
         ('param_scheduler.0.periods=60', 'TypeError'),
         (
             'train_dataloader.dataset.gt_patch_size=1024',
-            r'png: 512x512 pixels, a crop of gt_patch_size=1024 does',
+            r'gt_patch_size=1024: a multiple of 4, at most 512, expected',
         ),
         ('train_dataloader.dataset.data_root=/nowhere', '/nowhere/train/GT: no such folder'),
     ],

@@ -27,10 +27,13 @@ CONFIG = ROOT / 'configs/srresnet_24b.py'
             "FaceDataset .*'dataroot'; did you mean 'data_root'",
         ),
         (
-            'train_dataloader.dataset.pipeline.1.chain.3.params.qualty=3',
-            "JPEG.*'qualty'; did you mean 'quality'",
+            'train_dataloader.dataset.degradation.jpeg_qualty=3',
+            "degradation: unknown key: 'jpeg_qualty'; did you mean 'jpeg_quality'",
         ),
-        ('default_hooks.chekpoint.interval=1', "nothing would take 'chekpoint'"),
+        (
+            'default_hooks.chekpoint.interval=1',
+            "unknown hook: 'chekpoint'; did you mean 'checkpoint'",
+        ),
         ('default_hooks.checkpoint.intervall=1', "'intervall'; did you mean 'interval'"),
         ('param_scheduler.0.period=[3]', "CosineRestartLR .*'period'; did you mean 'periods'"),
         ('env_cfg.cudnn_bench=True', "env_cfg: .*did you mean 'cudnn_benchmark'"),
@@ -116,11 +119,8 @@ def test_nested_configs_of_the_stack_are_allowed():
             clip_grad=dict(type='value', clip_value=0.1),
         ),
     )
-    # MMagic's, which takes a key; MMCV has another of the same name.
-    loading = dict(type='LoadImageFromFile', key='gt', channel_order='rgb')
-    config.train_dataloader.dataset.pipeline[0] = loading
     config.train_dataloader.collate_fn = dict(type='default_collate')
-    config.custom_hooks.append(dict(type='EarlyStoppingHook', monitor='PSNR', priority='LOW'))
+    config.custom_hooks = [dict(type='EarlyStoppingHook', monitor='PSNR', priority='LOW')]
     config.val_dataloader_1 = dict(batch_size=1)  # a helper variable
     check_config(config)
 

@@ -86,7 +86,7 @@ def test_what_converts_without_loss_is_converted_and_said_once(tmp_path, mode: s
         Image.fromarray(white).convert(mode).save(tmp_path / f'{name}.png')
         np.testing.assert_array_equal(read_image(tmp_path / f'{name}.png'), white)
     [line] = said
-    assert line == f'{tmp_path}/a.png: {images.KINDS[mode]}, taken as RGB, as all such are'
+    assert line == f'{tmp_path}/a.png: {images.KINDS[mode]}, read as RGB, like all such files'
 
 
 def test_grey_levels_and_palette_colours_are_kept(tmp_path):

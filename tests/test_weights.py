@@ -1,4 +1,4 @@
-"""The trained weights that the repository brings along: whole, small, and better than bicubic."""
+"""The trained weights in the repository: complete, small, and better than bicubic."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from skimage import data
 
 from facesr.checkpoint import read_checkpoint
 from facesr.config import load_config
-from facesr.data.demo import degrade
+from facesr.data.demo import degrade_portrait
 from facesr.restoring.restorer import Restorer
 from facesr.restoring.score import bicubic, score_image
 
@@ -23,12 +23,12 @@ def test_each_is_named_in_the_card():
 
 
 @pytest.mark.parametrize('path', WEIGHTS, ids=lambda path: path.stem)
-def test_restores_the_portrait_with_its_config(path: Path, degradation: list[dict]):
+def test_restores_the_portrait_with_its_config(path: Path, degradation):
     assert path.stat().st_size < 10e6
     assert set(read_checkpoint(path)) == {'meta', 'state_dict'}
     restorer = Restorer(load_config(ROOT / f'configs/{path.stem}.py'), path, device='cpu')
     gt = data.astronaut()
-    lqs = [degrade(gt, degradation, seed) for seed in range(2)]
+    lqs = [degrade_portrait(gt, degradation, seed) for seed in range(2)]
     restored = [score_image('', restorer.restore(lq), gt).psnr for lq in lqs]
     baseline = [score_image('', bicubic(lq, 512, 512), gt).psnr for lq in lqs]
     assert np.mean(restored) > np.mean(baseline) + 0.5

@@ -23,19 +23,19 @@ from ..images import Image8, read_image
 
 
 def make_cache(paths: Sequence[str | Path], folder: str | Path) -> Path | None:
-    """Decode images into one file, unless that has been done.
+    """Decode images into one file, unless it exists.
 
-    The file's name holds the images' names, sizes and times, so that a changed data set makes a new
-    one; the one before it goes. Several processes may ask at once: one decodes, the others wait;
-    on a file system without locks, each does it for itself and puts it in the same place.
+    The file's name depends on the images' names, sizes and times: a changed data set makes a new
+    file, and the old one is deleted. When several processes ask at once, one decodes and the others
+    wait; on a file system without locks each decodes, and the last one's file stays.
 
     Args:
         paths: images of one size, (H, W, 3) each.
         folder: where the file goes.
 
     Returns:
-        A ``.npy`` file of (N, H, W, 3) uint8 RGB for :func:`open_cache`; None where it cannot be
-        written, with a warning: the images are then decoded each time.
+        A ``.npy`` file of (N, H, W, 3) uint8 RGB for :func:`open_cache`; None and a warning
+        if it cannot be written.
 
     Raises:
         UserError: an image cannot be read, or is of another size than the first.
@@ -51,14 +51,14 @@ def make_cache(paths: Sequence[str | Path], folder: str | Path) -> Path | None:
         with _lock(folder / f'{place}.lock') as locked:
             if not target.is_file():
                 _decode(files, target)
-                # With the lock, also what a killed process left half-made.
+                # With the lock also what a killed process left.
                 for old in folder.glob(f'{place}-*' if locked else f'{place}-*.npy'):
                     if old != target:
                         old.unlink(missing_ok=True)
     except OSError as error:
         print_log(
             f'{folder}: no cache of decoded images ({error.strerror or error}); each is decoded '
-            'every time it is drawn',
+            'again for every sample',
             'current',
             logging.WARNING,
         )
@@ -85,7 +85,7 @@ def _decode(paths: Sequence[Path], target: Path) -> None:
             if image.shape != first.shape:
                 raise UserError(
                     f'{path}: {image.shape[1]}x{image.shape[0]} pixels, '
-                    f'{first.shape[1]}x{first.shape[0]} expected; tools/prepare_data.py lists all '
+                    f'{first.shape[1]}x{first.shape[0]} expected; tools/check_data.py lists all '
                     'such files'
                 )
             mapped[index] = image
@@ -97,7 +97,7 @@ def _decode(paths: Sequence[Path], target: Path) -> None:
 
 
 def _reserve(path: Path) -> None:
-    """Fail now where the disk is too small: a mapped write would end the process by a signal."""
+    """Fail now if the disk is too small: later, a mapped write would kill the process."""
     with path.open('r+b') as file:
         os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 

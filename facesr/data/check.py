@@ -1,4 +1,4 @@
-"""Everything that is wrong with a data set, found before anyone trains on it."""
+"""All problems of a data set, found before anyone trains on it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def check_data(root: str | Path) -> tuple[dict[str, int], list[str]]:
         root: folder with the layout of ``data/README.md``.
 
     Returns:
-        How many images each folder holds, and all problems, a line for each, by file name.
+        The number of images by folder, and a line for each problem, with the file's name.
     """
     root = Path(root)
     counts: dict[str, int] = {}
@@ -58,9 +58,7 @@ def check_data(root: str | Path) -> tuple[dict[str, int], list[str]]:
         if size is not None and (height, width) != (size, size):
             problems.append(f'{path}: {width}x{height} pixels, {size}x{size} expected')
     if 'val/LQ' in listed and 'val/GT' in listed:
-        inputs, truths = listed['val/LQ'], listed['val/GT']
-        problems += [
-            f'{inputs[stem]}: no ground truth in val/GT' for stem in inputs if stem not in truths
-        ]
-        problems += [f'{truths[stem]}: no input in val/LQ' for stem in truths if stem not in inputs]
+        lq, gt = listed['val/LQ'], listed['val/GT']
+        problems += [f'{lq[stem]}: no ground truth in val/GT' for stem in lq if stem not in gt]
+        problems += [f'{gt[stem]}: no input in val/LQ' for stem in gt if stem not in lq]
     return counts, problems

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -40,6 +40,8 @@ class FaceDataset(BaseDataset):
         UserError: a folder is missing or empty, inputs and ground truths do not match, or
             ``data_prefix`` has other keys.
     """
+
+    METAINFO: ClassVar = {'dataset_type': 'faces'}
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """A data set for the demonstration, made from the photographs in scikit-image's wheel.
 
-The astronaut's portrait (NASA, public domain) is held out: it is what the demo restores.
+The astronaut's portrait (NASA, public domain) is held out for the demo to restore.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..images import Image8, write_png
 
 GT_SIZE = 512
 CROPS_PER_PHOTOGRAPH = 8
-VALIDATION_DRAWS = 16
+PORTRAITS = 16
 
 PHOTOGRAPHS = (
     'brick',
@@ -41,8 +41,8 @@ PHOTOGRAPHS = (
 def make_demo_set(root: str | Path, settings: DegradationSettings) -> None:
     """Write ``train/GT``, ``val/GT``, ``val/LQ`` and ``test/LQ`` below a folder.
 
-    Training images are 512x512 crops of 14 photographs; validation is one portrait, degraded by
-    16 fixed draws. The same files come out every time.
+    Training images are 512x512 crops of 14 photographs; validation is one portrait, degraded in 16
+    ways. The files are the same every time.
 
     Args:
         root: the data set's folder.
@@ -66,11 +66,10 @@ def make_demo_set(root: str | Path, settings: DegradationSettings) -> None:
         for index in range(CROPS_PER_PHOTOGRAPH):
             write_png(root / 'train/GT' / f'{name}_{index:02d}.png', _crop(photograph, rng))
     portrait = data.astronaut()
-    for draw in track(range(VALIDATION_DRAWS), 'portrait'):
-        lq = degrade_portrait(portrait, settings, draw)
-        write_png(root / 'val/GT' / f'astronaut_{draw:02d}.png', portrait)
-        write_png(root / 'val/LQ' / f'astronaut_{draw:02d}.png', lq)
-        write_png(root / 'test/LQ' / f'astronaut_{draw:02d}.png', lq)
+    for seed in track(range(PORTRAITS), 'portrait'):
+        lq = degrade_portrait(portrait, settings, seed)
+        for folder, image in (('val/GT', portrait), ('val/LQ', lq), ('test/LQ', lq)):
+            write_png(root / folder / f'astronaut_{seed:02d}.png', image)
 
 
 def degrade_portrait(portrait: Image8, settings: DegradationSettings, seed: int) -> Image8:
@@ -78,8 +77,8 @@ def degrade_portrait(portrait: Image8, settings: DegradationSettings, seed: int)
 
     Args:
         portrait: (512, 512, 3) uint8 RGB.
-        settings: what the values are drawn from.
-        seed: decides all of them, and the noise.
+        settings: of the degradation.
+        seed: of the values and of the noise.
 
     Returns:
         (128, 128, 3) uint8 RGB.

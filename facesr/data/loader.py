@@ -37,8 +37,8 @@ class NumberedSampler(InfiniteSampler):
 
     When MMEngine resumes, it fetches and throws away every batch that was trained on: hours, late
     in a run. Its random numbers come from the loader's processes: they change with their count, and
-    a resumed run repeats those of its beginning. Here the loop sets ``start``, and the random numbers
-    of a sample depend only on the seed and the sample's number.
+    a resumed run repeats those of its beginning. Here the loop sets ``start``, and a sample's
+    random numbers depend only on seed and number.
 
     Args: as ``InfiniteSampler``.
     """

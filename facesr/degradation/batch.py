@@ -1,4 +1,4 @@
-"""The blind degradation of a whole batch on its device, to the levels of MMagic's transforms."""
+"""The blind degradation of a batch on its device, to the levels of MMagic's transforms."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ from torch.nn import functional
 class BatchBlur(nn.Module):
     """Blurs each image of a batch as ``cv2.filter2D`` does with MMagic's bivariate Gaussian kernel.
 
-    Kernels of 11 and more pixels OpenCV applies by Fourier transforms of float32, and so does this;
-    single pixels differ by one level where the two round apart. Border: reflect-101.
+    OpenCV applies kernels of 11 pixels or more by Fourier transforms in float32, and so does this;
+    single pixels differ by one level where rounding differs. Border: reflect-101.
 
     Args:
         side: height and width of the images.
@@ -31,41 +31,41 @@ class BatchBlur(nn.Module):
         powers = torch.stack([x * x, x * y, y * y]) * -0.5
         self.register_buffer('powers', powers.flatten(1), persistent=False)
 
-    def kernels(self, precision: Tensor) -> Tensor:
+    def kernels(self, inverse: Tensor) -> Tensor:
         """MMagic's ``bivariate_gaussian``: (N, 3) -> (N, K, K) float32, sum 1."""
-        kernels = torch.exp(precision @ self.powers)
+        kernels = torch.exp(inverse @ self.powers)
         kernels = kernels / kernels.sum(1, keepdim=True)
         size = 2 * self.radius + 1
         return kernels.float().view(-1, size, size)
 
-    def forward(self, images: Tensor, precision: Tensor) -> Tensor:
+    def forward(self, images: Tensor, inverse: Tensor) -> Tensor:
         """Blur.
 
         Args:
             images: (N, 3, S, S) uint8.
-            precision: (N, 3) float64, see :func:`precision_of`.
+            inverse: (N, 3) float64, see :func:`inverse_covariance`.
 
         Returns:
             (N, 3, S, S) float32, whole numbers 0-255; in memory (N, S, 3, S).
         """
         size, reach = (self.padded, self.padded), 2 * self.radius
         padding = [self.radius, self.padded - self.side - self.radius] * 2
-        # About grey instead of black: smaller numbers, smaller errors of rounding.
+        # About grey instead of black: smaller numbers have smaller rounding errors.
         padded = functional.pad(images.contiguous() - 128.0, padding, mode='reflect')
         spectrum = torch.fft.rfft2(padded)
         # The kernel is its own mirror image, so its product, a convolution, is the correlation that
         # OpenCV computes, a kernel's length further on; nothing wraps there.
-        spectrum *= torch.fft.rfft2(self.kernels(precision), s=size)[:, None]
+        spectrum *= torch.fft.rfft2(self.kernels(inverse), s=size)[:, None]
         blurred = torch.fft.irfft2(spectrum, s=size)[..., reach:, reach:]
         blurred = blurred[..., : self.side, : self.side].transpose(1, 2)
         result = torch.add(blurred, 128, out=blurred.new_empty(blurred.shape)).round_()
         return result.transpose(1, 2)
 
 
-def precision_of(
+def inverse_covariance(
     sigma_x: NDArray[np.float64], sigma_y: NDArray[np.float64], angle: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Invert the covariance of Gaussians, in MMagic's float32 up to the inverse itself.
+    """Invert the covariance of Gaussians, in float32 like MMagic.
 
     Args:
         sigma_x, sigma_y: (N,) standard deviations in pixels; equal for an isotropic kernel.

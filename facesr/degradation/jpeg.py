@@ -1,10 +1,10 @@
 """libjpeg's baseline JPEG, encoded and decoded in PyTorch: a batch of images, sizes and qualities.
 
-The result is the decoder's, level for level: the integer transforms ("islow"), the quantisation,
-4:2:0 chroma with its alternating rounding and "fancy" triangular upsampling are those of libjpeg 6b
-(Independent JPEG Group; ``jccolor.c``, ``jcsample.c``, ``jfdctint.c``, ``jcdctmgr.c``,
-``jidctint.c``, ``jdsample.c``, ``jdcolor.c``), which OpenCV encodes with. Entropy coding loses
-nothing and is left out.
+Equal to libjpeg's encoder and decoder, level for level: the integer transforms ("islow"), the
+quantisation, 4:2:0 chroma with its alternating rounding and "fancy" triangular upsampling are those
+of libjpeg 6b (Independent JPEG Group; ``jccolor.c``, ``jcsample.c``, ``jfdctint.c``,
+``jcdctmgr.c``, ``jidctint.c``, ``jdsample.c``, ``jdcolor.c``), with which OpenCV encodes. Entropy
+coding is left out: it loses nothing.
 """
 
 from __future__ import annotations
@@ -74,10 +74,10 @@ def quantisation_tables() -> Tensor:
 class JPEG(nn.Module):
     """Compresses each image of a batch as OpenCV's encoder does and decodes it again.
 
-    All images lie in the top left of a common square canvas; what is beyond a size is ignored, and
-    comes back as anything. The number of kernel launches does not depend on the batch.
+    All images lie in the top left of a common square canvas; pixels beyond a size are ignored, and
+    are undefined in the result. The number of kernel launches does not depend on the batch.
 
-    The arithmetic is libjpeg's, on whole numbers in int32, element by element: no matrix product,
+    The arithmetic is libjpeg's, on integers in int32, element by element: no matrix product,
     whose precision a setting or a device could change. Weights are enlarged so that the shift to
     the right after a sum is by 16 bits: the upper half of each int32, a view of int16.
 
@@ -148,7 +148,7 @@ class JPEG(nn.Module):
             qualities: (N,) int64, 1-100.
 
         Returns:
-            (N, 3, S, S) float32 whole numbers 0-255, same channel order; in memory (N, S, 3, S).
+            (N, 3, S, S) float32 integers 0-255, same channel order; in memory (N, S, 3, S).
         """
         count, _, side, _ = images.shape
         half = side // 2

@@ -1,8 +1,8 @@
 """OpenCV's 8-bit resizing in PyTorch: a batch of square images, each of its own size and method.
 
-What ``cv2.resize`` computes (``modules/imgproc/src/resize.cpp``): bilinear in fixed point with
-weights of 11 bits, columns first; bicubic in floating point; neither with antialiasing; area as
-weighted means when it shrinks, as bilinear with weights of its own when it enlarges.
+As ``cv2.resize`` computes it (``modules/imgproc/src/resize.cpp``): bilinear in fixed point with
+weights of 11 bits, columns first; bicubic in floating point; neither with antialiasing; area by
+weighted means when it shrinks, like bilinear with other weights when it enlarges.
 """
 
 from __future__ import annotations
@@ -127,12 +127,12 @@ class BatchResize(nn.Module):
         """Resize.
 
         Args:
-            images: (N, S, 3, S) float32, whole numbers 0-255; what lies beyond an image is ignored.
+            images: (N, S, 3, S) float32, integers 0-255; pixels beyond an image are ignored.
             lengths: (N,) int64, at least ``smallest``, at most S.
             methods: (N,) int64, indices into :data:`METHODS`.
 
         Returns:
-            (N, S, 3, S) float32, whole numbers 0-255.
+            (N, S, 3, S) float32, integers 0-255.
         """
         count, side = images.shape[:2]
         drawn = methods, lengths - self.smallest
@@ -158,7 +158,7 @@ class BatchResize(nn.Module):
 
 @contextmanager
 def _float32_products() -> Iterator[None]:
-    """Matrix products in full float32, whatever the training has chosen: levels depend on it."""
+    """Matrix products in full float32, whatever the training uses: the levels depend on it."""
     chosen = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision('highest')
     try:

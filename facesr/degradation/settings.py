@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ..errors import UserError
 from ..images import Image8
-from .blur import precision_of
+from .blur import inverse_covariance
 from .resize import METHODS
 
 
@@ -48,10 +48,10 @@ class Degradation:
     enlarge: int
 
     def row(self) -> list[float]:
-        """What ``BatchDegradation`` needs: the blur's precision (3), then the other values (5)."""
+        """What ``BatchDegradation`` takes: the blur's inverse covariance, then the other values."""
         sigmas = (np.array([value]) for value in (self.sigma_x, self.sigma_y, self.angle))
-        [precision] = precision_of(*sigmas)
-        return [*precision, self.noise, self.length, self.shrink, self.quality, self.enlarge]
+        [inverse] = inverse_covariance(*sigmas)
+        return [*inverse, self.noise, self.length, self.shrink, self.quality, self.enlarge]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A U-shaped net for complete aligned faces: its work is done where a face is 64 to 16 px."""
+"""A U-shaped net for whole aligned faces; most of its work is at 64 to 16 px."""
 
 from __future__ import annotations
 
@@ -16,20 +16,18 @@ from torch.nn.functional import interpolate, linear, pad
 class FaceUNet(BaseModule):
     """Restores and enlarges aligned faces.
 
-    Blocks of NAFNet (Chen et al., *Simple Baselines for Image Restoration*, ECCV 2022,
-    arXiv:2204.04676) in its U shape, with what these faces allow beside:
+    NAFNet's blocks and U shape (Chen et al., *Simple Baselines for Image Restoration*, ECCV 2022,
+    arXiv:2204.04676), fitted to these faces:
 
-    - they are aligned, so a learned map of the face is added to the coarsest features: what
-      convolutions cannot know is where in the face they are;
-    - the degradation blurs, so the first features are at half the input's size (Shi et al.,
-      arXiv:1609.05158), and most blocks work at an eighth of it, where they see half a face and
-      cost little;
-    - the net's output is added to the bilinear enlargement, as in MMagic's ``MSRResNet``, and is
-      zero at first; nothing is computed at 256 or 512 px, where ``MSRResNet`` spends two fifths of
-      its time.
+    - they are aligned, so a learned map of the face is added to the coarsest features: it tells the
+      convolutions where in the face they are;
+    - they are blurred, so the first features are at half the input's size (Shi et al.,
+      arXiv:1609.05158), and most blocks at an eighth of it, where they see half a face and cost
+      little;
+    - as in MMagic's ``MSRResNet``, the output is added to the bilinear enlargement, and is zero at
+      first; unlike there, nothing is computed at 256 or 512 px, two fifths of that net's time.
 
-    Features have their channels last, (N, H, W, C), so that convolutions of 1x1 are matrix products
-    without a copy.
+    Features are (N, H, W, C), so that 1x1 convolutions are matrix products without a copy.
 
     Args:
         in_channels: of the input.
@@ -43,7 +41,7 @@ class FaceUNet(BaseModule):
         upscale_factor: of the output to the input.
     """
 
-    #: A tile of a face is no face: ``restoring/restorer.py`` never tiles such a net.
+    #: The restorer never cuts this net's input into tiles: a tile is no face.
     whole_images = True
 
     def __init__(
@@ -110,7 +108,7 @@ class FaceUNet(BaseModule):
 class GatedBlock(nn.Module):
     """NAFNet's block: two gated residual branches, each scaled by a learned factor a channel.
 
-    NAFNet starts the factors at zero; a short training is better off with some of each branch.
+    NAFNet starts the factors at zero; larger ones make a short training better.
 
     Args:
         channels: of its input and output.
@@ -138,7 +136,7 @@ class GatedBlock(nn.Module):
 
 
 class ScaledLinear(nn.Linear):
-    """A linear layer with a learned factor for each output, put into the weights: costs nothing."""
+    """A linear layer with a learned factor for each output, multiplied into its weights."""
 
     def __init__(self, in_features: int, out_features: int, scale: float) -> None:
         super().__init__(in_features, out_features)
@@ -156,9 +154,9 @@ def _gate(x: Tensor) -> Tensor:
 
 
 def _shuffle(x: Tensor, factor: int) -> Tensor:
-    """A pixel shuffle of channels that lie last: (N, H, W, f*f*C) -> (N, f*H, f*W, C).
+    """A pixel shuffle with channels last: (N, H, W, f*f*C) -> (N, f*H, f*W, C).
 
-    PyTorch's own gives and takes (N, C, H, W) in memory, also where channels lie last.
+    PyTorch's own returns (N, C, H, W) in memory, whatever its input's layout.
     """
     count, height, width, _ = x.shape
     split = x.reshape(count, height, width, factor, factor, -1).transpose(2, 3)

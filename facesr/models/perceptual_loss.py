@@ -1,4 +1,4 @@
-"""MMagic's perceptual loss with a VGG that is taken from a file, not from the network."""
+"""MMagic's perceptual loss with a VGG from a local file; and that file, found, checked, fetched."""
 
 from __future__ import annotations
 
@@ -20,14 +20,17 @@ from torchvision.models import get_model, get_model_weights
 from ..checkpoint import read_checkpoint
 from ..errors import UserError
 
+FOLDER = Path('data/pretrained')
+FETCH_COMMAND = 'python tools/fetch_vgg.py'
+
 
 @MODELS.register_module()
 class VGGPerceptualLoss(PerceptualLoss):
     """MMagic's ``PerceptualLoss``, its VGG loaded from a local file or left random.
 
     The stock class ignores ``pretrained`` and always downloads, which a compute node cannot; and it
-    writes the frozen VGG (80 MB) into every checkpoint. Here the VGG is no submodule: it follows
-    the loss to a device, and belongs to no checkpoint, optimiser or average.
+    writes the frozen VGG (80 MB) into every checkpoint. Here the VGG is no submodule: it moves to a
+    device with the loss, but is not saved, optimised or averaged.
 
     Args:
         layer_weights: weight by layer of torchvision's ``vgg.features``; ``{'34': 1.0}`` is
@@ -37,13 +40,12 @@ class VGGPerceptualLoss(PerceptualLoss):
         perceptual_weight: weight of the L1 or MSE distance of the features.
         style_weight: weight of their Gram matrices' distance; 0 computes none.
         norm_img: True for images in [-1, 1].
-        pretrained: ``'torchvision'`` takes the published file, see
-            :func:`~facesr.models.vgg_weights.find_vgg`; ``'random'`` takes fixed random layers,
-            for tests and demonstrations; anything else is a file's path.
+        pretrained: ``'torchvision'`` for the published file (:func:`find_vgg`), ``'random'`` for
+            fixed random layers (tests and demonstrations), or a file's path.
         criterion: ``'l1'`` or ``'mse'``.
 
     Raises:
-        UserError: the weights are missing or not whole, or a layer does not exist.
+        UserError: the weights are missing or damaged, or a layer does not exist.
     """
 
     def __init__(
@@ -115,7 +117,7 @@ class FrozenVGG(PerceptualVGG):
 
 
 def _init_random(layers: nn.Module) -> None:
-    """Initialise as torchvision does, the same in every run, global generators left alone."""
+    """Initialise as torchvision does, the same in every run, without the global generators."""
     generator = torch.Generator().manual_seed(0)
     for layer in layers.modules():
         if isinstance(layer, nn.Conv2d):
@@ -124,10 +126,6 @@ def _init_random(layers: nn.Module) -> None:
             )
             assert layer.bias is not None, "torchvision's have one"
             nn.init.zeros_(layer.bias)
-
-
-FOLDER = Path('data/pretrained')
-FETCH_COMMAND = 'python tools/prepare_data.py --vgg19'
 
 
 def vgg_url(vgg_type: str) -> str:
@@ -155,10 +153,10 @@ def find_vgg(vgg_type: str = 'vgg19') -> Path:
 
 
 def fetch_vgg(url: str, folder: Path = FOLDER) -> Path:
-    """Download a published file, with a progress bar; it appears whole and checked, or not at all.
+    """Download a published file, with a progress bar; it appears complete and checked, or not.
 
     Raises:
-        UserError: it cannot be had, or is not what its name promises.
+        UserError: it cannot be downloaded, or its hash is not the one in its name.
     """
     target = folder / url.rpartition('/')[2]
     if target.is_file():
@@ -185,7 +183,7 @@ def check_hash(path: Path) -> None:
     with path.open('rb') as file:
         if promised and not hashlib.file_digest(file, 'sha256').hexdigest().startswith(promised):
             raise UserError(
-                f'{path}: not whole, its SHA-256 does not start with {promised} as its name says; '
+                f'{path}: damaged, its SHA-256 does not start with {promised} as its name says; '
                 'fetch it again, or rename it if that is no hash'
             )
 
@@ -211,17 +209,12 @@ def load_vgg_weights(layers: nn.Module, vgg_type: str, source: str) -> dict[str,
         )
     check_hash(path)
     weights = read_checkpoint(path)['state_dict']
-    expected = layers.state_dict()
-    found = {
-        name: weights[f'features.{name}']
-        for name in expected
-        if isinstance(weights, Mapping) and f'features.{name}' in weights
-    }
-    wrong = [
-        name for name in expected if name not in found or found[name].shape != expected[name].shape
-    ]
-    if wrong:
-        raise UserError(f'{path}: not the weights of {vgg_type} (features.{wrong[0]})')
+    found = {}
+    for name, layer in layers.state_dict().items():
+        weight = weights.get(f'features.{name}') if isinstance(weights, Mapping) else None
+        if weight is None or weight.shape != layer.shape:
+            raise UserError(f'{path}: not the weights of {vgg_type} (features.{name})')
+        found[name] = weight
     return found
 
 

@@ -1,4 +1,4 @@
-"""MMagic's SRResNet, with all of its result's precision."""
+"""MMagic's SRResNet, editing model and SRGAN, with one change each."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from torch import Tensor, nn
 
 @MODELS.register_module()
 class SRResNet(MSRResNet):
-    """MMagic's ``MSRResNet``, whose result is float32 in mixed precision too.
+    """MMagic's ``MSRResNet``, whose output is float32 in mixed precision too.
 
-    The stock net adds the enlarged input to its last convolution in place, so in that one's type:
-    in bfloat16, levels above 128 of 255 are then a level apart, for the loss and for the eye. Here
-    the sum is made in float32. In float32 nothing differs, and neither do the weights' names.
+    The stock net adds the enlarged input to its last convolution in that one's number format: in
+    bfloat16, whole levels above 128 of 255. Here the sum is float32.
 
     Args: as ``MSRResNet``.
     """
@@ -32,10 +31,10 @@ def _to_float32(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
 
 @MODELS.register_module()
 class FaceEditModel(BaseEditModel):
-    """MMagic's ``BaseEditModel``, whose predictions stay where they were made.
+    """MMagic's ``BaseEditModel``, whose predictions stay on the device.
 
-    The stock model copies each batch to the host, which waits for it, in a validation that scores
-    on the device.
+    The stock model copies each batch to the host, which waits for it; but the validation's metrics
+    work on the device.
 
     Args: as ``BaseEditModel``.
     """

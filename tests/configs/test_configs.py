@@ -91,29 +91,18 @@ def test_adversarial_training_is_the_published():
     assert model.perceptual_loss.layer_weights == {'34': 1.0}
     assert (model.perceptual_loss.perceptual_weight, model.perceptual_loss.style_weight) == (1, 0)
     assert (config.train_cfg.max_iters, config.train_dataloader.batch_size) == (40_000, 8)
-    assert config.train_dataloader.dataset.pipeline[1].gt_patch_size == 128
+    assert config.train_dataloader.dataset.gt_patch_size == 128
     assert [metric.crop_border for metric in config.val_evaluator.metrics] == [4, 4]
 
 
-def test_degradation_is_the_challenges():
-    config = load_config(ROOT / 'configs/srresnet_24b.py')
-    transform = config.train_dataloader.dataset.pipeline[1]
-    assert [step.type for step in transform.chain] == [
-        'RandomBlur',
-        'RandomResize',
-        'RandomNoise',
-        'RandomJPEGCompression',
-        'RandomResize',
-        'RandomResize',
-    ]
-    params = [step.params for step in transform.chain]
-    assert params[0].kernel_size == [41]
-    assert params[0].sigma_x == params[0].sigma_y == [0.2, 5]
-    assert params[1].resize_scale == [1 / 16, 1]
-    assert params[2].gaussian_sigma == [0, 25]
-    assert params[3].quality == [50, 95]
-    assert params[4].target_size == (512, 512) and params[5].target_size == (128, 128)
-    assert params[5].resize_opt == ['area']
+def test_degradation_is_the_challenges(degradation):
+    assert degradation.kernel_size == 41 and degradation.isotropic_prob == 0.5
+    assert degradation.blur_sigma == (0.2, 5)
+    assert degradation.resize_scale == (1 / 16, 1)
+    assert degradation.resize_methods == ('bilinear', 'area', 'bicubic')
+    assert degradation.noise_sigma == (0, 25)
+    assert degradation.jpeg_quality == (50, 95)
+    assert (degradation.gt_size, degradation.lq_size) == (512, 128)
 
 
 @pytest.mark.parametrize('name', ['srresnet_24b', 'srgan_26b'])
@@ -121,7 +110,7 @@ def test_fast_variant_differs_in_arithmetic_alone(name: str):
     plain, fast = (
         load_config(ROOT / f'configs/{file}.py').to_dict() for file in (name, f'{name}_fast')
     )
-    assert fast['custom_hooks'].pop()['type'] == 'FastStepHook'
+    assert fast['default_hooks'].pop('fast_step')['type'] == 'FastStepHook'
     for wrapper in (fast['optim_wrapper'], *fast['optim_wrapper'].values()):
         if isinstance(wrapper, dict) and 'optimizer' in wrapper:
             assert wrapper.pop('type') == 'Bf16OptimWrapper'

@@ -29,7 +29,7 @@ def test_altered_file_is_refused(published: Path):
     content = bytearray(published.read_bytes())
     content[len(content) // 2] ^= 1
     published.write_bytes(content)
-    with pytest.raises(UserError, match=r'vgg11-\w{8}\.pth: not whole, its SHA-256 does not start'):
+    with pytest.raises(UserError, match=r'vgg11-\w{8}\.pth: damaged, its SHA-256 does not start'):
         load_vgg_weights(vgg11(num_classes=1).features, 'vgg11', str(published))
 
 
@@ -50,7 +50,7 @@ def test_missing_weights_say_how_to_get_them(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(
         UserError,
         match=r'no vgg19-dcbb9e9d\.pth in data/pretrained or .*cache/hub/checkpoints; '
-        r'where there is a network .*, run: python tools/prepare_data\.py --vgg19',
+        r'where there is a network .*, run: python tools/fetch_vgg\.py',
     ):
         find_vgg('vgg19')
 
