@@ -1,8 +1,8 @@
 """What the frozen stack needs on today's PyTorch and NumPy; nothing else here knows of it.
 
-mmagic 1.2.0 (2023) imports every editor it has as soon as one is asked for, and those want the
-diffusers, transformers and mediapipe of 2023. :func:`install` makes mmagic's packages lazy instead:
-their ``__init__`` files are read, not run, and a name is imported when it is first used (PEP 562).
+mmagic 1.2.0 (2023) imports all of its editors at once, and those need the diffusers, transformers
+and mediapipe of 2023. :func:`install` makes mmagic's packages lazy: their ``__init__`` files are
+read, not run, and a name is imported when it is first used (PEP 562).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from types import CodeType, ModuleType
 from typing import Any
 
-# The packages whose `__init__` imports more than a face super-resolver uses.
+# Packages whose `__init__` imports more than is used here.
 LAZY_PACKAGES = frozenset(
     f'mmagic.{name}'
     for name in (
@@ -100,7 +100,7 @@ LOADERS: dict[str, type[SourceFileLoader]] = {
 
 
 class _CompatFinder:
-    """Gives the modules of :data:`LOADERS` their loader; leaves all others alone."""
+    """Gives the modules in :data:`LOADERS` their loader, and ignores all others."""
 
     @staticmethod
     def find_spec(
@@ -115,10 +115,7 @@ class _CompatFinder:
 
 
 def _format_configs_once() -> None:
-    """MMEngine has yapf lay out the same config six times a run and again at every checkpoint.
-
-    0.5 s each on a config of this project's; here once.
-    """
+    """MMEngine formats a config with yapf six times a run and at every checkpoint: 0.5 s each."""
     from mmengine.config import config as module
 
     if hasattr(module.FormatCode, 'cache_clear'):
@@ -155,8 +152,7 @@ def install() -> None:
     if not any(isinstance(finder, _CompatFinder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _CompatFinder())
     _format_configs_once()
-    # MMagic's RandomJPEGCompression hands float images to the encoder, which warns of it since
-    # OpenCV 5.
+    # MMagic's RandomJPEGCompression encodes float images; OpenCV 5 warns of each.
     from cv2.utils import logging
 
     logging.setLogLevel(logging.LOG_LEVEL_ERROR)

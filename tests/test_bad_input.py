@@ -1,4 +1,4 @@
-"""Mistakes that reach a whole run; docs/reliability.md lists them all, with the others' tests."""
+"""Mistakes that reach a run; docs/reliability.md lists them all, with their tests."""
 
 import csv
 import os
