@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,6 +46,10 @@ class FacePreprocessor(DataPreprocessor):
     Args: as ``DataPreprocessor``.
     """
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._degradations: dict[Any, BatchDegradation] = {}
+
     def forward(self, data: Any, training: bool = False) -> Any:
         """Copy to the device, make pairs where there are none, normalise.
 
@@ -55,34 +58,38 @@ class FacePreprocessor(DataPreprocessor):
         """
         if not isinstance(data, FaceBatch):
             return super().forward(data, training)
-        lq, gt = make_pairs(data, self.device)
+        lq, gt = self.make_pairs(data)
         mean, std = self.mean.float(), self.std.float()
         return {
             'inputs': (lq - mean).div_(std),
             'data_samples': DataSample(gt_img=(gt - mean).div_(std)),
         }
 
+    @torch.no_grad()
+    def make_pairs(self, batch: FaceBatch) -> tuple[Tensor, Tensor]:
+        """Degrade, crop and flip: lq (N, 3, h, h) and gt (N, 3, 4h, 4h), uint8 on the device."""
+        settings, device = batch.settings, self.device
+        key = settings, device
+        if key not in self._degradations:
+            degradation = BatchDegradation(settings)
+            self._degradations[key] = degradation._apply(lambda table: _copy(table, device))
+        gt, values = batch.gt.to(device, non_blocking=True), _copy(batch.values, device)
+        noise = torch.empty(len(gt), 3, settings.gt_size, settings.gt_size, device=device)
+        for image, seed in zip(noise, batch.noise_seeds.tolist(), strict=True):
+            image.normal_(generator=torch.Generator(device).manual_seed(seed))
+        lq = self._degradations[key](gt.permute(0, 3, 1, 2), values, noise)
+        crops, length = batch.crops.numpy(), batch.gt_patch_size
+        return (
+            _crop(lq.permute(0, 2, 3, 1), crops, length // settings.scale),
+            _crop(gt, crops * [settings.scale, settings.scale, 1], length),
+        )
 
-@torch.no_grad()
-def make_pairs(batch: FaceBatch, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Degrade, crop and flip: lq (N, 3, h, h) and gt (N, 3, 4h, 4h), uint8 on the device."""
-    settings, side = batch.settings, batch.settings.gt_size
-    gt, values = (part.to(device, non_blocking=True) for part in (batch.gt, batch.values))
-    noise = torch.empty(len(gt), 3, side, side, device=device)
-    for image, seed in zip(noise, batch.noise_seeds.tolist(), strict=True):
-        image.normal_(generator=torch.Generator(device).manual_seed(seed))
-    lq = _build(settings, device)(gt.permute(0, 3, 1, 2), values, noise)
-    crops = batch.crops.numpy()
-    length = batch.gt_patch_size
-    return (
-        _crop(lq.permute(0, 2, 3, 1), crops, length // settings.scale),
-        _crop(gt, crops * [settings.scale, settings.scale, 1], length),
-    )
 
-
-@lru_cache(maxsize=4)
-def _build(settings: DegradationSettings, device: torch.device) -> BatchDegradation:
-    return BatchDegradation(settings).to(device)
+def _copy(table: Tensor, device: torch.device) -> Tensor:
+    """Copy numbers to a device; nothing waits for it."""
+    if device.type == 'cuda' and not table.is_pinned():
+        table = table.pin_memory()
+    return table.to(device, non_blocking=True)
 
 
 def _crop(images: Tensor, crops: NDArray[np.int64], length: int) -> Tensor:
@@ -90,9 +97,7 @@ def _crop(images: Tensor, crops: NDArray[np.int64], length: int) -> Tensor:
     along = np.arange(length)
     columns = np.where(crops[:, 2:], along[::-1], along)
     places = torch.from_numpy(np.stack([crops[:, :1] + along, crops[:, 1:2] + columns], 1))
-    if images.is_cuda:
-        places = places.pin_memory()
-    rows, columns = places.to(images.device, non_blocking=True)[:, :, None].unbind(1)
+    rows, columns = _copy(places, images.device)[:, :, None].unbind(1)
     batch = torch.arange(len(images), device=images.device)[:, None, None]
     crops = images[batch, rows.mT, columns]
     return crops.permute(0, 3, 1, 2).contiguous()  # MMagic's ModifiedVGG wants it so
