@@ -73,16 +73,7 @@ def main(args: argparse.Namespace) -> None:
         args.precision,
         flip=args.tta == 'flip',
     )
-    test(
-        restorer,
-        folder,
-        out,
-        args.gt,
-        args.zip,
-        checkpoint=args.checkpoint,
-        ema=args.ema,
-        batch_size=args.batch_size,
-    )
+    test(restorer, folder, out, args.gt, args.zip, args.batch_size)
 
 
 if __name__ == '__main__':

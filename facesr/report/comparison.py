@@ -1,4 +1,4 @@
-"""One face as several methods give it: captions, crops of the same place, scores."""
+"""One face restored by several methods: captions, scores, the same places enlarged."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from ..errors import UserError
 from ..images import Image8
 from ..panels import draw_text, resize
 
-FACE = 512  # pixels of the face that crops are given in
-COLUMN = 512  # pixels
-GAP = 8  # pixels
-FRAME = 4  # pixels
-_COLOURS = ((230, 120, 0), (0, 140, 215), (0, 150, 90), (190, 60, 150))
+# In pixels.
+FACE = 512  # side of the face that crops refer to
+COLUMN = 512
+GAP = 8
+FRAME = 4
+FRAME_COLOURS = ((230, 120, 0), (0, 140, 215), (0, 150, 90), (190, 60, 150))
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,14 @@ class Crop:
         """Read ``NAME=X,Y,W,H``.
 
         Raises:
-            UserError: it is written otherwise, or reaches outside the face.
+            UserError: it has another form, or reaches outside the face.
         """
         match = re.fullmatch(r'([^=]+)=(\d+),(\d+),(\d+),(\d+)', text)
         if not match:
-            raise UserError(f'--crop {text}: NAME=X,Y,W,H expected, whole pixels')
+            raise UserError(f'--crop {text}: NAME=X,Y,W,H expected, in pixels')
         x, y, width, height = map(int, match.groups()[1:])
         if not (width and height and x + width <= FACE and y + height <= FACE):
-            raise UserError(f'--crop {text}: not inside the picture, which counts {FACE}x{FACE}')
+            raise UserError(f'--crop {text}: not inside a picture of {FACE}x{FACE} pixels')
         return cls(match[1], x, y, width, height)
 
     def place(self, image: Image8) -> tuple[slice, slice]:
@@ -50,7 +51,8 @@ class Crop:
         return rows, _scaled(self.x, self.width, image.shape[1])
 
 
-#: Where FFHQ and CelebA-HQ have them: eyes near (193, 240) and (319, 240), mouth near y = 371.
+#: In faces of FFHQ and CelebA-HQ, the eyes are near (193, 240) and (319, 240), the mouth near
+#: y = 371.
 DEFAULT_CROPS = (Crop('eyes', 128, 192, 256, 96), Crop('mouth', 128, 323, 256, 96))
 
 
@@ -63,16 +65,16 @@ def draw_comparison(
     """Put pictures of one face side by side, with crops and scores under each.
 
     Args:
-        name: the face's, written under all.
-        images: (H, W, 3) uint8 RGB by caption, of one shape. Smaller ones are enlarged to the
-            tallest, pixels kept visible (nearest neighbour).
-        scores: what is written under a picture, by caption.
+        name: the face's, written below.
+        images: (H, W, 3) uint8 RGB by caption, of one aspect ratio. Smaller ones are enlarged to
+            the tallest, pixels kept visible (nearest neighbour).
+        scores: text under a picture, by caption.
         crops: marked in every picture, and shown enlarged under it.
 
     Returns:
         uint8 RGB, 512 pixels and a gap wide for each picture.
     """
-    # At a page's width as large as the page's own text, however many pictures there are.
+    # At a page's width as large as the page's own text, for any number of pictures.
     line = round((COLUMN + GAP) * (len(images) + 1) / 62)
     gap = np.full((1, GAP, 3), 255, np.uint8)
     height, width = max(image.shape[:2] for image in images.values())
@@ -93,7 +95,7 @@ def _draw_column(image: Image8, crops: Sequence[Crop]) -> list[Image8]:
     picture = resize(image, max(1, round(image.shape[0] * COLUMN / image.shape[1])), COLUMN).copy()
     parts = [picture]
     for index, crop in enumerate(crops):
-        colour = _COLOURS[index % len(_COLOURS)]
+        colour = FRAME_COLOURS[index % len(FRAME_COLOURS)]
         height = max(1, round(crop.height / crop.width * picture.shape[0]))
         zoomed = resize(image[crop.place(image)], height, COLUMN).copy()
         _frame(zoomed, colour, slice(0, height), slice(0, COLUMN), FRAME)
@@ -109,7 +111,7 @@ def _draw_footer(name: str, crops: Sequence[Crop], width: int, line: int) -> Ima
     for index, crop in enumerate(crops):
         left = COLUMN + GAP + index * cell
         square = slice(line // 4, line - line // 4)
-        footer[square, left : left + line // 2] = _COLOURS[index % len(_COLOURS)]
+        footer[square, left : left + line // 2] = FRAME_COLOURS[index % len(FRAME_COLOURS)]
         label = slice(left + line // 2, left + cell)
         footer[:line, label] = draw_text(crop.name, cell - line // 2, line)
     return footer

@@ -1,4 +1,4 @@
-"""Plots one under the other over one axis of iterations."""
+"""Plots over one axis of iterations, one below the other."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from matplotlib.ticker import FuncFormatter, LogFormatterSciNotation, MaxNLocato
 from .run import Curve
 
 DPI = 160
+#: The colours of the curves: of runs in their order, or of a run, its average, its discriminator.
 COLOURS = ('#1f5fa8', '#d9640d', '#2b8a4b', '#8c3fa0', '#b3263a', '#3a3a3a')
 GREY = '#808080'
 RAW = 'pale: as logged'
-# A curve of fewer points is its own best picture.
-FEWEST_SMOOTHED = 20
+FEWEST_SMOOTHED = 20  # points; a shorter curve is drawn as logged
 _STYLE: Any = {
     'font.size': 11,
     'axes.titlesize': 12,
@@ -36,7 +36,7 @@ _STYLE: Any = {
 
 @dataclass(frozen=True)
 class Line:
-    """A curve, and how it is drawn; one label looks alike in all plots of a figure."""
+    """A curve and how it is drawn; one label has one look in all plots of a figure."""
 
     label: str
     curve: Curve
@@ -46,7 +46,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Plot:
-    """A pair of axes: a run's lines, the published ones beside them, and what the y axis is in."""
+    """A pair of axes: lines of runs, and published ones to compare with, in a unit."""
 
     title: str
     unit: str
@@ -57,10 +57,10 @@ class Plot:
 
 
 def smooth(curve: Curve) -> Curve:
-    """A centred moving average over a twentieth of the values.
+    """A centred moving average over a twentieth of the values, and over fewer at the start.
 
-    It is of fewer of the first values, as a loss falls fast there, and starts where the curve
-    does. A curve of fewer than 20 values stays as it is.
+    There a loss falls fast. Values that are not finite are left out. A curve of fewer than 20
+    values is returned unchanged.
     """
     count = len(curve)
     if count < FEWEST_SMOOTHED:
@@ -83,9 +83,9 @@ def draw_figure(plots: Sequence[Plot], title: str, last_step: int, columns: int 
 
     Args:
         plots: at least one.
-        title: over all of them.
+        title: of the figure.
         last_step: where the longest run ended.
-        columns: plots beside each other; a last one that stands alone takes the whole row.
+        columns: plots in a row; a single one in the last row is as wide as the row.
     """
     rows = [plots[start : start + columns] for start in range(0, len(plots), columns)]
     heights = [max(plot.height for plot in row) for row in rows]
@@ -134,7 +134,7 @@ def _draw_plot(axes: Axes, plot: Plot, last_step: int) -> None:
         if last_step >= end / 2:
             _draw_line(axes, line, raw=plot.log)
         elif not plot.log:
-            # Its iterations would squeeze a short run into the corner.
+            # Its many iterations would squeeze a short run into the corner.
             value = line.curve[end]
             axes.axhline(value, color=line.colour, linestyle=line.style)
             axes.annotate(
@@ -167,6 +167,6 @@ def _draw_line(axes: Axes, line: Line, raw: bool) -> None:
 
 
 def _plain(text: str) -> str:
-    """Text that matplotlib neither reads as mathematics nor leaves out of a legend."""
+    """Text that matplotlib does not take for mathematics or for a hidden label."""
     text = text.replace('$', r'\$')
     return f' {text}' if text.startswith('_') else text
