@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 
 import numpy as np
 
@@ -47,8 +48,12 @@ class Crop:
 
     def place(self, image: Image8) -> tuple[slice, slice]:
         """Rows and columns of the crop in a picture of any size, at least one of each."""
-        rows = _scaled(self.y, self.height, image.shape[0])
-        return rows, _scaled(self.x, self.width, image.shape[1])
+
+        def scale(start: int, length: int, size: int) -> slice:
+            first = min(round(start * size / FACE), size - 1)
+            return slice(first, max(first + 1, round((start + length) * size / FACE)))
+
+        return scale(self.y, self.height, image.shape[0]), scale(self.x, self.width, image.shape[1])
 
 
 #: In faces of FFHQ and CelebA-HQ, the eyes are near (193, 240) and (319, 240), the mouth near
@@ -76,16 +81,14 @@ def draw_comparison(
     """
     # At a page's width as large as the page's own text, for any number of pictures.
     line = round((COLUMN + GAP) * (len(images) + 1) / 62)
-    gap = np.full((1, GAP, 3), 255, np.uint8)
     height, width = max(image.shape[:2] for image in images.values())
     columns = []
     for caption, image in images.items():
-        image = resize(image, height, width)
-        parts = [draw_text(caption, COLUMN, line), *_draw_column(image, crops)]
+        parts = [draw_text(caption, COLUMN, line)]
+        parts += _draw_column(resize(image, height, width), crops)
         if scores:
             parts.append(draw_text(scores.get(caption, ''), COLUMN, line))
-        column = np.concatenate(parts)
-        columns += [column, np.broadcast_to(gap, (len(column), GAP, 3))]
+        columns.append(_pad(np.concatenate(parts), right=GAP))
     row = np.concatenate(columns, axis=1)
     return np.concatenate([row, _draw_footer(name, crops, row.shape[1], line)])
 
@@ -94,13 +97,12 @@ def _draw_column(image: Image8, crops: Sequence[Crop]) -> list[Image8]:
     """The picture with its crops framed, and the crops, 512 pixels wide each."""
     picture = resize(image, max(1, round(image.shape[0] * COLUMN / image.shape[1])), COLUMN).copy()
     parts = [picture]
-    for index, crop in enumerate(crops):
-        colour = FRAME_COLOURS[index % len(FRAME_COLOURS)]
+    for crop, colour in zip(crops, cycle(FRAME_COLOURS), strict=False):
         height = max(1, round(crop.height / crop.width * picture.shape[0]))
         zoomed = resize(image[crop.place(image)], height, COLUMN).copy()
-        _frame(zoomed, colour, slice(0, height), slice(0, COLUMN), FRAME)
-        parts += [np.full((GAP, COLUMN, 3), 255, np.uint8), zoomed]
-        _frame(picture, colour, *crop.place(picture), FRAME // 2)
+        _frame(zoomed, colour, FRAME)
+        _frame(picture[crop.place(picture)], colour, FRAME // 2)
+        parts.append(_pad(zoomed, top=GAP))
     return parts
 
 
@@ -108,24 +110,20 @@ def _draw_footer(name: str, crops: Sequence[Crop], width: int, line: int) -> Ima
     footer = np.full((line * 2, width, 3), 255, np.uint8)
     cell = min(COLUMN // 2, (width - COLUMN - GAP) // max(1, len(crops)))
     footer[:line, :COLUMN] = draw_text(name, COLUMN, line)
-    for index, crop in enumerate(crops):
-        left = COLUMN + GAP + index * cell
-        square = slice(line // 4, line - line // 4)
-        footer[square, left : left + line // 2] = FRAME_COLOURS[index % len(FRAME_COLOURS)]
-        label = slice(left + line // 2, left + cell)
-        footer[:line, label] = draw_text(crop.name, cell - line // 2, line)
+    left, square = COLUMN + GAP, line // 2
+    for crop, colour in zip(crops, cycle(FRAME_COLOURS), strict=False):
+        footer[line // 4 : line - line // 4, left : left + square] = colour
+        text = draw_text(crop.name, cell - square, line)
+        footer[:line, left + square : left + cell] = text
+        left += cell
     return footer
 
 
-def _frame(
-    image: Image8, colour: tuple[int, int, int], rows: slice, columns: slice, line: int
-) -> None:
-    """Draw a frame just inside a place."""
-    inside = image[rows, columns]
-    for edge in (inside[:line], inside[-line:], inside[:, :line], inside[:, -line:]):
+def _pad(image: Image8, top: int = 0, right: int = 0) -> Image8:
+    return np.pad(image, ((top, 0), (0, right), (0, 0)), constant_values=255)
+
+
+def _frame(image: Image8, colour: tuple[int, int, int], line: int) -> None:
+    """Draw a frame just inside a picture."""
+    for edge in (image[:line], image[-line:], image[:, :line], image[:, -line:]):
         edge[:] = colour
-
-
-def _scaled(start: int, length: int, size: int) -> slice:
-    first = min(round(start * size / FACE), size - 1)
-    return slice(first, max(first + 1, round((start + length) * size / FACE)))

@@ -18,7 +18,7 @@ from .run import Curve
 DPI = 160
 #: The colours of the curves: of runs in their order, or of a run, its average, its discriminator.
 COLOURS = ('#1f5fa8', '#d9640d', '#2b8a4b', '#8c3fa0', '#b3263a', '#3a3a3a')
-GREY = '#808080'
+GREY, DARK = '#808080', '#555555'
 RAW = 'pale: as logged'
 FEWEST_SMOOTHED = 20  # points; a shorter curve is drawn as logged
 _STYLE: Any = {
@@ -70,11 +70,10 @@ def smooth(curve: Curve) -> Curve:
     index = np.arange(count)
     reach = np.minimum(index // 3, max(1, count // 40))
     first, end = index - reach, np.minimum(index + reach + 1, count)
-    sums = np.concatenate([[0.0], np.cumsum(np.where(finite, values, 0))])
-    counts = np.concatenate([[0], np.cumsum(finite)])
-    counts = counts[end] - counts[first]
-    means = np.full(count, np.nan)
-    np.divide(sums[end] - sums[first], counts, out=means, where=counts > 0)
+    sums = np.cumsum([0.0, *np.where(finite, values, 0)])
+    counts = np.cumsum([0, *finite])
+    with np.errstate(invalid='ignore'):  # nothing finite: 0 / 0 gives nan
+        means = (sums[end] - sums[first]) / (counts[end] - counts[first])
     return dict(zip(curve, means.tolist(), strict=True))
 
 
@@ -137,33 +136,20 @@ def _draw_plot(axes: Axes, plot: Plot, last_step: int) -> None:
             # Its many iterations would squeeze a short run into the corner.
             value = line.curve[end]
             axes.axhline(value, color=line.colour, linestyle=line.style)
-            axes.annotate(
-                f'{_plain(line.label)}, after {end:,} iterations: {value:.4g}',
-                (1, value),
-                (0, 3),
-                xycoords=('axes fraction', 'data'),
-                textcoords='offset points',
-                ha='right',
-                size=10,
-                color='#555555',
-            )
+            text = f'{_plain(line.label)}, after {end:,} iterations: {value:.4g}'
+            place, above = ('axes fraction', 'data'), 'offset points'
+            axes.annotate(text, (1, value), (0, 3), place, above, ha='right', size=10, color=DARK)
 
 
 def _draw_line(axes: Axes, line: Line, raw: bool) -> None:
     smoothed = line.curve if raw else smooth(line.curve)
+    steps, style = list(line.curve), dict[str, Any](color=line.colour)
     if smoothed is not line.curve:
-        steps, values = list(line.curve), list(line.curve.values())
-        axes.plot(steps, values, color=line.colour, alpha=0.3, linewidth=1, label=RAW)
-    axes.plot(
-        list(smoothed),
-        list(smoothed.values()),
-        linestyle=line.style,
-        color=line.colour,
-        linewidth=2,
-        marker='o' if len(smoothed) < FEWEST_SMOOTHED else None,
-        markersize=4,
-        label=_plain(line.label),
-    )
+        axes.plot(steps, list(line.curve.values()), alpha=0.3, linewidth=1, label=RAW, **style)
+    if len(smoothed) < FEWEST_SMOOTHED:
+        style |= {'marker': 'o', 'markersize': 4}
+    label = _plain(line.label)
+    axes.plot(steps, list(smoothed.values()), line.style, linewidth=2, label=label, **style)
 
 
 def _plain(text: str) -> str:

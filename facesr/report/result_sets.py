@@ -64,58 +64,54 @@ def group_by_input(sets: Iterable[ResultSet]) -> list[Group]:
     return list(groups.values())
 
 
-def choose_images(groups: Sequence[Group], names: Sequence[str]) -> dict[str, list[str]]:
-    """Choose the images in the panels of each group, by the group's name.
-
-    Args:
-        groups: what there is.
-        names: stems to take; a group with none of them shows some spread over the set.
-
-    Raises:
-        UserError: a name is in no group.
-    """
+def check_names(groups: Sequence[Group], names: Sequence[str]) -> None:
+    """Raise a UserError for the stem of an image that is in no group."""
     known = {stem for group in groups for stem in group.stems}
     for name in names:
         if name not in known:
             raise UserError(f'--images {name}: {unknown(name, known, "image")}')
-    chosen = {}
-    for group in groups:
-        stems = [name for name in names if name in group.stems]
-        count = ALL_SHOWN if len(group.stems) <= ALL_SHOWN else PANEL_ROWS
-        chosen[group.name] = stems or spread(group.stems, count)
-    return chosen
 
 
-def draw_group(group: Group, stems: Iterable[str], crops: Sequence[Crop]) -> list[Image8]:
-    """Draw a comparison for each of some images: ground truth | bicubic | input | outputs."""
+def draw_group(group: Group, names: Sequence[str], crops: Sequence[Crop]) -> dict[str, Image8]:
+    """Draw comparisons by stem: ground truth | bicubic | input | outputs.
+
+    Args:
+        group: what to draw.
+        names: stems of the images; if the group has none of them, some spread over the set.
+        crops: places shown enlarged.
+    """
+    count = ALL_SHOWN if len(group.stems) <= ALL_SHOWN else PANEL_ROWS
+    stems = [name for name in names if name in group.stems] or spread(group.stems, count)
     folders = {'input': group.input}
     folders |= {caption: found.folder for caption, found in group.sets.items()}
     files = {caption: find_images(folder)[0] for caption, folder in folders.items()}
     truths = find_images(group.gt)[0] if group.gt else {}
     niqe = {} if truths else {name: _read_niqe(found.folder) for name, found in group.sets.items()}
-    panels = []
+    panels = {}
     for stem in stems:
         images = {caption: read_image(paths[stem]) for caption, paths in files.items()}
+        scores = {caption: values.get(stem, '') for caption, values in niqe.items()}
         if truths:
             truth = read_image(truths[stem])
             images = {'bicubic': bicubic(images['input'], *truth.shape[:2]), **images}
-            captions = ['bicubic', *group.sets]
-            scores = {name: _format_score(stem, images[name], truth) for name in captions}
+            for caption in ('bicubic', *group.sets):
+                score = score_image(stem, images[caption], truth)
+                scores[caption] = f'PSNR {score.psnr:.2f} dB, SSIM {score.ssim:.3f}'
             images = {'ground truth': truth, **images}
-        else:
-            scores = {caption: niqe[caption].get(stem, '') for caption in group.sets}
-        panels.append(draw_comparison(stem, images, scores, crops))
+        panels[stem] = draw_comparison(stem, images, scores, crops)
     return panels
 
 
 def _make_group(name: str, folder: Path, members: list[ResultSet]) -> Group:
     runs = [member.run.name for member in members]
-    captions = [
-        run if runs.count(run) == 1 else f'{run}: {member.folder.name}'
-        for run, member in zip(runs, members, strict=True)
-    ]
-    # A run may have the name of another column.
-    captions = [f'run {caption}' if caption in COLUMNS else caption for caption in captions]
+    captions = ['output']
+    if len(members) > 1:
+        captions = [
+            run if runs.count(run) == 1 else f'{run}: {member.folder.name}'
+            for run, member in zip(runs, members, strict=True)
+        ]
+        # A run may have the name of another column.
+        captions = [f'run {caption}' if caption in COLUMNS else caption for caption in captions]
     notes = []
     truths = [Path(member.manifest.gt) for member in members if member.manifest.gt]
     gt = next((path for path in truths if path.is_dir()), None)
@@ -127,13 +123,7 @@ def _make_group(name: str, folder: Path, members: list[ResultSet]) -> Group:
         notes.append(f'The input folder {folder} is no longer there: no panel can be drawn.')
     elif not stems:
         notes.append('No image is in all of the folders: no panel can be drawn.')
-    sets = dict(zip(captions if len(members) > 1 else ['output'], members, strict=True))
-    return Group(name, folder, gt, sets, sorted(stems), notes)
-
-
-def _format_score(stem: str, image: Image8, truth: Image8) -> str:
-    score = score_image(stem, image, truth)
-    return f'PSNR {score.psnr:.2f} dB, SSIM {score.ssim:.3f}'
+    return Group(name, folder, gt, dict(zip(captions, members, strict=True)), sorted(stems), notes)
 
 
 def _read_niqe(folder: Path) -> dict[str, str]:

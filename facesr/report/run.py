@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,27 +133,22 @@ def as_call(node: Any) -> str:
     """Write a config's dictionary as a call: ``Adam(lr=0.0001, betas=(0.9, 0.999))``."""
     if isinstance(node, Mapping) and 'type' in node:
         arguments = [f'{key}={as_call(value)}' for key, value in node.items() if key != 'type']
-        name = node['type']
-        name = name if isinstance(name, str) else getattr(name, '__name__', str(name))
+        name = getattr(node['type'], '__name__', node['type'])
         return f'{name}({", ".join(arguments)})'
     return '' if node is None else repr(node)
 
 
 def border_note(run: Run, metric: str) -> str:
-    """Which border a validation score leaves out, to put after its name: ``''`` if none."""
-    for part in _dictionaries(run.entry('val_evaluator')):
-        if part.get('type') in (metric, f'Batch{metric}') and part.get('crop_border'):
-            return f', without a border of {part["crop_border"]} pixels'
+    """Which border a validation score leaves out, to put after its name; empty if none."""
+    parts = [run.entry('val_evaluator')]
+    for part in parts:  # MMagic takes evaluators and metrics bare and in lists
+        if isinstance(part, Mapping):
+            if part.get('type') in (metric, f'Batch{metric}') and part.get('crop_border'):
+                return f', without a border of {part["crop_border"]} pixels'
+            parts += part.values()
+        elif isinstance(part, list | tuple):
+            parts += part
     return ''
-
-
-def _dictionaries(node: Any) -> Iterator[dict[str, Any]]:
-    """All dictionaries in an entry: MMagic takes evaluators and metrics bare and in lists."""
-    if isinstance(node, dict):
-        yield node
-        node = list(node.values())
-    for item in node if isinstance(node, list | tuple) else ():
-        yield from _dictionaries(item)
 
 
 def _data(run: Run, split: str, images: int | None, interval: str = '') -> str:

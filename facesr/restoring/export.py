@@ -23,19 +23,16 @@ CHECKED_SIZES = ((1, 24, 32), (2, 37, 19))
 
 
 def export(config: Config, name: str, checkpoint: str | Path, out: Path, ema: bool = False) -> str:
-    """Write a checkpoint's generator to a file, which appears complete and checked or not at all.
+    """Write a checkpoint's generator to a file, and return a line that describes the file.
 
     Args:
-        config: the config that the checkpoint was trained with.
-        name: the config's name, for the metadata.
+        config, name: the config that the checkpoint was trained with; its name for the metadata.
         checkpoint: a training checkpoint, or one exported before.
         out: ``.pth`` for the weights with their metadata, which ``tools/test.py`` and a
             weights-only load can read; ``.onnx`` for a graph from ``lq`` (N, 3, H, W) to ``sr``
-            (N, 3, 4H, 4W), any N, H and W, scaled by the metadata's ``mean`` and ``std``.
+            (N, 3, 4H, 4W), any N, H and W, scaled by the metadata's ``mean`` and ``std``. The
+            file appears complete and checked, or not at all.
         ema: the average of the weights instead of the raw ones.
-
-    Returns:
-        What was written, in a line for people.
 
     Raises:
         UserError: the suffix is another, a package is missing, the checkpoint belongs to another

@@ -64,12 +64,9 @@ def _sum_strips(
     """Sum ``add`` over each image: on a GPU all images at once, on a CPU strip by strip.
 
     Args:
-        add: (n, C, h, W) twice -> (n,).
-        images, truths: (N, C, H, W).
+        add: two strips of images, (n, C, h, W) -> (n,).
+        images, truths: (N, C, H, W) -> (N,) float64.
         overlap: rows that a strip shares with the next.
-
-    Returns:
-        (N,) float64.
     """
     height = images.shape[2] - overlap
     count, rows = (1, CPU_ROWS) if images.device.type == 'cpu' else (len(images), height)
@@ -150,6 +147,7 @@ class BatchPSNR(PSNR):
         UserError: ``input_order`` or ``convert_to`` has a value unknown to MMagic.
     """
 
+    score = staticmethod(psnr)
     results: list[Any]  # a tensor for each batch
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -169,10 +167,6 @@ class BatchPSNR(PSNR):
         for first in range(0, len(images), size):
             pair = (self._stack(side[first : first + size]) for side in (images, truths))
             self.results.append(self.score(*pair))
-
-    def score(self, images: Tensor, truths: Tensor) -> Tensor:
-        """Score (N, C, H, W) against their ground truth: (N,)."""
-        return psnr(images, truths)
 
     def evaluate(self) -> dict[str, float]:
         """Gather the scores of all processes, and return their mean by the metric's name."""
@@ -198,6 +192,4 @@ class BatchSSIM(BatchPSNR):
     """MMagic's ``SSIM``, the mean over the images, computed as ``BatchPSNR``."""
 
     metric = 'SSIM'
-
-    def score(self, images: Tensor, truths: Tensor) -> Tensor:
-        return ssim(images, truths)
+    score = staticmethod(ssim)

@@ -89,13 +89,7 @@ class Restorer:
             self._check_precision()
 
     def restore(self, lq: Image8) -> Image8:
-        """Restore one image of any size.
-
-        Args:
-            lq: (H, W, 3) uint8 RGB.
-
-        Returns:
-            (4H, 4W, 3) uint8 RGB (the generator's scale), rounded to nearest.
+        """Restore one image: (H, W, 3) -> (4H, 4W, 3), or the generator's scale, uint8 RGB.
 
         Raises:
             UserError: the image does not fit into memory, even in tiles of 32 pixels.
@@ -106,12 +100,9 @@ class Restorer:
     def restore_batch(self, lqs: Sequence[Image8]) -> list[tuple[Image8, int | None]]:
         """Restore images of one size together; halve a batch that does not fit into memory.
 
-        Args:
-            lqs: (H, W, 3) uint8 RGB each.
-
         Returns:
-            Each image as :meth:`restore` returns it, with the side of its tiles in pixels of the
-            input; None if it was restored in one piece.
+            Each image as :meth:`restore` returns it, rounded to nearest, with the side of its tiles
+            in pixels of the input; None if it took no tiles.
 
         Raises:
             UserError: as :meth:`restore`.
