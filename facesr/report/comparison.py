@@ -13,11 +13,8 @@ from ..errors import UserError
 from ..images import Image8
 from ..panels import draw_text, resize
 
-# In pixels.
-FACE = 512  # side of the face that crops refer to
-COLUMN = 512
-GAP = 8
-FRAME = 4
+FACE = 512  # side of the face that crops refer to, in pixels
+COLUMN, GAP, FRAME = 512, 8, 4  # pixels
 FRAME_COLOURS = ((230, 120, 0), (0, 140, 215), (0, 150, 90), (190, 60, 150))
 
 
@@ -33,11 +30,7 @@ class Crop:
 
     @classmethod
     def parse(cls, text: str) -> Crop:
-        """Read ``NAME=X,Y,W,H``.
-
-        Raises:
-            UserError: it has another form, or reaches outside the face.
-        """
+        """Read ``NAME=X,Y,W,H``; a UserError if it is something else, or outside the face."""
         match = re.fullmatch(r'([^=]+)=(\d+),(\d+),(\d+),(\d+)', text)
         if not match:
             raise UserError(f'--crop {text}: NAME=X,Y,W,H expected, in pixels')
@@ -56,8 +49,7 @@ class Crop:
         return scale(self.y, self.height, image.shape[0]), scale(self.x, self.width, image.shape[1])
 
 
-#: In faces of FFHQ and CelebA-HQ, the eyes are near (193, 240) and (319, 240), the mouth near
-#: y = 371.
+#: FFHQ and CelebA-HQ have the eyes near (193, 240) and (319, 240), the mouth near y = 371.
 DEFAULT_CROPS = (Crop('eyes', 128, 192, 256, 96), Crop('mouth', 128, 323, 256, 96))
 
 
@@ -71,13 +63,13 @@ def draw_comparison(
 
     Args:
         name: the face's, written below.
-        images: (H, W, 3) uint8 RGB by caption, of one aspect ratio. Smaller ones are enlarged to
-            the tallest, pixels kept visible (nearest neighbour).
+        images: (H, W, 3) uint8 RGB by caption, of one aspect ratio; smaller ones are enlarged
+            with their pixels kept visible.
         scores: text under a picture, by caption.
         crops: marked in every picture, and shown enlarged under it.
 
     Returns:
-        uint8 RGB, 512 pixels and a gap wide for each picture.
+        (height, 520 for each picture, 3) uint8 RGB.
     """
     # At a page's width as large as the page's own text, for any number of pictures.
     line = round((COLUMN + GAP) * (len(images) + 1) / 62)

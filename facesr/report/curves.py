@@ -28,8 +28,7 @@ LOSS_UNIT = 'loss (no unit)'
 SCORE_UNITS = {'PSNR': 'dB', 'SSIM': 'SSIM (no unit)'}
 
 PUBLISHED = Path(__file__).parent / 'published'
-#: The published logs of a config (and of its ``_fast`` variant, the same recipe), and what to add
-#: to their iterations.
+#: A recipe's published logs, and what to add to their iterations; ``_fast`` is the same recipe.
 PUBLISHED_FILES = {
     'srresnet_24b': (('srresnet_24b_cycle5_train.csv', 'srresnet_24b_cycle5_val.csv'), 120_000),
     'srgan_26b': (('srgan_26b_train.csv', 'srgan_26b_val.csv'), 0),
@@ -42,11 +41,7 @@ NO_CURVES = frozenset({'iter', 'iter_time_s', 'data_time_s', 'gpu_memory_mib'})
 
 
 def draw_curves(run: Run) -> Figure:
-    """Draw all that a run logged: losses, validation scores, learning rates.
-
-    Raises:
-        UserError: it logged none of them.
-    """
+    """Draw all that a run logged: losses, validation scores, learning rates, or a UserError."""
     published = {
         name: [Line('published', curve, GREY, '--')]
         for name, curve in published_curves(run.config_name).items()
@@ -126,9 +121,8 @@ def published_curves(config_name: str) -> dict[str, Curve]:
 
 def _loss_names(run: Run) -> list[str]:
     """The losses a run logged, in the order of ``LOSSES``; their sum only if it is the only one."""
-    names = [name for name in run.training if name.startswith('loss')]
-    order = list(LOSSES)
-    names.sort(key=lambda name: order.index(name) if name in order else len(order))
+    logged = [name for name in run.training if name.startswith('loss')]
+    names = list(dict.fromkeys([*(name for name in LOSSES if name in logged), *logged]))
     return names[1:] if len(names) > 1 and names[0] == 'loss' else names
 
 

@@ -57,10 +57,10 @@ class Plot:
 
 
 def smooth(curve: Curve) -> Curve:
-    """A centred moving average over a twentieth of the values, and over fewer at the start.
+    """A centred moving average of the finite values, over a twentieth of the curve.
 
-    There a loss falls fast. Values that are not finite are left out. A curve of fewer than 20
-    values is returned unchanged.
+    At the start, where a loss falls fast, it is over fewer. A curve of fewer than 20 values is
+    returned unchanged.
     """
     count = len(curve)
     if count < FEWEST_SMOOTHED:
@@ -78,14 +78,7 @@ def smooth(curve: Curve) -> Curve:
 
 
 def draw_figure(plots: Sequence[Plot], title: str, last_step: int, columns: int = 1) -> Figure:
-    """Draw plots in rows, with one legend for all of them.
-
-    Args:
-        plots: at least one.
-        title: of the figure.
-        last_step: where the longest run ended.
-        columns: plots in a row; a single one in the last row is as wide as the row.
-    """
+    """Draw plots in rows of ``columns``, with one legend; ``last_step`` ended the longest run."""
     rows = [plots[start : start + columns] for start in range(0, len(plots), columns)]
     heights = [max(plot.height for plot in row) for row in rows]
     with matplotlib.rc_context(_STYLE):
@@ -95,7 +88,7 @@ def draw_figure(plots: Sequence[Plot], title: str, last_step: int, columns: int 
         shared: Axes | None = None
         for index, plot in enumerate(plots):
             row, column = divmod(index, columns)
-            wide = slice(column, None) if index == len(plots) - 1 else column
+            wide = slice(column, None) if index == len(plots) - 1 else column  # fill the row
             axes = figure.add_subplot(grid[row, wide], sharex=shared)
             shared = shared or axes
             _draw_plot(axes, plot, last_step)

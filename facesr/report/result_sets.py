@@ -73,12 +73,9 @@ def check_names(groups: Sequence[Group], names: Sequence[str]) -> None:
 
 
 def draw_group(group: Group, names: Sequence[str], crops: Sequence[Crop]) -> dict[str, Image8]:
-    """Draw comparisons by stem: ground truth | bicubic | input | outputs.
+    """Draw ground truth | bicubic | input | outputs, by stem.
 
-    Args:
-        group: what to draw.
-        names: stems of the images; if the group has none of them, some spread over the set.
-        crops: places shown enlarged.
+    Of the images in ``names``; if the group has none of them, of some spread over the set.
     """
     count = ALL_SHOWN if len(group.stems) <= ALL_SHOWN else PANEL_ROWS
     stems = [name for name in names if name in group.stems] or spread(group.stems, count)

@@ -53,21 +53,13 @@ class Run:
 
 
 def read_runs(folders: Sequence[Path]) -> list[Run]:
-    """Read work directories, each once, under names that tell them apart.
-
-    Raises:
-        UserError: see :func:`read_run`.
-    """
+    """Read work directories with :func:`read_run`, each once, under names that differ."""
     paths = list(dict.fromkeys(folder.resolve() for folder in folders))
     return [read_run(path, _short_name(path, paths)) for path in paths]
 
 
 def read_run(folder: Path, name: str) -> Run:
-    """Read a work directory, the logs of all its starts joined.
-
-    Raises:
-        UserError: the folder is missing, or nothing was logged in it.
-    """
+    """Read a work directory, the logs of all its starts joined; a UserError if there are none."""
     if not folder.is_dir():
         raise UserError(f'{folder}: no such folder; a work directory of tools/train.py is expected')
     starts: dict[Path, list[dict[str, Any]]] = {}

@@ -26,12 +26,11 @@ def export(config: Config, name: str, checkpoint: str | Path, out: Path, ema: bo
     """Write a checkpoint's generator to a file, and return a line that describes the file.
 
     Args:
-        config, name: the config that the checkpoint was trained with; its name for the metadata.
+        config, name: the checkpoint's config, and the config's name for the metadata.
         checkpoint: a training checkpoint, or one exported before.
         out: ``.pth`` for the weights with their metadata, which ``tools/test.py`` and a
             weights-only load can read; ``.onnx`` for a graph from ``lq`` (N, 3, H, W) to ``sr``
-            (N, 3, 4H, 4W), any N, H and W, scaled by the metadata's ``mean`` and ``std``. The
-            file appears complete and checked, or not at all.
+            (N, 3, 4H, 4W), any N, H and W, scaled by the metadata's ``mean`` and ``std``.
         ema: the average of the weights instead of the raw ones.
 
     Raises:
@@ -46,7 +45,8 @@ def export(config: Config, name: str, checkpoint: str | Path, out: Path, ema: bo
         if not find_spec(package):
             raise UserError(f'{package} is missing; run: bash scripts/setup.sh export')
     generator: nn.Module = build_part(config, 'generator')
-    meta = _metadata(config, name, load_generator(generator, checkpoint, ema), ema)
+    trained = load_generator(generator, checkpoint, ema)
+    meta: dict[str, Any] = to_plain(_metadata(config, name, trained, ema))
     meta['parameters'] = count_parameters(generator)
     try:
         with write_whole(out) as partial:
@@ -64,25 +64,22 @@ def export(config: Config, name: str, checkpoint: str | Path, out: Path, ema: bo
 
 
 def _metadata(config: Config, name: str, trained: dict[str, Any], ema: bool) -> dict[str, Any]:
-    """What a user of the weights has to know, as plain values."""
+    """What a user of the weights has to know."""
     model = config.model
     scaling = model.get('data_preprocessor', {})
     losses = {key: model[key].type for key in model if key.endswith('_loss') and model[key]}
-    facts: dict[str, Any] = to_plain(
-        {
-            'name': name,
-            'generator': dict(model.generator),
-            'losses': losses,
-            'channel_order': 'RGB',
-            'mean': list(scaling.get('mean', [127.5])),  # of pixel values 0-255
-            'std': list(scaling.get('std', [127.5])),
-            'iter': trained.get('iter'),
-            'max_iters': (config.get('train_cfg') or {}).get('max_iters'),
-            'batch_size': (config.get('train_dataloader') or {}).get('batch_size'),
-            'ema': ema or trained.get('ema', False),
-        }
-    )
-    return facts
+    return {
+        'name': name,
+        'generator': dict(model.generator),
+        'losses': losses,
+        'channel_order': 'RGB',
+        'mean': list(scaling.get('mean', [127.5])),  # of pixel values 0-255
+        'std': list(scaling.get('std', [127.5])),
+        'iter': trained.get('iter'),
+        'max_iters': (config.get('train_cfg') or {}).get('max_iters'),
+        'batch_size': (config.get('train_dataloader') or {}).get('batch_size'),
+        'ema': ema or trained.get('ema', False),
+    }
 
 
 def _write_onnx(generator: nn.Module, path: Path, meta: dict[str, Any]) -> float:

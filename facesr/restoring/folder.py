@@ -75,20 +75,15 @@ def test(
     zip_file: Path | None = None,
     batch_size: int = 1,
 ) -> None:
-    """Restore a folder into ``out``, then score what was written, draw it, and pack it.
+    """Restore a folder of images of any size into ``out``, score the PNGs, draw and pack them.
 
-    Beside the PNGs come ``<out>.csv`` (a line for each image), ``<out>_panel.png``, and
-    ``<out>.json`` (:class:`Manifest`). All problems with the folders are found first.
-
-    Args:
-        restorer, batch_size: see :func:`restore_folder`.
-        folder: degraded images of any size.
-        out: a folder for the PNGs that holds no other images.
-        gt: ground truths of the same names; without them the score is NIQE.
-        zip_file: the submission to write, if any.
+    Beside ``out`` come ``<out>.csv`` (a line for each image), ``<out>_panel.png``, and
+    ``<out>.json`` (:class:`Manifest`). ``gt`` has ground truths of the same names; without them
+    the score is NIQE. ``zip_file`` is the submission to write, if any.
 
     Raises:
-        UserError: a folder is none of these, or as :func:`restore_folder`.
+        UserError: at once if a folder is unusable or ``out`` holds other images; later as
+            :func:`restore_folder`.
     """
     if batch_size < 1:
         raise UserError(f'--batch-size {batch_size}: at least 1 image expected')
@@ -142,9 +137,8 @@ def restore_folder(
 
     Args:
         restorer: the trained net.
-        images: input files by stem.
+        images, truths: input and ground truth files by stem; without truths the score is NIQE.
         out: made if missing; files of the same names are replaced.
-        truths: ground truths by stem; without them the score is NIQE.
         batch_size: how many consecutive images of one size go through the net together.
         scored: False leaves the scores out.
 
@@ -165,8 +159,10 @@ def restore_folder(
             for (stem, lq), (sr, tile) in zip(group, restored, strict=True):
                 png = out / f'{stem}.png'
                 write_png(png, sr)
-                truth = None if truths is None else truths[stem]
-                score, baseline = _score_png(png, lq, truth) if scored else (None, None)
+                gt = read_image(truths[stem]) if truths and scored else None
+                score = score_image(png.name, read_image(png), gt) if scored else None
+                enlarged = None if gt is None else bicubic(lq, *gt.shape[:2])
+                baseline = None if enlarged is None else score_image(png.name, enlarged, gt)
                 done.append(Restored(images[stem], score, baseline, tile))
         return done
 
@@ -197,12 +193,7 @@ def restore_folder(
 
 
 def write_submission(path: str | Path, folder: str | Path) -> None:
-    """Pack a folder's images: one subfolder, named like the folder, same file names.
-
-    Args:
-        path: the zip file; it appears complete or not at all.
-        folder: the restored images.
-    """
+    """Pack a folder's images into a zip file, in a subfolder with the folder's name."""
     folder = Path(folder)
     # PNG is compressed already.
     with write_whole(path) as partial, zipfile.ZipFile(partial, 'w', zipfile.ZIP_STORED) as archive:
@@ -228,16 +219,6 @@ def _check_folders(folder: Path, out: Path, gt: Path | None) -> dict[str, Path]:
         if path.suffix != '.png' or path.stem not in images:
             raise UserError(f'{out}: holds other images ({path.name}); choose another with --out')
     return images
-
-
-def _score_png(png: Path, lq: Image8, truth: Path | None) -> tuple[ImageScore, ImageScore | None]:
-    """Score a written file, and bicubic if there is a ground truth."""
-    sr = read_image(png)
-    if truth is None:
-        return score_image(png.name, sr, None), None
-    gt = read_image(truth)
-    baseline = score_image(png.name, bicubic(lq, *gt.shape[:2]), gt)
-    return score_image(png.name, sr, gt), baseline
 
 
 def _draw_panels(

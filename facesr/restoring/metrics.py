@@ -27,10 +27,8 @@ def psnr(images: Tensor, truths: Tensor) -> Tensor:
     Exact for 8-bit images; MMagic sums squares in float32, which changes the last digits.
 
     Args:
-        images, truths: (N, C, H, W), levels of 0-255, uint8 or float32.
-
-    Returns:
-        (N,) float64, in dB: ``20 log10(255 / sqrt(MSE))``; infinity for equal images.
+        images, truths: (N, C, H, W), levels of 0-255, uint8 or float32 -> (N,) float64, in dB:
+            ``20 log10(255 / sqrt(MSE))``, infinity for equal images.
     """
     mse = _sum_strips(_squared_error, images, truths) / images[0].numel()
     return 20 * torch.log10(255 / mse.sqrt())
@@ -45,10 +43,8 @@ def ssim(images: Tensor, truths: Tensor) -> Tensor:
     of MMagic's, which filters in float64 with a square kernel.
 
     Args:
-        images, truths: (N, C, H, W), levels of 0-255, uint8 or float32, at least 11 pixels a side.
-
-    Returns:
-        (N,) float64, at most 1; 1 for equal images.
+        images, truths: (N, C, H, W), at least 11 pixels a side, levels of 0-255, uint8 or float32
+            -> (N,) float64, 1 for equal images, else less.
     """
     places = torch.arange(WINDOW, dtype=torch.float64, device=images.device) - WINDOW // 2
     window = torch.exp(places**2 / (-2 * SIGMA**2))
@@ -63,10 +59,7 @@ def _sum_strips(
 ) -> Tensor:
     """Sum ``add`` over each image: on a GPU all images at once, on a CPU strip by strip.
 
-    Args:
-        add: two strips of images, (n, C, h, W) -> (n,).
-        images, truths: (N, C, H, W) -> (N,) float64.
-        overlap: rows that a strip shares with the next.
+    Of (N, C, H, W) -> (N,) float64; strips share ``overlap`` rows with the next.
     """
     height = images.shape[2] - overlap
     count, rows = (1, CPU_ROWS) if images.device.type == 'cpu' else (len(images), height)
@@ -139,12 +132,7 @@ class BatchPSNR(PSNR):
     """MMagic's ``PSNR``, the mean over the images in dB, computed for batches on their device.
 
     The stock metric scores one image after the other on the CPU. Here the CPU waits for the GPU
-    only when it gathers the scores.
-
-    Args: as ``PSNR``.
-
-    Raises:
-        UserError: ``input_order`` or ``convert_to`` has a value unknown to MMagic.
+    only when it gathers the scores. Arguments as ``PSNR``; unknown values are a UserError.
     """
 
     score = staticmethod(psnr)

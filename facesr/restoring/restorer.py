@@ -26,8 +26,8 @@ from ..images import Image8
 from ..nets import build_part, find_device, use_tf32
 
 PRECISIONS = {'float32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
-# The peak for each pixel of the input, in bytes: 16 pixels of 64 float32 channels, more than twice
-# over (9.7 KB measured on MSRResNet with 2 blocks; the peak is after them), and a reserve.
+# Peak for each pixel of the input: 16 pixels of 64 float32 channels, more than twice over (9.7 KB
+# measured on MSRResNet with 2 blocks; the peak is after them), and a reserve.
 BYTES_PER_PIXEL = 16 * 1024
 # Pixels around a tile. The 26-block net sees about 55 pixels far, so tiles show no seams.
 MARGIN = 64
@@ -89,11 +89,7 @@ class Restorer:
             self._check_precision()
 
     def restore(self, lq: Image8) -> Image8:
-        """Restore one image: (H, W, 3) -> (4H, 4W, 3), or the generator's scale, uint8 RGB.
-
-        Raises:
-            UserError: the image does not fit into memory, even in tiles of 32 pixels.
-        """
+        """Restore one image: (H, W, 3) -> (4H, 4W, 3), or the generator's scale, uint8 RGB."""
         return self.restore_batch([lq])[0][0]
 
     @torch.inference_mode()
@@ -105,7 +101,7 @@ class Restorer:
             in pixels of the input; None if it took no tiles.
 
         Raises:
-            UserError: as :meth:`restore`.
+            UserError: an image does not fit into memory, even in tiles of 32 pixels.
         """
         if len(lqs) == 1:
             return [self._restore_single(lqs[0])]
@@ -181,10 +177,8 @@ class Restorer:
         try:
             self._generate(torch.zeros(1, 3, 8, 8, device=self.device))
         except RuntimeError as error:
-            raise UserError(
-                f'--precision {self.precision}: PyTorch cannot compute {self.name} in it on '
-                f'{self.device} ({error}); take float32'
-            ) from error
+            reason = f'{self.name} cannot compute in it on {self.device} ({error})'
+            raise UserError(f'--precision {self.precision}: {reason}; take float32') from error
 
     def _check_stop(self, module: Module, inputs: Any) -> None:
         # Ctrl-C reaches only the main thread; a net in another thread looks here.
@@ -197,12 +191,11 @@ def free_memory(device: torch.device) -> int:
     if device.type == 'cuda':
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(torch.cuda.mem_get_info(device)[0]) + cached
-    try:
-        lines = Path('/proc/meminfo').read_text(encoding='ascii').splitlines()
-    except OSError:
+    meminfo = Path('/proc/meminfo')
+    if not meminfo.is_file():
         return 4 << 30  # no Linux: assume 4 GiB
-    available = next(line for line in lines if line.startswith('MemAvailable:'))
-    return min(int(available.split()[1]) * 1024, _cgroup_memory())
+    kilobytes = meminfo.read_text(encoding='ascii').partition('MemAvailable:')[2].split()[0]
+    return min(int(kilobytes) * 1024, _cgroup_memory())
 
 
 def _cgroup_memory() -> int:

@@ -36,11 +36,7 @@ SCORES = tuple(field.name for field in fields(ImageScore))[1:]
 
 
 def score_image(name: str, image: Image8, gt: Image8 | None) -> ImageScore:
-    """Score one (H, W, 3) 8-bit RGB image: PSNR and SSIM against ``gt``, or NIQE without it.
-
-    Raises:
-        UserError: the two sizes differ.
-    """
+    """Score (H, W, 3) 8-bit RGB: PSNR and SSIM against ``gt``, of the same size, or else NIQE."""
     if gt is None:
         if min(image.shape[:2]) < NIQE_MIN_PIXELS:
             return ImageScore(name)
@@ -55,11 +51,7 @@ def score_image(name: str, image: Image8, gt: Image8 | None) -> ImageScore:
 
 
 def score_folder(folder: str | Path, gt_folder: str | Path | None) -> list[ImageScore]:
-    """Score a folder of images, read back from disk, with a progress bar.
-
-    Args:
-        folder: the images; with ground truth, one for each of its images and no other.
-        gt_folder: ground truths of the same stems; None for NIQE.
+    """Score a folder's images with a progress bar: against ground truths, or by NIQE without.
 
     Raises:
         UserError: a folder is missing or empty, a name has no partner, a size or file is wrong.
