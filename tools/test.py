@@ -42,7 +42,7 @@ def parse_args() -> argparse.Namespace:
     add(
         '--tta',
         choices=['flip'],
-        help="flip: the mean with the mirrored image's result; twice the time",
+        help="flip: mean with the mirrored image's result; twice the time",
     )
     return parser.parse_args()
 
@@ -62,11 +62,9 @@ def main(args: argparse.Namespace) -> None:
         except (AttributeError, TypeError):
             raise UserError(f'{args.config}: no test set in it; name a folder: --input') from None
     flip = args.tta == 'flip'
-    restorer = Restorer(
-        config, args.checkpoint, args.device, args.tile, args.ema, args.precision, flip
-    )
+    net = Restorer(config, args.checkpoint, args.device, args.tile, args.ema, args.precision, flip)
     out = args.out or Path(config.work_dir, 'results')
-    test(restorer, folder, out, args.gt, args.zip, args.batch_size)
+    test(net, folder, out, args.gt, args.zip, args.batch_size)
 
 
 if __name__ == '__main__':

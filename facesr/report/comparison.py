@@ -59,7 +59,7 @@ def draw_comparison(
     scores: Mapping[str, str],
     crops: Sequence[Crop] = DEFAULT_CROPS,
 ) -> Image8:
-    """Put pictures of one face side by side, with crops and scores under each.
+    """Put pictures of one face side by side, each 520 pixels wide, with crops and scores below.
 
     Args:
         name: the face's, written below.
@@ -67,9 +67,6 @@ def draw_comparison(
             with their pixels kept visible.
         scores: text under a picture, by caption.
         crops: marked in every picture, and shown enlarged under it.
-
-    Returns:
-        (height, 520 for each picture, 3) uint8 RGB.
     """
     # At a page's width as large as the page's own text, for any number of pictures.
     line = round((COLUMN + GAP) * (len(images) + 1) / 62)

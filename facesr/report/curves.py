@@ -100,9 +100,7 @@ def draw_shared_curves(runs: Sequence[Run]) -> Figure | None:
                 note = PUBLISHED_NOTES.get((config.removesuffix('_fast'), metric), '')
                 reference.append(Line(f'published: {config}{note}', curves[metric], GREY, style))
         plots.append(Plot(f'validation {metric}', unit, lines, reference, height=3))
-    if not plots:
-        return None
-    return draw_figure(plots, 'all runs', max(run.last_step for run in runs))
+    return draw_figure(plots, 'all runs', max(run.last_step for run in runs)) if plots else None
 
 
 def published_curves(config_name: str) -> dict[str, Curve]:

@@ -54,7 +54,7 @@ def write_report(
         figure.savefig(written[-1])
         return _data_uri(written[-1].read_bytes(), 'png')
 
-    shared = draw_shared_curves(runs) if len(runs) > 1 else None
+    shared = draw_shared_curves(runs)
     curves = save_figure(shared, 'curves.png') if shared else None
     run_curves = [save_figure(draw_curves(run), f'curves_{run.name}.png') for run in runs]
     pictures = []

@@ -85,18 +85,15 @@ def draw_figure(plots: Sequence[Plot], title: str, last_step: int, columns: int 
         figure = Figure(figsize=(10 if columns == 1 else 12, sum(heights) + 1.4), dpi=DPI)
         figure.set_layout_engine('constrained', h_pad=0.08, w_pad=0.08)
         grid = figure.add_gridspec(len(rows), columns, height_ratios=heights)
-        shared: Axes | None = None
+        by_label: dict[str, Artist] = {}
         for index, plot in enumerate(plots):
             row, column = divmod(index, columns)
             wide = slice(column, None) if index == len(plots) - 1 else column  # fill the row
-            axes = figure.add_subplot(grid[row, wide], sharex=shared)
-            shared = shared or axes
+            axes = figure.add_subplot(grid[row, wide], sharex=figure.axes[0] if index else None)
             _draw_plot(axes, plot, last_step)
             bottom = row == len(rows) - 1
             axes.tick_params(labelbottom=bottom)
             axes.set_xlabel('iteration' if bottom else '')
-        by_label: dict[str, Artist] = {}
-        for axes in figure.axes:
             for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
                 by_label.setdefault(label, handle)
         figure.legend(

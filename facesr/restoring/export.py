@@ -59,8 +59,7 @@ def export(config: Config, name: str, checkpoint: str | Path, out: Path, ema: bo
                 said = f'agrees with PyTorch to {difference:.1e}'
     except OSError as error:
         raise UserError(f'{out}: cannot be written ({error.strerror or error})') from error
-    size = out.stat().st_size / 1e6
-    return f'{out}: {meta["parameters"]:,} parameters, {size:.1f} MB, {said}'
+    return f'{out}: {meta["parameters"]:,} parameters, {out.stat().st_size / 1e6:.1f} MB, {said}'
 
 
 def _metadata(config: Config, name: str, trained: dict[str, Any], ema: bool) -> dict[str, Any]:

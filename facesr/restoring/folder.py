@@ -62,7 +62,7 @@ class Restored:
     """The result of one image."""
 
     path: Path  # the input
-    score: ImageScore | None  # of the PNG as read back from disk; None unless asked for
+    score: ImageScore | None  # of the PNG as read back from disk, if asked for
     baseline: ImageScore | None  # of bicubic, if there is a ground truth
     tile: int | None  # side of its tiles, in pixels of the input; None if it took none
 
@@ -136,7 +136,6 @@ def restore_folder(
     restores one batch at a time.
 
     Args:
-        restorer: the trained net.
         images, truths: input and ground truth files by stem; without truths the score is NIQE.
         out: made if missing; files of the same names are replaced.
         batch_size: how many consecutive images of one size go through the net together.
@@ -221,9 +220,7 @@ def _check_folders(folder: Path, out: Path, gt: Path | None) -> dict[str, Path]:
     return images
 
 
-def _draw_panels(
-    images: Mapping[str, Path], out: Path, truths: Mapping[str, Path] | None
-) -> Image8:
+def _draw_panels(images: dict[str, Path], out: Path, truths: dict[str, Path] | None) -> Image8:
     rows = []
     for stem in spread(list(images), PANEL_ROWS):
         lq, output = read_image(images[stem]), read_image(out / f'{stem}.png')

@@ -84,8 +84,7 @@ def _sum_ssim(window: Tensor, images: Tensor, truths: Tensor) -> Tensor:
     """SSIM of each image, as a sum over its pixels and channels: (N,)."""
     # With s = x + y and d = x - y, 4xy is s^2 - d^2 and 2(x^2 + y^2) is s^2 + d^2. For similar
     # images d is small, so s^2 has the same rounding error in numerator and denominator; levels
-    # relative to their mean keep it small. In place, as on a CPU new memory takes longer than the
-    # arithmetic.
+    # relative to their mean keep it small. In place: new memory costs a CPU more than arithmetic.
     c1, c2 = window.new_full((), 2 * C1), window.new_full((), 2 * C2)
     maps = window.new_empty(4, *images.shape)
     s, d, x, y = maps
@@ -123,8 +122,7 @@ def _blur(maps: Tensor, window: Tensor) -> Tensor:
 
 def _filter_lines(lines: Tensor, window: Tensor) -> Tensor:
     """(N, lines, 1, pixels) -> (N, lines, 1, pixels - 10)."""
-    count = lines.shape[1]
-    return conv2d(lines, window.expand(count, -1, -1, -1), groups=count)
+    return conv2d(lines, window.expand(lines.shape[1], -1, -1, -1), groups=lines.shape[1])
 
 
 @METRICS.register_module()

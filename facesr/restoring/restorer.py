@@ -1,7 +1,7 @@
 """A trained generator as a function from degraded to restored 8-bit images.
 
 MMagic's test loop wants one size per data set, gives float images, and dies on an image that does
-not fit into memory. Here images are restored singly or in batches of one size, in tiles if needed.
+not fit into memory. Here images are restored in batches of one size, or in tiles if need be.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ class Restorer:
     def _forward(self, lq: Image8) -> Image8:
         """(N, H, W, 3) -> (N, 4H, 4W, 3), both uint8 RGB."""
         mean, std = self.preprocessor.mean, self.preprocessor.std
-        # N images with the channel last are channels-last already when permuted to NCHW.
+        # Permuted from NHWC, the batch is NCHW in channels-last layout.
         x = torch.from_numpy(np.ascontiguousarray(lq)).to(self.device).permute(0, 3, 1, 2).float()
         x = (x - mean) / std
         y = self._generate(x)
@@ -212,9 +212,8 @@ def _cgroup_memory() -> int:
 
 def release_memory(error: MemoryError | RuntimeError, device: torch.device) -> None:
     """After running out of memory, free what PyTorch caches; raise any other error again."""
-    # On a CPU, PyTorch raises a plain RuntimeError.
     out_of_memory = isinstance(error, torch.OutOfMemoryError | MemoryError)
-    if not out_of_memory and 'DefaultCPUAllocator' not in str(error):
+    if not out_of_memory and 'DefaultCPUAllocator' not in str(error):  # a CPU's RuntimeError
         raise error
     if device.type == 'cuda':
         torch.cuda.empty_cache()
