@@ -53,6 +53,23 @@ def test_the_five_losses_of_a_gan(tmp_path: Path):
     assert size(figure)[0] == 1920
 
 
+def test_a_further_loss_comes_last_under_its_logged_name(tmp_path: Path):
+    lines = [train_line(step, loss_edges=0.2, loss_pix=0.1, loss=0.3) for step in (10, 20)]
+    options = {'model.edges_loss': {'type': 'EdgeLoss', 'weight': 1}}
+    folders = [
+        write_run(tmp_path / name, 'srgan_26b', lines, options=options if name == 'b' else None)
+        for name in ('a', 'b', 'c')
+    ]
+    runs = read_runs(folders)
+    titles = [axes.get_title(loc='left') for axes in draw_curves(runs[0]).axes]
+    assert titles == ['pixel loss', 'loss_edges']
+    # Its settings differ: two quantities.
+    figure = draw_shared_curves(runs[:2])
+    assert figure is not None
+    assert [axes.get_title(loc='left') for axes in figure.axes] == ['pixel loss']
+    assert 'loss_edges' in texts(draw_shared_curves([runs[0], runs[2]]))
+
+
 @pytest.mark.parametrize(
     ('config', 'label', 'final'),
     [
