@@ -25,13 +25,16 @@ def write_run(
     config: str | None,
     *starts: Iterable[dict],
     options: dict[str, object] | None = None,
+    facts: dict[str, object] | None = None,
 ) -> Path:
-    """Write a work directory: the dumped config, and the lines that each start logged."""
+    """Write a work directory: the dumped config, and of each start its run.json and log lines."""
     for index, lines in enumerate(starts):
         part = folder / f'20260101_00000{index}/vis_data'
         part.mkdir(parents=True)
         text = ''.join(json.dumps(line) + '\n' for line in lines)
         (part / 'scalars.json').write_text(text)
+        if facts is not None:
+            (part.parent / 'run.json').write_text(json.dumps(facts))
     if config is not None:
         dumped = Config.fromfile(ROOT / f'configs/{config}.py')
         dumped.merge_from_dict(options or {})

@@ -9,13 +9,10 @@ from _cli import add_config_options, run
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add_config_options(parser)
-    parser.add_argument('checkpoint', help='training checkpoint')
-    parser.add_argument(
-        'out', type=Path, metavar='FILE', help='.pth: weights and metadata; .onnx: a checked graph'
-    )
-    parser.add_argument(
-        '--ema', action='store_true', help='the average of the weights (see GeneratorEMAHook)'
-    )
+    add = parser.add_argument
+    add('checkpoint', help='training checkpoint')
+    add('out', type=Path, metavar='FILE', help='.pth: weights, metadata; .onnx: a checked graph')
+    add('--ema', action='store_true', help='the average of the weights (see GeneratorEMAHook)')
     return parser.parse_args()
 
 

@@ -10,20 +10,17 @@ from _cli import run
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        'work_dirs', type=Path, nargs='+', metavar='WORK_DIR', help='where tools/train.py wrote'
-    )
-    parser.add_argument(
-        '--out', type=Path, metavar='DIR', help='default: report in the first WORK_DIR'
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add('work_dirs', type=Path, nargs='+', metavar='WORK_DIR', help='where tools/train.py wrote')
+    add('--out', type=Path, metavar='DIR', help='default: report in the first WORK_DIR')
+    add(
         '--images',
         nargs='+',
         default=[],
         metavar='NAME',
         help='images in the panels, without suffix; default: three of each set, or all of six',
     )
-    parser.add_argument(
+    add(
         '--crop',
         action='append',
         default=[],

@@ -8,11 +8,10 @@ from _cli import run
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('folder', type=Path, help='images to score')
-    parser.add_argument(
-        '--gt', type=Path, metavar='DIR', help='ground truths of the same names; without: NIQE'
-    )
-    parser.add_argument('--csv', type=Path, metavar='FILE', help='also write a line per image')
+    add = parser.add_argument
+    add('folder', type=Path, help='images to score')
+    add('--gt', type=Path, metavar='DIR', help='ground truths of the same names; without: NIQE')
+    add('--csv', type=Path, metavar='FILE', help='also write a line for each image')
     return parser.parse_args()
 
 

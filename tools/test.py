@@ -11,40 +11,38 @@ from _cli import add_config_options, run
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add_config_options(parser)
-    parser.add_argument('checkpoint', help='training checkpoint or bare state dict')
-    parser.add_argument('--input', type=Path, metavar='DIR', help="default: the config's test set")
-    parser.add_argument(
-        '--out',
-        type=Path,
-        metavar='DIR',
-        help="PNGs go here; default: results in the config's work dir",
+    add = parser.add_argument
+    add('checkpoint', help='training checkpoint or bare state dict')
+    add('--input', type=Path, metavar='DIR', help="default: the config's test set")
+    add('--out', type=Path, metavar='DIR', help='for the PNGs; default: results in the work dir')
+    add('--gt', type=Path, metavar='DIR', help='ground truths of the same names')
+    add('--zip', type=Path, metavar='FILE', help='also pack a submission')
+    add('--ema', action='store_true', help='the average of the weights (see GeneratorEMAHook)')
+    add('--device', help='cuda, cuda:1 or cpu; default: a CUDA GPU if there is one')
+    add(
+        '--tile',
+        type=int,
+        metavar='PIXELS',
+        help='cut inputs longer than this into tiles of this side; default: only those that do '
+        'not fit into memory',
     )
-    parser.add_argument('--gt', type=Path, metavar='DIR', help='ground truths of the same names')
-    parser.add_argument('--zip', type=Path, metavar='FILE', help='also pack a submission')
-    parser.add_argument(
-        '--ema', action='store_true', help='the average of the weights (see GeneratorEMAHook)'
-    )
-    parser.add_argument('--device', help='cuda, cuda:1 or cpu; default: a CUDA GPU if there is one')
-    parser.add_argument(
-        '--tile', type=int, metavar='PIXELS', help='largest side of the input done whole'
-    )
-    parser.add_argument(
+    add(
         '--batch-size',
         type=int,
         default=1,
         metavar='N',
         help='consecutive images of one size that go through the net together; default: 1',
     )
-    parser.add_argument(
+    add(
         '--precision',
         choices=['float32', 'bf16', 'fp16'],
         default='float32',
         help='bf16 and fp16 are faster on a GPU; for a score: float32, the default',
     )
-    parser.add_argument(
+    add(
         '--tta',
         choices=['flip'],
-        help='flip: the mean with what the mirrored image gives; twice the time',
+        help="flip: mean with the mirrored image's result; twice the time",
     )
     return parser.parse_args()
 
@@ -63,26 +61,10 @@ def main(args: argparse.Namespace) -> None:
             folder = Path(dataset.data_root, dataset.data_prefix.img)
         except (AttributeError, TypeError):
             raise UserError(f'{args.config}: no test set in it; name a folder: --input') from None
+    flip = args.tta == 'flip'
+    net = Restorer(config, args.checkpoint, args.device, args.tile, args.ema, args.precision, flip)
     out = args.out or Path(config.work_dir, 'results')
-    restorer = Restorer(
-        config,
-        args.checkpoint,
-        args.device,
-        args.tile,
-        args.ema,
-        args.precision,
-        flip=args.tta == 'flip',
-    )
-    test(
-        restorer,
-        folder,
-        out,
-        args.gt,
-        args.zip,
-        checkpoint=args.checkpoint,
-        ema=args.ema,
-        batch_size=args.batch_size,
-    )
+    test(net, folder, out, args.gt, args.zip, args.batch_size)
 
 
 if __name__ == '__main__':

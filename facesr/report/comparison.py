@@ -1,10 +1,11 @@
-"""One face as several methods give it: captions, crops of the same place, scores."""
+"""One face restored by several methods: captions, scores, the same places enlarged."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 
 import numpy as np
 
@@ -12,11 +13,9 @@ from ..errors import UserError
 from ..images import Image8
 from ..panels import draw_text, resize
 
-FACE = 512  # pixels of the face that crops are given in
-COLUMN = 512  # pixels
-GAP = 8  # pixels
-FRAME = 4  # pixels
-_COLOURS = ((230, 120, 0), (0, 140, 215), (0, 150, 90), (190, 60, 150))
+FACE = 512  # side of the face that crops refer to, in pixels
+COLUMN, GAP, FRAME = 512, 8, 4  # pixels
+FRAME_COLOURS = ((230, 120, 0), (0, 140, 215), (0, 150, 90), (190, 60, 150))
 
 
 @dataclass(frozen=True)
@@ -31,26 +30,26 @@ class Crop:
 
     @classmethod
     def parse(cls, text: str) -> Crop:
-        """Read ``NAME=X,Y,W,H``.
-
-        Raises:
-            UserError: it is written otherwise, or reaches outside the face.
-        """
+        """Read ``NAME=X,Y,W,H``; a UserError if it is something else, or outside the face."""
         match = re.fullmatch(r'([^=]+)=(\d+),(\d+),(\d+),(\d+)', text)
         if not match:
-            raise UserError(f'--crop {text}: NAME=X,Y,W,H expected, whole pixels')
+            raise UserError(f'--crop {text}: NAME=X,Y,W,H expected, in pixels')
         x, y, width, height = map(int, match.groups()[1:])
         if not (width and height and x + width <= FACE and y + height <= FACE):
-            raise UserError(f'--crop {text}: not inside the picture, which counts {FACE}x{FACE}')
+            raise UserError(f'--crop {text}: not inside a picture of {FACE}x{FACE} pixels')
         return cls(match[1], x, y, width, height)
 
     def place(self, image: Image8) -> tuple[slice, slice]:
         """Rows and columns of the crop in a picture of any size, at least one of each."""
-        rows = _scaled(self.y, self.height, image.shape[0])
-        return rows, _scaled(self.x, self.width, image.shape[1])
+
+        def scale(start: int, length: int, size: int) -> slice:
+            first = min(round(start * size / FACE), size - 1)
+            return slice(first, max(first + 1, round((start + length) * size / FACE)))
+
+        return scale(self.y, self.height, image.shape[0]), scale(self.x, self.width, image.shape[1])
 
 
-#: Where FFHQ and CelebA-HQ have them: eyes near (193, 240) and (319, 240), mouth near y = 371.
+#: FFHQ and CelebA-HQ have the eyes near (193, 240) and (319, 240), the mouth near y = 371.
 DEFAULT_CROPS = (Crop('eyes', 128, 192, 256, 96), Crop('mouth', 128, 323, 256, 96))
 
 
@@ -60,30 +59,25 @@ def draw_comparison(
     scores: Mapping[str, str],
     crops: Sequence[Crop] = DEFAULT_CROPS,
 ) -> Image8:
-    """Put pictures of one face side by side, with crops and scores under each.
+    """Put pictures of one face side by side, each 520 pixels wide, with crops and scores below.
 
     Args:
-        name: the face's, written under all.
-        images: (H, W, 3) uint8 RGB by caption, of one shape. Smaller ones are enlarged to the
-            tallest, pixels kept visible (nearest neighbour).
-        scores: what is written under a picture, by caption.
+        name: the face's, written below.
+        images: (H, W, 3) uint8 RGB by caption, of one aspect ratio; smaller ones are enlarged
+            with their pixels kept visible.
+        scores: text under a picture, by caption.
         crops: marked in every picture, and shown enlarged under it.
-
-    Returns:
-        uint8 RGB, 512 pixels and a gap wide for each picture.
     """
-    # At a page's width as large as the page's own text, however many pictures there are.
+    # At a page's width as large as the page's own text, for any number of pictures.
     line = round((COLUMN + GAP) * (len(images) + 1) / 62)
-    gap = np.full((1, GAP, 3), 255, np.uint8)
     height, width = max(image.shape[:2] for image in images.values())
     columns = []
     for caption, image in images.items():
-        image = resize(image, height, width)
-        parts = [draw_text(caption, COLUMN, line), *_draw_column(image, crops)]
+        parts = [draw_text(caption, COLUMN, line)]
+        parts += _draw_column(resize(image, height, width), crops)
         if scores:
             parts.append(draw_text(scores.get(caption, ''), COLUMN, line))
-        column = np.concatenate(parts)
-        columns += [column, np.broadcast_to(gap, (len(column), GAP, 3))]
+        columns.append(_pad(np.concatenate(parts), right=GAP))
     row = np.concatenate(columns, axis=1)
     return np.concatenate([row, _draw_footer(name, crops, row.shape[1], line)])
 
@@ -92,13 +86,12 @@ def _draw_column(image: Image8, crops: Sequence[Crop]) -> list[Image8]:
     """The picture with its crops framed, and the crops, 512 pixels wide each."""
     picture = resize(image, max(1, round(image.shape[0] * COLUMN / image.shape[1])), COLUMN).copy()
     parts = [picture]
-    for index, crop in enumerate(crops):
-        colour = _COLOURS[index % len(_COLOURS)]
+    for crop, colour in zip(crops, cycle(FRAME_COLOURS), strict=False):
         height = max(1, round(crop.height / crop.width * picture.shape[0]))
         zoomed = resize(image[crop.place(image)], height, COLUMN).copy()
-        _frame(zoomed, colour, slice(0, height), slice(0, COLUMN), FRAME)
-        parts += [np.full((GAP, COLUMN, 3), 255, np.uint8), zoomed]
-        _frame(picture, colour, *crop.place(picture), FRAME // 2)
+        _frame(zoomed, colour, FRAME)
+        _frame(picture[crop.place(picture)], colour, FRAME // 2)
+        parts.append(_pad(zoomed, top=GAP))
     return parts
 
 
@@ -106,24 +99,20 @@ def _draw_footer(name: str, crops: Sequence[Crop], width: int, line: int) -> Ima
     footer = np.full((line * 2, width, 3), 255, np.uint8)
     cell = min(COLUMN // 2, (width - COLUMN - GAP) // max(1, len(crops)))
     footer[:line, :COLUMN] = draw_text(name, COLUMN, line)
-    for index, crop in enumerate(crops):
-        left = COLUMN + GAP + index * cell
-        square = slice(line // 4, line - line // 4)
-        footer[square, left : left + line // 2] = _COLOURS[index % len(_COLOURS)]
-        label = slice(left + line // 2, left + cell)
-        footer[:line, label] = draw_text(crop.name, cell - line // 2, line)
+    left, square = COLUMN + GAP, line // 2
+    for crop, colour in zip(crops, cycle(FRAME_COLOURS), strict=False):
+        footer[line // 4 : line - line // 4, left : left + square] = colour
+        text = draw_text(crop.name, cell - square, line)
+        footer[:line, left + square : left + cell] = text
+        left += cell
     return footer
 
 
-def _frame(
-    image: Image8, colour: tuple[int, int, int], rows: slice, columns: slice, line: int
-) -> None:
-    """Draw a frame just inside a place."""
-    inside = image[rows, columns]
-    for edge in (inside[:line], inside[-line:], inside[:, :line], inside[:, -line:]):
+def _pad(image: Image8, top: int = 0, right: int = 0) -> Image8:
+    return np.pad(image, ((top, 0), (0, right), (0, 0)), constant_values=255)
+
+
+def _frame(image: Image8, colour: tuple[int, int, int], line: int) -> None:
+    """Draw a frame just inside a picture."""
+    for edge in (image[:line], image[-line:], image[:, :line], image[:, -line:]):
         edge[:] = colour
-
-
-def _scaled(start: int, length: int, size: int) -> slice:
-    first = min(round(start * size / FACE), size - 1)
-    return slice(first, max(first + 1, round((start + length) * size / FACE)))

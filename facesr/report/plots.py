@@ -1,4 +1,4 @@
-"""Plots one under the other over one axis of iterations."""
+"""Plots over one axis of iterations, one below the other."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from matplotlib.ticker import FuncFormatter, LogFormatterSciNotation, MaxNLocato
 from .run import Curve
 
 DPI = 160
+#: The colours of the curves: of runs in their order, or of a run, its average, its discriminator.
 COLOURS = ('#1f5fa8', '#d9640d', '#2b8a4b', '#8c3fa0', '#b3263a', '#3a3a3a')
-GREY = '#808080'
+GREY, DARK = '#808080', '#555555'
 RAW = 'pale: as logged'
-# A curve of fewer points is its own best picture.
-FEWEST_SMOOTHED = 20
+FEWEST_SMOOTHED = 20  # points; a shorter curve is drawn as logged
 _STYLE: Any = {
     'font.size': 11,
     'axes.titlesize': 12,
@@ -36,7 +36,7 @@ _STYLE: Any = {
 
 @dataclass(frozen=True)
 class Line:
-    """A curve, and how it is drawn; one label looks alike in all plots of a figure."""
+    """A curve and how it is drawn; one label has one look in all plots of a figure."""
 
     label: str
     curve: Curve
@@ -46,7 +46,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Plot:
-    """A pair of axes: a run's lines, the published ones beside them, and what the y axis is in."""
+    """A pair of axes: lines of runs, and published ones to compare with, in a unit."""
 
     title: str
     unit: str
@@ -57,10 +57,10 @@ class Plot:
 
 
 def smooth(curve: Curve) -> Curve:
-    """A centred moving average over a twentieth of the values.
+    """A centred moving average of the finite values, over a twentieth of the curve.
 
-    It is of fewer of the first values, as a loss falls fast there, and starts where the curve
-    does. A curve of fewer than 20 values stays as it is.
+    At the start, where a loss falls fast, it is over fewer. A curve of fewer than 20 values is
+    returned unchanged.
     """
     count = len(curve)
     if count < FEWEST_SMOOTHED:
@@ -70,41 +70,30 @@ def smooth(curve: Curve) -> Curve:
     index = np.arange(count)
     reach = np.minimum(index // 3, max(1, count // 40))
     first, end = index - reach, np.minimum(index + reach + 1, count)
-    sums = np.concatenate([[0.0], np.cumsum(np.where(finite, values, 0))])
-    counts = np.concatenate([[0], np.cumsum(finite)])
-    counts = counts[end] - counts[first]
-    means = np.full(count, np.nan)
-    np.divide(sums[end] - sums[first], counts, out=means, where=counts > 0)
+    sums = np.cumsum([0.0, *np.where(finite, values, 0)])
+    counts = np.cumsum([0, *finite])
+    with np.errstate(invalid='ignore'):  # nothing finite: 0 / 0 gives nan
+        means = (sums[end] - sums[first]) / (counts[end] - counts[first])
     return dict(zip(curve, means.tolist(), strict=True))
 
 
 def draw_figure(plots: Sequence[Plot], title: str, last_step: int, columns: int = 1) -> Figure:
-    """Draw plots in rows, with one legend for all of them.
-
-    Args:
-        plots: at least one.
-        title: over all of them.
-        last_step: where the longest run ended.
-        columns: plots beside each other; a last one that stands alone takes the whole row.
-    """
+    """Draw plots in rows of ``columns``, with one legend; ``last_step`` ended the longest run."""
     rows = [plots[start : start + columns] for start in range(0, len(plots), columns)]
     heights = [max(plot.height for plot in row) for row in rows]
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(10 if columns == 1 else 12, sum(heights) + 1.4), dpi=DPI)
         figure.set_layout_engine('constrained', h_pad=0.08, w_pad=0.08)
         grid = figure.add_gridspec(len(rows), columns, height_ratios=heights)
-        shared: Axes | None = None
+        by_label: dict[str, Artist] = {}
         for index, plot in enumerate(plots):
             row, column = divmod(index, columns)
-            wide = slice(column, None) if index == len(plots) - 1 else column
-            axes = figure.add_subplot(grid[row, wide], sharex=shared)
-            shared = shared or axes
+            wide = slice(column, None) if index == len(plots) - 1 else column  # fill the row
+            axes = figure.add_subplot(grid[row, wide], sharex=figure.axes[0] if index else None)
             _draw_plot(axes, plot, last_step)
             bottom = row == len(rows) - 1
             axes.tick_params(labelbottom=bottom)
             axes.set_xlabel('iteration' if bottom else '')
-        by_label: dict[str, Artist] = {}
-        for axes in figure.axes:
             for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
                 by_label.setdefault(label, handle)
         figure.legend(
@@ -134,39 +123,26 @@ def _draw_plot(axes: Axes, plot: Plot, last_step: int) -> None:
         if last_step >= end / 2:
             _draw_line(axes, line, raw=plot.log)
         elif not plot.log:
-            # Its iterations would squeeze a short run into the corner.
+            # Its many iterations would squeeze a short run into the corner.
             value = line.curve[end]
             axes.axhline(value, color=line.colour, linestyle=line.style)
-            axes.annotate(
-                f'{_plain(line.label)}, after {end:,} iterations: {value:.4g}',
-                (1, value),
-                (0, 3),
-                xycoords=('axes fraction', 'data'),
-                textcoords='offset points',
-                ha='right',
-                size=10,
-                color='#555555',
-            )
+            text = f'{_plain(line.label)}, after {end:,} iterations: {value:.4g}'
+            place, above = ('axes fraction', 'data'), 'offset points'
+            axes.annotate(text, (1, value), (0, 3), place, above, ha='right', size=10, color=DARK)
 
 
 def _draw_line(axes: Axes, line: Line, raw: bool) -> None:
     smoothed = line.curve if raw else smooth(line.curve)
+    steps, style = list(line.curve), dict[str, Any](color=line.colour)
     if smoothed is not line.curve:
-        steps, values = list(line.curve), list(line.curve.values())
-        axes.plot(steps, values, color=line.colour, alpha=0.3, linewidth=1, label=RAW)
-    axes.plot(
-        list(smoothed),
-        list(smoothed.values()),
-        linestyle=line.style,
-        color=line.colour,
-        linewidth=2,
-        marker='o' if len(smoothed) < FEWEST_SMOOTHED else None,
-        markersize=4,
-        label=_plain(line.label),
-    )
+        axes.plot(steps, list(line.curve.values()), alpha=0.3, linewidth=1, label=RAW, **style)
+    if len(smoothed) < FEWEST_SMOOTHED:
+        style |= {'marker': 'o', 'markersize': 4}
+    label = _plain(line.label)
+    axes.plot(steps, list(smoothed.values()), line.style, linewidth=2, label=label, **style)
 
 
 def _plain(text: str) -> str:
-    """Text that matplotlib neither reads as mathematics nor leaves out of a legend."""
+    """Text that matplotlib does not take for mathematics or for a hidden label."""
     text = text.replace('$', r'\$')
     return f' {text}' if text.startswith('_') else text

@@ -17,22 +17,18 @@ from ..errors import UserError
 # SSIM's Gaussian window in pixels, and its constants for levels of 0-255.
 WINDOW, SIGMA = 11, 1.5
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-# Rows that a CPU takes at a time: the fewer, the more of their numbers stay in its cache, and the
-# more calls there are.
-CPU_ROWS = 64
+CPU_ROWS = 64  # that a CPU scores at a time: few enough for its cache, enough for few calls
 
 
 @torch.no_grad()
 def psnr(images: Tensor, truths: Tensor) -> Tensor:
     """Peak signal-to-noise ratio over all pixels and channels.
 
-    Exact for 8-bit images: MMagic's sums squares in float32, which shows in the last digits.
+    Exact for 8-bit images; MMagic sums squares in float32, which changes the last digits.
 
     Args:
-        images, truths: (N, C, H, W), or with the channels last; levels of 0-255, uint8 or float32.
-
-    Returns:
-        (N,) float64, in dB: ``20 log10(255 / sqrt(MSE))``; infinity for equal images.
+        images, truths: (N, C, H, W), levels of 0-255, uint8 or float32 -> (N,) float64, in dB:
+            ``20 log10(255 / sqrt(MSE))``, infinity for equal images.
     """
     mse = _sum_strips(_squared_error, images, truths) / images[0].numel()
     return 20 * torch.log10(255 / mse.sqrt())
@@ -43,14 +39,12 @@ def ssim(images: Tensor, truths: Tensor) -> Tensor:
     """Structural similarity as MMagic and the challenge compute it, mean over the channels.
 
     Z. Wang et al., *Image Quality Assessment: From Error Visibility to Structural Similarity*,
-    2004, over the pixels around which the window fits. In float32; of images that are alike,
-    within 1e-6 of MMagic's, which filters in float64 with a square kernel.
+    2004, over the pixels around which the window fits. In float32; for similar images within 1e-6
+    of MMagic's, which filters in float64 with a square kernel.
 
     Args:
-        images, truths: (N, C, H, W), levels of 0-255, uint8 or float32, 11 pixels a side or more.
-
-    Returns:
-        (N,) float64, at most 1; 1 for equal images.
+        images, truths: (N, C, H, W), at least 11 pixels a side, levels of 0-255, uint8 or float32
+            -> (N,) float64, 1 for equal images, else less.
     """
     places = torch.arange(WINDOW, dtype=torch.float64, device=images.device) - WINDOW // 2
     window = torch.exp(places**2 / (-2 * SIGMA**2))
@@ -63,21 +57,15 @@ def ssim(images: Tensor, truths: Tensor) -> Tensor:
 def _sum_strips(
     add: Callable[[Tensor, Tensor], Tensor], images: Tensor, truths: Tensor, overlap: int = 0
 ) -> Tensor:
-    """Sum what ``add`` gives of each image: on a GPU of all at once, on a CPU strip by strip.
+    """Sum ``add`` over each image: on a GPU all images at once, on a CPU strip by strip.
 
-    Args:
-        add: (n, C, h, W) twice -> (n,).
-        images, truths: (N, C, H, W).
-        overlap: rows that a strip shares with the next.
-
-    Returns:
-        (N,) float64.
+    Of (N, C, H, W) -> (N,) float64; strips share ``overlap`` rows with the next.
     """
     height = images.shape[2] - overlap
     count, rows = (1, CPU_ROWS) if images.device.type == 'cpu' else (len(images), height)
     strips = [slice(top, top + rows + overlap) for top in range(0, height, rows)]
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # a strip is too small to share: threads would wait more than work
+    torch.set_num_threads(1)  # a strip is too small for several threads
     try:
         sums = [
             torch.stack([add(x[:, :, strip], y[:, :, strip]) for strip in strips])
@@ -94,10 +82,9 @@ def _squared_error(images: Tensor, truths: Tensor) -> Tensor:
 
 def _sum_ssim(window: Tensor, images: Tensor, truths: Tensor) -> Tensor:
     """SSIM of each image, as a sum over its pixels and channels: (N,)."""
-    # With s = x + y and d = x - y, 4xy is s^2 - d^2 and 2(x^2 + y^2) is s^2 + d^2. Of images that
-    # are alike, d is small: what float32 rounds off s^2 is the same above and below the fraction,
-    # and little, for the levels are taken from about their mean. What can be is done in place: on
-    # a CPU, new memory takes longer than the arithmetic.
+    # With s = x + y and d = x - y, 4xy is s^2 - d^2 and 2(x^2 + y^2) is s^2 + d^2. For similar
+    # images d is small, so s^2 has the same rounding error in numerator and denominator; levels
+    # relative to their mean keep it small. In place: new memory costs a CPU more than arithmetic.
     c1, c2 = window.new_full((), 2 * C1), window.new_full((), 2 * C2)
     maps = window.new_empty(4, *images.shape)
     s, d, x, y = maps
@@ -115,7 +102,7 @@ def _sum_ssim(window: Tensor, images: Tensor, truths: Tensor) -> Tensor:
     d *= d
     for one, other in (s, d), (s_variance, d_variance):
         one -= other
-        torch.add(one, other, alpha=2, out=other)  # the sum of what they were
+        torch.add(one, other, alpha=2, out=other)  # the sum of their former values
     scores: Tensor = s.mul_(s_variance).div_(d.mul_(d_variance)).sum((1, 2, 3))
     return scores
 
@@ -123,11 +110,11 @@ def _sum_ssim(window: Tensor, images: Tensor, truths: Tensor) -> Tensor:
 def _blur(maps: Tensor, window: Tensor) -> Tensor:
     """Filter where the window fits: (K, N, C, H, W) -> (K, N, C, H - 10, W - 10).
 
-    Depthwise convolutions along lines of pixels, with the columns as channels and then the rows.
-    In these layouts, a CPU's kernels are many times as fast as in the plain one.
+    Depthwise convolutions along lines of pixels, first with the columns as channels, then the rows:
+    in these layouts a CPU's kernels are many times faster.
     """
     columns = maps.flatten(0, 2).transpose(1, 2).unsqueeze(2)
-    if maps.is_cuda:  # channels-last would go to cuDNN, which may round to TF32
+    if maps.is_cuda:  # cuDNN takes channels-last, and may round to TF32
         columns = columns.contiguous()
     rows = _filter_lines(columns, window).transpose(1, 3).contiguous()
     return _filter_lines(rows, window).view(*maps.shape[:3], rows.shape[1], -1)
@@ -135,27 +122,22 @@ def _blur(maps: Tensor, window: Tensor) -> Tensor:
 
 def _filter_lines(lines: Tensor, window: Tensor) -> Tensor:
     """(N, lines, 1, pixels) -> (N, lines, 1, pixels - 10)."""
-    count = lines.shape[1]
-    return conv2d(lines, window.expand(count, -1, -1, -1), groups=count)
+    return conv2d(lines, window.expand(lines.shape[1], -1, -1, -1), groups=lines.shape[1])
 
 
 @METRICS.register_module()
 class BatchPSNR(PSNR):
-    """MMagic's ``PSNR``, the mean over the images in dB, of a batch on its device.
+    """MMagic's ``PSNR``, the mean over the images in dB, computed for batches on their device.
 
-    The stock metric takes an image after the other on the CPU. Here, the host waits for the
-    scores only once it gathers them.
-
-    Args: as ``PSNR``.
-
-    Raises:
-        UserError: ``input_order`` or ``convert_to`` is none of MMagic's.
+    The stock metric scores one image after the other on the CPU. Here the CPU waits for the GPU
+    only when it gathers the scores. Arguments as ``PSNR``; unknown values are a UserError.
     """
 
+    score = staticmethod(psnr)
     results: list[Any]  # a tensor for each batch
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # 'cpu' gathers through files, and leaves a folder in the current directory.
+        # The default, 'cpu', gathers through files and leaves a folder behind.
         super().__init__(*args, **{'collect_device': 'gpu', **kwargs})
         for name, expected in {'convert_to': (None, 'Y'), 'input_order': ('CHW', 'HWC')}.items():
             value = getattr(self, name)
@@ -164,27 +146,23 @@ class BatchPSNR(PSNR):
                 raise UserError(f'{type(self).__name__}: {name}={value!r}: {choices} expected')
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
-        """Compute the scores of a batch, of images of one size."""
+        """Score a batch of images of one size."""
         images = [sample['output'][self.pred_key] for sample in data_samples]
         truths = [sample[self.gt_key] for sample in data_samples]
-        size = 1 if images[0].device.type == 'cpu' else len(images)  # stacking costs a CPU time
+        size = 1 if images[0].device.type == 'cpu' else len(images)  # a CPU is slow at stacking
         for first in range(0, len(images), size):
             pair = (self._stack(side[first : first + size]) for side in (images, truths))
             self.results.append(self.score(*pair))
 
-    def score(self, images: Tensor, truths: Tensor) -> Tensor:
-        """Score (N, C, H, W) against their ground truth: (N,)."""
-        return psnr(images, truths)
-
     def evaluate(self) -> dict[str, float]:
-        """Gather the scores of all images and processes: their mean, by the metric's name."""
+        """Gather the scores of all processes, and return their mean by the metric's name."""
         scores = torch.cat(self.results).tolist()
         self.results = [{self.metric: score} for score in scores]
         means: dict[str, float] = super().evaluate()
         return means
 
     def _stack(self, images: list[Tensor]) -> Tensor:
-        """What of a batch is compared: (N, C, H, W)."""
+        """The part of each image that is compared: (N, C, H, W)."""
         batch = torch.stack(images) if len(images) > 1 else images[0][None]
         if self.input_order == 'HWC':
             batch = batch.permute(0, 3, 1, 2)
@@ -197,12 +175,7 @@ class BatchPSNR(PSNR):
 
 @METRICS.register_module()
 class BatchSSIM(BatchPSNR):
-    """MMagic's ``SSIM``, the mean over the images, of a batch on its device, as ``BatchPSNR``.
-
-    Args: as ``SSIM``.
-    """
+    """MMagic's ``SSIM``, the mean over the images, computed as ``BatchPSNR``."""
 
     metric = 'SSIM'
-
-    def score(self, images: Tensor, truths: Tensor) -> Tensor:
-        return ssim(images, truths)
+    score = staticmethod(ssim)

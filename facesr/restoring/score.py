@@ -18,8 +18,53 @@ from ..errors import UserError
 from ..images import Image8, list_images, pair_images, read_image
 from .metrics import WINDOW, psnr, ssim
 
-# MMagic's NIQE fits a covariance over blocks of 96 pixels: two blocks at the very least.
+# MMagic's NIQE fits a covariance over blocks of 96 pixels, and needs at least two blocks a side.
 NIQE_MIN_PIXELS = 192
+
+
+@dataclass(frozen=True)
+class ImageScore:
+    """The scores of one image; ``nan`` where there is none."""
+
+    name: str  # of its file
+    psnr: float = math.nan  # dB against the ground truth
+    ssim: float = math.nan  # on 8-bit RGB, at most 1
+    niqe: float = math.nan  # MMagic's no-reference quality, lower is better; without ground truth
+
+
+SCORES = tuple(field.name for field in fields(ImageScore))[1:]
+
+
+def score_image(name: str, image: Image8, gt: Image8 | None) -> ImageScore:
+    """Score (H, W, 3) 8-bit RGB: PSNR and SSIM against ``gt``, of the same size, or else NIQE."""
+    if gt is None:
+        if min(image.shape[:2]) < NIQE_MIN_PIXELS:
+            return ImageScore(name)
+        bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+        return ImageScore(name, niqe=float(niqe(bgr, crop_border=0, convert_to='gray')))
+    if image.shape != gt.shape:
+        (height, width), (gt_height, gt_width) = image.shape[:2], gt.shape[:2]
+        raise UserError(f'{name}: {width}x{height} pixels, its ground truth {gt_width}x{gt_height}')
+    pair = [torch.from_numpy(side).permute(2, 0, 1)[None] for side in (image, gt)]
+    fits = min(image.shape[:2]) >= WINDOW
+    return ImageScore(name, psnr(*pair).item(), ssim(*pair).item() if fits else math.nan)
+
+
+def score_folder(folder: str | Path, gt_folder: str | Path | None) -> list[ImageScore]:
+    """Score a folder's images with a progress bar: against ground truths, or by NIQE without.
+
+    Raises:
+        UserError: a folder is missing or empty, a name has no partner, a size or file is wrong.
+    """
+    if gt_folder is None:
+        pairs = [{'image': path} for path in list_images(folder).values()]
+    else:
+        pairs = [pair for _, pair in pair_images({'image': folder, 'gt': gt_folder})]
+    scores = []
+    for pair in track(pairs, 'scoring', transient=True):
+        gt = read_image(pair['gt']) if 'gt' in pair else None
+        scores.append(score_image(pair['image'].name, read_image(pair['image']), gt))
+    return scores
 
 
 def bicubic(lq: Image8, height: int, width: int) -> Image8:
@@ -27,97 +72,40 @@ def bicubic(lq: Image8, height: int, width: int) -> Image8:
     return np.asarray(cv2.resize(lq, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
-@dataclass(frozen=True)
-class ImageScore:
-    """The scores of one image; ``nan`` for what cannot be had.
-
-    Attributes:
-        name: file name of the scored image.
-        psnr: decibels against the ground truth.
-        ssim: structural similarity on 8-bit RGB, at most 1.
-        niqe: MMagic's no-reference quality, lower is better; only without ground truth.
-    """
-
-    name: str
-    psnr: float = math.nan
-    ssim: float = math.nan
-    niqe: float = math.nan
-
-
-def score_image(name: str, image: Image8, gt: Image8 | None) -> ImageScore:
-    """Score one 8-bit RGB image: PSNR and SSIM against ``gt``, or NIQE where that is None.
-
-    Raises:
-        UserError: the two sizes differ.
-    """
-    if gt is None:
-        if min(image.shape[:2]) < NIQE_MIN_PIXELS:
-            return ImageScore(name)
-        bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-        return ImageScore(name, niqe=float(niqe(bgr, crop_border=0, convert_to='gray')))
-    if image.shape != gt.shape:
-        raise UserError(
-            f'{name}: {image.shape[1]}x{image.shape[0]} pixels, its ground truth '
-            f'{gt.shape[1]}x{gt.shape[0]}'
-        )
-    pair = [torch.from_numpy(side).permute(2, 0, 1)[None] for side in (image, gt)]
-    fits = min(image.shape[:2]) >= WINDOW
-    return ImageScore(name, psnr(*pair).item(), ssim(*pair).item() if fits else math.nan)
-
-
-def score_folder(folder: str | Path, gt_folder: str | Path | None) -> list[ImageScore]:
-    """Score a folder of images, read back from disk, with a progress bar.
-
-    Args:
-        folder: the images; with ground truth, one for each of its images and no other.
-        gt_folder: ground truths of the same stems; None for NIQE alone.
-
-    Raises:
-        UserError: a folder is missing or empty, a name has no partner, a size or file is wrong.
-    """
-    if gt_folder is None:
-        paths = [{'image': path} for path in list_images(folder).values()]
-    else:
-        paths = [pair for _, pair in pair_images({'image': folder, 'gt': gt_folder})]
-    return [
-        score_image(
-            pair['image'].name,
-            read_image(pair['image']),
-            read_image(pair['gt']) if 'gt' in pair else None,
-        )
-        for pair in track(paths, 'scoring', transient=True)
-    ]
-
-
 def mean_scores(scores: Sequence[ImageScore]) -> dict[str, float]:
     """Average each score over the images that have it: ``{'psnr': ..., 'ssim': ...}``."""
     means = {}
-    for field in fields(ImageScore)[1:]:
-        values = [getattr(score, field.name) for score in scores]
-        values = [value for value in values if not math.isnan(value)]
+    for name in SCORES:
+        values = [value for score in scores if not math.isnan(value := getattr(score, name))]
         if values:
-            means[field.name] = math.fsum(values) / len(values)
+            means[name] = math.fsum(values) / len(values)
     return means
 
 
 def format_scores(scores: Sequence[ImageScore]) -> str:
     """One line for people: ``PSNR 29.4400 dB, SSIM 0.8041 (mean of 400 images)``."""
-    means = mean_scores(scores)
     units = {'psnr': 'PSNR {:.4f} dB', 'ssim': 'SSIM {:.4f}', 'niqe': 'NIQE {:.4f}'}
-    parts = [units[name].format(value) for name, value in means.items()]
+    parts = [units[name].format(value) for name, value in mean_scores(scores).items()]
     if not parts:
         return f'no score: NIQE needs {NIQE_MIN_PIXELS} pixels a side'
     return f'{", ".join(parts)} (mean of {len(scores)} images)'
 
 
 def write_csv(path: str | Path, scores: Sequence[ImageScore]) -> None:
-    """Write one line per image, columns as :class:`ImageScore`; what is not known stays empty."""
+    """Write one line for each image, columns as :class:`ImageScore`; ``nan`` stays empty."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with Path(path).open('w', newline='', encoding='utf-8') as file:
         writer = csv.writer(file)
-        writer.writerow([field.name for field in fields(ImageScore)])
+        writer.writerow(['name', *SCORES])
         for score in scores:
-            values = astuple(score)
-            writer.writerow(
-                '' if isinstance(value, float) and math.isnan(value) else value for value in values
-            )
+            name, *values = astuple(score)
+            writer.writerow([name, *('' if math.isnan(value) else value for value in values)])
+
+
+def read_csv(path: str | Path) -> list[ImageScore]:
+    """Read what :func:`write_csv` wrote."""
+    with Path(path).open(newline='', encoding='utf-8') as file:
+        return [
+            ImageScore(row['name'], *(float(row[name] or 'nan') for name in SCORES))
+            for row in csv.DictReader(file)
+        ]

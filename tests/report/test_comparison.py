@@ -71,8 +71,8 @@ def test_a_crop_is_read():
         ('eyes', 'NAME=X,Y,W,H expected'),
         ('eyes=1,2,3', 'NAME=X,Y,W,H expected'),
         ('eyes=-1,2,3,4', 'NAME=X,Y,W,H expected'),
-        ('eyes=500,0,20,20', 'not inside the picture, which counts 512x512'),
-        ('eyes=0,0,20,0', 'not inside the picture'),
+        ('eyes=500,0,20,20', 'not inside a picture of 512x512 pixels'),
+        ('eyes=0,0,20,0', 'not inside a picture'),
     ],
 )
 def test_a_crop_that_cannot_be_is_refused(text: str, message: str):

@@ -1,14 +1,12 @@
 import io
 from pathlib import Path
 
-import numpy as np
 import pytest
 from logged_runs import train_line, val_line, write_run
 from matplotlib.figure import Figure
 from PIL import Image
 
-from facesr.report.curves import draw_comparison, draw_curves, published_curves
-from facesr.report.plots import smooth
+from facesr.report.curves import draw_curves, draw_shared_curves, published_curves
 from facesr.report.run import read_run, read_runs
 
 GAN_LOSSES = ('loss_pix', 'loss_perceptual', 'loss_gan', 'loss_d_real', 'loss_d_fake')
@@ -55,6 +53,23 @@ def test_the_five_losses_of_a_gan(tmp_path: Path):
     assert size(figure)[0] == 1920
 
 
+def test_a_further_loss_comes_last_under_its_logged_name(tmp_path: Path):
+    lines = [train_line(step, loss_edges=0.2, loss_pix=0.1, loss=0.3) for step in (10, 20)]
+    options = {'model.edges_loss': {'type': 'EdgeLoss', 'weight': 1}}
+    folders = [
+        write_run(tmp_path / name, 'srgan_26b', lines, options=options if name == 'b' else None)
+        for name in ('a', 'b', 'c')
+    ]
+    runs = read_runs(folders)
+    titles = [axes.get_title(loc='left') for axes in draw_curves(runs[0]).axes]
+    assert titles == ['pixel loss', 'loss_edges']
+    # Its settings differ: two quantities.
+    figure = draw_shared_curves(runs[:2])
+    assert figure is not None
+    assert [axes.get_title(loc='left') for axes in figure.axes] == ['pixel loss']
+    assert 'loss_edges' in texts(draw_shared_curves([runs[0], runs[2]]))
+
+
 @pytest.mark.parametrize(
     ('config', 'label', 'final'),
     [
@@ -64,7 +79,7 @@ def test_the_five_losses_of_a_gan(tmp_path: Path):
         ('demo', None, None),
     ],
 )
-def test_published_curves_for_their_configs_alone(tmp_path: Path, config, label, final):
+def test_published_curves_only_for_their_configs(tmp_path: Path, config, label, final):
     short = read_run(write_run(tmp_path / 'short', config, [train_line(100), val_line(100)]), 'run')
     long = read_run(
         write_run(tmp_path / 'long', config, [train_line(10**5), val_line(10**5)]), 'run'
@@ -87,12 +102,12 @@ def test_runs_are_compared_where_they_logged_the_same(tmp_path: Path):
     folders = [
         write_run(tmp_path / name, name, lines) for name in ('srresnet_24b', 'srresnet_26b', 'demo')
     ]
-    figure = draw_comparison(read_runs(folders))
+    figure = draw_shared_curves(read_runs(folders))
     assert figure is not None
     titles = [axes.get_title(loc='left') for axes in figure.axes]
     # The demo's loss is another; a loss of all three would be two quantities on one axis.
     assert titles == ['validation PSNR', 'validation SSIM']
-    figure = draw_comparison(read_runs(folders[:2]))
+    figure = draw_shared_curves(read_runs(folders[:2]))
     assert figure is not None and 'training loss, L1Loss' in texts(figure)
 
 
@@ -100,7 +115,7 @@ def test_runs_with_nothing_in_common_have_no_comparison(tmp_path: Path):
     folders = [
         write_run(tmp_path / name, name, [train_line(10)]) for name in ('srresnet_24b', 'demo')
     ]
-    assert draw_comparison(read_runs(folders)) is None
+    assert draw_shared_curves(read_runs(folders)) is None
 
 
 @pytest.mark.parametrize('name', ['$x', '_run', '<b>', 'a$b$c'])
@@ -109,19 +124,7 @@ def test_any_name_can_be_drawn(tmp_path: Path, name: str):
     runs = read_runs(
         [write_run(tmp_path / name, None, lines), write_run(tmp_path / 'other', None, lines)]
     )
-    figure = draw_comparison(runs)
+    figure = draw_shared_curves(runs)
     assert figure is not None and size(figure)[0] == 1600
     labels = [text.get_text().replace('\\', '').strip() for text in figure.legends[0].get_texts()]
     assert name in labels
-
-
-def test_smoothing_keeps_the_start_the_level_and_the_gaps_out():
-    noise = np.random.default_rng(0).normal(size=400)
-    curve = {step: 5 + float(value) for step, value in enumerate(noise, 1)}
-    curve[200] = float('nan')
-    smoothed = smooth(curve)
-    assert list(smoothed) == list(curve) and smoothed[1] == curve[1]
-    middle = np.array(list(smoothed.values()))[50:]
-    assert np.isfinite(middle).all() and abs(middle.mean() - 5) < 0.1 and middle.std() < 0.4
-    few = {1: 1.0, 2: 9.0}
-    assert smooth(few) == few

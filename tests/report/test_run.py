@@ -5,7 +5,17 @@ import pytest
 from logged_runs import train_line, val_line, write_run
 
 from facesr.errors import UserError
-from facesr.report.run import read_run, read_runs
+from facesr.report.run import describe_settings, read_run, read_runs
+
+FACTS = {
+    'device': 'CPU, 2 threads',
+    'generator': 'SRResNet',
+    'parameters': 2_108_419,
+    'training_images': 18_000,
+    'batch_size': 6,
+    'processes': 2,
+    'validation_images': 400,
+}
 
 
 def test_a_later_start_replaces_what_it_did_again(tmp_path: Path):
@@ -39,7 +49,7 @@ def test_a_score_that_is_not_a_number_is_read(tmp_path: Path):
     assert json.dumps(run.training['loss']) == '{"10": NaN}'
 
 
-def test_a_config_that_is_cut_off_costs_the_settings_alone(tmp_path: Path):
+def test_a_config_that_is_cut_off_costs_only_the_settings(tmp_path: Path):
     folder = write_run(tmp_path / 'run', 'demo', [train_line(10)])
     path = folder / 'demo.py'
     path.write_text(path.read_text()[:100])
@@ -64,3 +74,30 @@ def test_runs_of_one_name_are_told_apart(tmp_path: Path):
         write_run(tmp_path / name, None, [train_line(1)]) for name in ('a/run', 'b/run', 'c')
     ]
     assert [run.name for run in read_runs([*folders, folders[0]])] == ['a/run', 'b/run', 'c']
+
+
+def test_settings_tell_what_the_run_reported(tmp_path: Path):
+    folder = write_run(tmp_path / 'run', 'srresnet_24b', [train_line(10)], facts=FACTS)
+    settings = describe_settings(read_run(folder, 'run'))
+    assert settings['trainable parameters'] == '2,108,419 (fewer than 2,276,356 allowed)'
+    assert settings['batch size'] == '6 on each of 2 processes'
+    assert settings['training data'] == 'data/FFHQ: train/GT | 18,000 images'
+    validation = 'data/FFHQ: val/GT, val/LQ | 400 images every 5,000 iterations'
+    assert settings['validation data'] == validation
+    assert settings['device'] == 'CPU, 2 threads'
+
+
+@pytest.mark.parametrize('text', [None, '{"device": "CP'])
+def test_settings_without_a_report_are_the_configs(tmp_path: Path, text: str | None):
+    folder = write_run(tmp_path / 'run', 'srresnet_24b', [train_line(10)])
+    if text:
+        (next(folder.glob('*/vis_data')).parent / 'run.json').write_text(text)
+    settings = describe_settings(read_run(folder, 'run'))
+    assert settings['training data'] == 'data/FFHQ: train/GT' and settings['batch size'] == '12'
+    assert 'device' not in settings and 'trainable parameters' not in settings
+
+
+def test_a_later_report_replaces_what_it_says_again(tmp_path: Path):
+    folder = write_run(tmp_path / 'run', None, [train_line(10)], [train_line(20)], facts=FACTS)
+    (folder / '20260101_000001/run.json').write_text('{"processes": 1}')
+    assert read_run(folder, 'run').facts == {**FACTS, 'processes': 1}

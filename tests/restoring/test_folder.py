@@ -1,6 +1,8 @@
+import json
 import signal
 import threading
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,8 @@ from conftest import TINY
 from facesr.config import load_config
 from facesr.errors import UserError
 from facesr.images import list_images, read_image, write_png
-from facesr.restoring.folder import restore_folder
+from facesr.restoring.folder import Manifest, restore_folder, write_submission
+from facesr.restoring.folder import test as restore_and_score
 from facesr.restoring.restorer import Restorer
 from facesr.restoring.score import score_folder
 
@@ -83,3 +86,31 @@ def test_ctrl_c_ends_what_is_in_flight(restorer: Restorer, tmp_path: Path):
     assert time.monotonic() - start < 20
     thread.join()
     assert not (tmp_path / 'out').exists()
+
+
+def test_one_subfolder_and_the_same_names(faces: Path, tmp_path: Path):
+    write_submission(tmp_path / 'new/sub.zip', faces / 'test/LQ')
+    with zipfile.ZipFile(tmp_path / 'new/sub.zip') as archive:
+        assert archive.namelist() == ['LQ/00000.png', 'LQ/00001.png']
+        assert archive.read('LQ/00001.png') == (faces / 'test/LQ/00001.png').read_bytes()
+        assert archive.testzip() is None
+
+
+def test_the_manifest_is_read_as_it_was_written(restorer: Restorer, faces: Path, tmp_path: Path):
+    restore_and_score(restorer, faces / 'val/LQ', tmp_path / 'out', faces / 'val/GT')
+    manifest = Manifest.read(tmp_path / 'out.json')
+    assert manifest is not None and manifest.input == str(faces / 'val/LQ')
+    assert manifest.checkpoint == restorer.checkpoint and manifest.images == 2
+    assert manifest.scores.keys() == manifest.bicubic.keys() == {'psnr', 'ssim'}
+    manifest.write(tmp_path / 'copy')
+    assert (tmp_path / 'copy.json').read_text() == (tmp_path / 'out.json').read_text()
+
+
+def test_an_older_manifest_and_other_files(tmp_path: Path):
+    older = {'input': 'LQ', 'gt': None, 'checkpoint': None, 'ema': False, 'scores': {'niqe': 9.0}}
+    older |= {'bicubic': None, 'images': 2}
+    (tmp_path / 'out.json').write_text(json.dumps({**older, 'unknown': 1}))
+    assert Manifest.read(tmp_path / 'out.json') == Manifest(**older)
+    for text in ('{"input":', '[1]', 'null', '{"input": "LQ"}'):
+        (tmp_path / 'out.json').write_text(text)
+        assert Manifest.read(tmp_path / 'out.json') is None

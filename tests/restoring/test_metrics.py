@@ -91,7 +91,7 @@ def test_a_runs_validation_gives_the_stock_scores(tiny_options: list[str], batch
     config = load_config(TINY, options)
     stock = [dict(type=name, prefix='stock') for name in TOLERANCE]
     config.val_evaluator.metrics.extend(stock)
-    config.custom_hooks.append(dict(type='GeneratorEMAHook'))
+    config.default_hooks.ema = dict(type='GeneratorEMAHook')
     runner = Runner.from_cfg(config)
     runner.train()
     scores = {

@@ -9,6 +9,7 @@ from mmagic.registry import MODELS
 
 from facesr import nets
 from facesr.config import load_config
+from facesr.data.dataset import FaceDataset
 from facesr.errors import UserError
 from facesr.images import read_image
 from facesr.restoring import restorer as module
@@ -23,16 +24,8 @@ def restorer(tiny_checkpoint: Path) -> Restorer:
 def test_agrees_with_the_validation_path(restorer: Restorer, faces: Path):
     """The same 8-bit picture as MMagic's own val_step gives."""
     lq = read_image(faces / 'val/LQ/00000.png')
-    from facesr.data.dataset import FaceDataset
-
     config = load_config(TINY).val_dataloader.dataset
-    dataset = FaceDataset(
-        data_root=str(faces),
-        data_prefix=config.data_prefix,
-        pipeline=config.pipeline,
-        test_mode=True,
-    )
-    sample = dataset[0]
+    sample = FaceDataset(data_root=str(faces), data_prefix=config.data_prefix)[0]
     batch = {'inputs': [sample['inputs']], 'data_samples': [sample['data_samples']]}
     model = MODELS.build(load_config(TINY).model).eval()
     model.generator.load_state_dict(restorer.generator.state_dict())
@@ -74,12 +67,14 @@ def test_out_of_memory_halves_the_tile_then_gives_up(restorer: Restorer, monkeyp
             raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
         return forward(lq)
 
-    monkeypatch.setattr(module, '_forward', small_memory)
+    monkeypatch.setattr(restorer, '_forward', small_memory)
     image = np.random.default_rng(0).integers(0, 256, (260, 140, 3), dtype=np.uint8)
     [(restored, tile)] = restorer.restore_batch([image])
     assert restored.shape == (1040, 560, 3) and tile == 65
     limit = 1
-    with pytest.raises(UserError, match='140x260 image does not fit into the memory'):
+    with pytest.raises(
+        UserError, match=r'140x260 image does not fit into memory \(not even in tiles\)'
+    ):
         restorer.restore(image)
 
 
@@ -102,17 +97,21 @@ def test_a_net_for_whole_faces_is_never_tiled(whole_faces, monkeypatch):
     def no_memory(lq: np.ndarray) -> np.ndarray:
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
 
-    monkeypatch.setattr(module, '_forward', no_memory)
-    with pytest.raises(UserError, match='does not fit into the memory, and this net takes no tile'):
+    monkeypatch.setattr(restorer, '_forward', no_memory)
+    with pytest.raises(
+        UserError, match=r'does not fit into memory \(FaceUNet needs the whole face\)'
+    ):
         restorer.restore(np.zeros((128, 128, 3), np.uint8))
-    with pytest.raises(UserError, match='--tile 64: FaceUNet restores whole faces alone'):
+    with pytest.raises(
+        UserError, match='--tile 64: FaceUNet needs the whole face; leave --tile out'
+    ):
         Restorer(*whole_faces, device='cpu', tile=64)
 
 
-def test_a_batch_is_what_its_images_are_alone(restorer: Restorer, faces: Path):
+def test_a_batch_gives_what_single_images_give(restorer: Restorer, faces: Path):
     lqs = [read_image(faces / f'val/LQ/0000{index}.png') for index in (0, 1, 0)]
-    alone = [restorer.restore(lq).astype(int) for lq in lqs]
-    for expected, (found, tile) in zip(alone, restorer.restore_batch(lqs), strict=True):
+    single = [restorer.restore(lq).astype(int) for lq in lqs]
+    for expected, (found, tile) in zip(single, restorer.restore_batch(lqs), strict=True):
         assert tile is None and np.abs(found - expected).max() <= 1
 
 
@@ -127,7 +126,7 @@ def test_a_batch_that_does_not_fit_is_halved(restorer: Restorer, faces: Path, mo
             raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
         return forward(batch)
 
-    monkeypatch.setattr(module, '_forward', small_memory)
+    monkeypatch.setattr(restorer, '_forward', small_memory)
     for found, whole in zip(restorer.restore_batch(lqs), expected, strict=True):
         assert np.abs(found[0].astype(int) - whole[0]).max() <= 1
     assert sizes == [4, 2, 2]
@@ -143,7 +142,7 @@ def test_bf16_is_a_few_levels_off(restorer: Restorer, tiny_checkpoint: Path, fac
     assert 0 < difference.max() <= 4
 
 
-def test_float32_without_tf32_is_the_nets_alone(restorer: Restorer):
+def test_only_the_net_computes_without_tf32(restorer: Restorer):
     seen = []
     restorer.generator.register_forward_hook(
         lambda *args: seen.append(torch.backends.cudnn.allow_tf32)
@@ -162,7 +161,7 @@ def test_flip_is_the_mean_of_both_before_rounding(restorer: Restorer, tiny_check
     mirrored = lq[:, ::-1].copy()
     both = Restorer(load_config(TINY), tiny_checkpoint, device='cpu', flip=True)
     single = [restorer.restore(lq), restorer.restore(mirrored)[:, ::-1]]
-    assert (single[0] != single[1]).any(), 'the net alone is not symmetric'
+    assert (single[0] != single[1]).any(), 'the net itself is not symmetric'
     mean = (single[0].astype(float) + single[1]) / 2  # each rounded before: at most 0.5 off
     assert np.abs(both.restore(lq) - mean).max() <= 1
     difference = np.abs(both.restore(mirrored)[:, ::-1].astype(int) - both.restore(lq))

@@ -12,6 +12,7 @@ from facesr.restoring.score import (
     bicubic,
     format_scores,
     mean_scores,
+    read_csv,
     score_folder,
     score_image,
     write_csv,
@@ -52,6 +53,10 @@ def test_folder_is_read_back_scored_and_written(faces: Path, tmp_path: Path):
     write_csv(tmp_path / 'scores.csv', scores)
     rows = list(csv.DictReader((tmp_path / 'scores.csv').open()))
     assert float(rows[1]['psnr']) == scores[1].psnr and rows[1]['niqe'] == ''
+    assert [score.ssim for score in read_csv(tmp_path / 'scores.csv')] == [
+        score.ssim for score in scores
+    ]
+    assert all(math.isnan(score.niqe) for score in read_csv(tmp_path / 'scores.csv'))
 
 
 def test_without_ground_truth_niqe_tells_a_blurred_face_from_a_sharp_one(faces: Path, tmp_path):
