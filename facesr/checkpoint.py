@@ -1,7 +1,5 @@
 """Checkpoints of tensors and plain values: found, read weights-only, loaded strictly."""
 
-from __future__ import annotations
-
 import logging
 import re
 from collections.abc import Mapping

@@ -5,8 +5,6 @@ and mediapipe of 2023. :func:`install` makes mmagic's packages lazy: their ``__i
 read, not run, and a name is imported when it is first used (PEP 562).
 """
 
-from __future__ import annotations
-
 import ast
 import importlib
 import sys

@@ -3,8 +3,6 @@
 MMEngine ignores a misspelt key at the top of a config, or in a dictionary without a ``type``.
 """
 
-from __future__ import annotations
-
 import ast
 import inspect
 import re

@@ -1,7 +1,5 @@
 """The exceptions that the tools show to a user without a traceback."""
 
-from __future__ import annotations
-
 
 class UserError(Exception):
     """A user's mistake, in one line: what is wrong, with which file or key, what to do."""

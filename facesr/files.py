@@ -1,7 +1,5 @@
 """Files that appear complete or not at all; file systems without locks."""
 
-from __future__ import annotations
-
 import errno
 import os
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Image files and folders of them: listed in a fixed order, read and written as 8-bit RGB."""
 
-from __future__ import annotations
-
 import logging
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Nets: built from a config, unwrapped, counted; and the devices they run on."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator

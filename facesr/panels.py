@@ -1,7 +1,5 @@
 """Panels: images of one face side by side, each under its caption."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path

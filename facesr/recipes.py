@@ -1,7 +1,5 @@
 """An arena for recipes: several configs trained alike, scored alike, in one table."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

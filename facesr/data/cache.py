@@ -1,7 +1,5 @@
 """Images decoded once: a memory-mapped file of 8-bit pixels."""
 
-from __future__ import annotations
-
 import fcntl
 import hashlib
 import logging

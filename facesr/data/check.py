@@ -1,7 +1,5 @@
 """All problems of a data set, found before anyone trains on it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from rich.progress import track

@@ -1,7 +1,5 @@
 """Folders of faces as MMEngine data sets: as they are, or degraded for training."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -77,8 +75,8 @@ class FaceDataset(BaseDataset):
         path = info[f'{role}_path']
         image = read_image(path)
         height, width = image.shape[:2]
-        side = self.size.get(role, height)
-        if (height, width) != (side, self.size.get(role, width)):
+        side = self.size.get(role)
+        if side is not None and (height, width) != (side, side):
             raise UserError(
                 f'{path}: {width}x{height} pixels, {side}x{side} expected; '
                 'tools/check_data.py lists all such files'
@@ -152,7 +150,7 @@ class BlindFaceDataset(FaceDataset):
             paths = [self.get_data_info(index)['gt_path'] for index in range(len(self))]
             self.cache = make_cache(paths, self.cache_dir)
 
-    def prepare_data(self, idx: SampleKey) -> Any:
+    def prepare_data(self, idx: SampleKey) -> Any:  # type: ignore[override]
         """Make a training sample: a packed pair, or what :class:`FaceBatch` has for one image."""
         info = self.get_data_info(idx.image)
         if self.cache is None:
@@ -162,7 +160,7 @@ class BlindFaceDataset(FaceDataset):
         settings, length = self.degradation, self.gt_patch_size
         rng = RandomState(MT19937(SeedSequence((idx.seed, idx.number))))
         values = settings.sample(rng)
-        noise_seed = rng.randint(2**32, dtype=np.int64)
+        noise_seed = int(rng.randint(2**32, dtype=np.int64))
         flip = rng.random_sample() < self.flip_ratio
         top, left = rng.randint(0, (settings.gt_size - length) // settings.scale + 1, 2)
         if self.on_device:

@@ -3,8 +3,6 @@
 The astronaut's portrait (NASA, public domain) is held out for the demo to restore.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import cv2

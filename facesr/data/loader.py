@@ -1,7 +1,5 @@
 """The order of the training images, the batches they make, and the loader's processes."""
 
-from __future__ import annotations
-
 import os
 import signal
 from collections.abc import Iterator, Sequence
@@ -66,8 +64,10 @@ def collate_faces(batch: Sequence[Any]) -> Any:
     """MMEngine's ``pseudo_collate`` for packed pairs; one :class:`FaceBatch` of its samples."""
     if not isinstance(batch[0], FaceBatch):
         return pseudo_collate(batch)
-    tensors = (torch.stack(parts) for parts in zip(*(sample[:4] for sample in batch), strict=True))
-    return FaceBatch(*tensors, *batch[0][4:])
+    gt, values, crops, noise_seeds = (
+        torch.stack(parts) for parts in zip(*(sample[:4] for sample in batch), strict=True)
+    )
+    return FaceBatch(gt, values, crops, noise_seeds, batch[0].settings, batch[0].gt_patch_size)
 
 
 @FUNCTIONS.register_module()

@@ -1,7 +1,5 @@
 """The blind degradation of a batch on its device, to the levels of MMagic's transforms."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

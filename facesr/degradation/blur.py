@@ -1,7 +1,5 @@
 """MMagic's Gaussian blur in PyTorch: a batch of images, each with a kernel of its own."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from numpy.typing import NDArray

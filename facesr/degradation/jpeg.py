@@ -7,8 +7,6 @@ of libjpeg 6b (Independent JPEG Group; ``jccolor.c``, ``jcsample.c``, ``jfdctint
 coding is left out: it loses nothing.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

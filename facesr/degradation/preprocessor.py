@@ -1,7 +1,5 @@
 """Batches of ground truth -> batches of training pairs, on the device that trains."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -95,9 +93,8 @@ def _copy(table: Tensor, device: torch.device) -> Tensor:
 def _crop(images: Tensor, crops: NDArray[np.int64], length: int) -> Tensor:
     """Crop (N, H, W, 3) at (N, 3) top, left and flip: (N, 3, length, length)."""
     along = np.arange(length)
-    columns = np.where(crops[:, 2:], along[::-1], along)
-    places = torch.from_numpy(np.stack([crops[:, :1] + along, crops[:, 1:2] + columns], 1))
+    mirrored = np.where(crops[:, 2:], along[::-1], along)
+    places = torch.from_numpy(np.stack([crops[:, :1] + along, crops[:, 1:2] + mirrored], 1))
     rows, columns = _copy(places, images.device)[:, :, None].unbind(1)
     batch = torch.arange(len(images), device=images.device)[:, None, None]
-    crops = images[batch, rows.mT, columns]
-    return crops.permute(0, 3, 1, 2).contiguous()  # MMagic's ModifiedVGG wants it so
+    return images[batch, rows.mT, columns].permute(0, 3, 1, 2).contiguous()  # for ModifiedVGG

@@ -5,8 +5,6 @@ weights of 11 bits, columns first; bicubic in floating point; neither with antia
 weighted means when it shrinks, like bilinear with other weights when it enlarges.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 

@@ -4,8 +4,6 @@ The settings are declared in ``configs/_base_/degradation.py``. From the same va
 transforms degrade one image (:func:`degrade`), and ``batch.py`` a whole batch on the device.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

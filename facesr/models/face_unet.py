@@ -1,7 +1,5 @@
 """A U-shaped net for whole aligned faces; most of its work is at 64 to 16 px."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import pairwise
 

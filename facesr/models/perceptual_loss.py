@@ -1,13 +1,11 @@
 """MMagic's perceptual loss with a VGG from a local file; and that file, found, checked, fetched."""
 
-from __future__ import annotations
-
 import hashlib
 import logging
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.error import URLError
 
 import torch
@@ -72,7 +70,7 @@ class VGGPerceptualLoss(PerceptualLoss):
         # Past nn.Module's own bookkeeping, which would make it a submodule.
         self.__dict__['vgg'] = FrozenVGG(layer_weights, vgg_type, use_input_norm, pretrained)
 
-    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> VGGPerceptualLoss:
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
         self.vgg._apply(fn, recurse)  # what .to(), .cuda() and .float() call
         super()._apply(fn, recurse)
         return self

@@ -1,7 +1,5 @@
 """MMagic's SRResNet, editing model and SRGAN, with one change each."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from mmagic.models import SRGAN, BaseEditModel, MSRResNet

@@ -1,11 +1,10 @@
 """One face restored by several methods: captions, scores, the same places enlarged."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
+from typing import Self
 
 import numpy as np
 
@@ -29,7 +28,7 @@ class Crop:
     height: int
 
     @classmethod
-    def parse(cls, text: str) -> Crop:
+    def parse(cls, text: str) -> Self:
         """Read ``NAME=X,Y,W,H``; a UserError if it is something else, or outside the face."""
         match = re.fullmatch(r'([^=]+)=(\d+),(\d+),(\d+),(\d+)', text)
         if not match:

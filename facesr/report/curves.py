@@ -1,7 +1,5 @@
 """The curves of one run, and of several runs together, over the iterations."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path

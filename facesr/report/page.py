@@ -1,7 +1,5 @@
 """One HTML page that holds the curves, panels, scores and settings of one or several runs."""
 
-from __future__ import annotations
-
 import base64
 import io
 from collections.abc import Sequence

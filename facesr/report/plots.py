@@ -1,7 +1,5 @@
 """Plots over one axis of iterations, one below the other."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any

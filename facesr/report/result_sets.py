@@ -1,7 +1,5 @@
 """What tools/test.py restored for several runs, grouped by the input folder."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass

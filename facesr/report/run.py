@@ -1,7 +1,5 @@
 """A run read back from its work directory: curves, config, and the facts that it reported."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """A trained generator as a file for others: only its weights, or an ONNX graph."""
 
-from __future__ import annotations
-
 import json
 import logging
 from importlib.util import find_spec

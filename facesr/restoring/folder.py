@@ -1,7 +1,5 @@
 """A folder of degraded images -> restored PNGs, scores, a panel, and the leaderboard's zip."""
 
-from __future__ import annotations
-
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -11,6 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from itertools import groupby
 from pathlib import Path
 from threading import Lock
+from typing import Self
 
 import torch
 from rich.console import Console
@@ -47,7 +46,7 @@ class Manifest:
         folder.with_name(f'{folder.name}.json').write_text(f'{text}\n', encoding='utf-8')
 
     @classmethod
-    def read(cls, path: Path) -> Manifest | None:
+    def read(cls, path: Path) -> Self | None:
         """Read a manifest; None if the file is no manifest."""
         try:
             content = json.loads(path.read_text('utf-8'))

@@ -1,7 +1,5 @@
 """PSNR and SSIM of a batch of images, on the device that holds them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any

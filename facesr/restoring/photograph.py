@@ -1,7 +1,5 @@
 """A face cut out of a photograph, framed and sized as the nets' inputs are."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import cv2

@@ -4,8 +4,6 @@ MMagic's test loop wants one size per data set, gives float images, and dies on 
 not fit into memory. Here images are restored in batches of one size, or in tiles if need be.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from concurrent.futures import CancelledError

@@ -1,7 +1,5 @@
 """The leaderboard's score: files on disk against ground truth, as 8-bit RGB."""
 
-from __future__ import annotations
-
 import csv
 import math
 from collections.abc import Sequence
