@@ -1,9 +1,9 @@
-"""Kill a small training again and again, go on each time, and compare its end with the uncut run's:
+"""Kill a small training again and again, resume it, and compare its end with the uncut run's:
 python tests/kill_training.py --kills 50
 
 SIGKILL comes at random moments: while the run starts, while it trains or validates, and, for one in
 three, the moment a checkpoint is being written. Minutes on two cores. The exit code is 1 where an
-end differs or a run cannot go on.
+end differs or a run cannot resume.
 """
 
 import argparse
@@ -30,7 +30,7 @@ FORK = multiprocessing.get_context('fork')  # a process that need not import eve
 
 
 def run(options: list[str], work_dir: Path) -> None:
-    """Train or go on, in a process of its own, its output in a file."""
+    """Train or resume, in a process of its own, its output in a file."""
     with Path(f'{work_dir}.log').open('a') as log:
         os.dup2(log.fileno(), sys.stdout.fileno())
         os.dup2(log.fileno(), sys.stderr.fileno())
@@ -60,7 +60,7 @@ def partial_files(work_dir: Path) -> list[Path]:
 
 
 def kill_once(options: list[str], work_dir: Path, rng: random.Random) -> str:
-    """Go on with a run until it is killed, or ends: what it was doing."""
+    """Resume a run until it is killed, or ends; returns what it was doing."""
     before = set(work_dir.glob('iter_*.pth'))
     moment = rng.choice(['anywhere', 'training', 'saving'])
     with running(options, work_dir) as process:
@@ -78,7 +78,7 @@ def kill_once(options: list[str], work_dir: Path, rng: random.Random) -> str:
             return 'ended'
         if process.exitcode != -signal.SIGKILL:
             raise SystemExit(
-                f'a run could not go on:\n{Path(f"{work_dir}.log").read_text()[-3000:]}'
+                f'a run could not resume:\n{Path(f"{work_dir}.log").read_text()[-3000:]}'
             )
     left = partial_files(work_dir)
     for path in left:  # of one life, to count those of the next
@@ -97,7 +97,7 @@ def ends_alike(work_dir: Path, uncut: Path) -> bool:
 
 
 def time_start(options: list[str], work_dir: Path, iteration: int, source: Path) -> float:
-    """Seconds from starting to go on at an iteration until the next one is done."""
+    """Seconds from starting to resume at an iteration until the next one is done."""
     if iteration:
         work_dir.mkdir()
         checkpoint = read_checkpoint(source)
@@ -150,7 +150,7 @@ def main() -> None:
             runs += 1
             equal += ends_alike(work_dir, root / 'uncut')
         kills = ', '.join(f'{count} {what}' for what, count in sorted(counts.items()))
-        print(f'{sum(counts.values())} kills ({kills}), gone on after each')
+        print(f'{sum(counts.values())} kills ({kills}), resumed after each')
         print(f'weights and losses equal to the uncut run: {equal} of {runs} trainings')
         last = root / f'uncut/iter_{ITERATIONS}.pth'
         for iteration in (0, 100, 120_000):

@@ -15,7 +15,7 @@ def run(name: str, *arguments: str) -> str:
 
 def test_killed_three_times_a_training_ends_as_the_uncut_one():
     output = run('kill_training', '--kills', '3')
-    assert 'gone on after each' in output
+    assert 'resumed after each' in output
     assert 'weights and losses equal to the uncut run: 1 of 1 trainings' in output
 
 

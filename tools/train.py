@@ -39,15 +39,9 @@ def parse_args() -> argparse.Namespace:
 def main(args: argparse.Namespace) -> None:
     from facesr.training.train import train
 
-    train(
-        args.config,
-        args.cfg_options,
-        work_dir=args.work_dir,
-        resume=args.resume,
-        iterations=args.iterations,
-        launcher=args.launcher,
-        dry_run=args.dry_run,
-    )
+    options = vars(args)
+    del options['local_rank']
+    train(options.pop('config'), options.pop('cfg_options'), **options)
 
 
 if __name__ == '__main__':

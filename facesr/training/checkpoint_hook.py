@@ -1,7 +1,5 @@
 """Checkpoints that no kill, crash or full disk can take away, and how a run resumes from one."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
@@ -34,20 +32,12 @@ _PROGRESS |= {'best', 'num_bad_epochs', 'cooldown_counter'}
 
 @register_backend('durable')
 class DurableBackend(LocalBackend):
-    """MMEngine's local disk, on which a file appears complete; ``outdated`` are yet to remove."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.outdated: list[Path] = []
+    """MMEngine's local disk, on which a file appears complete or not at all."""
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
         """Write a file's content durably."""
         with write_whole(filepath, durable=True) as partial:
             partial.write_bytes(obj)
-
-    def remove(self, filepath: str | Path) -> None:
-        """Note a file as ``outdated``."""
-        self.outdated.append(Path(filepath))
 
 
 @HOOKS.register_module()
@@ -56,9 +46,8 @@ class SafeCheckpointHook(CheckpointHook):
 
     *Writing*: the stock hook deletes the old checkpoint, and then writes the new one in place. Here
     the old one goes only when the new one is on the disk. If a checkpoint cannot be written (a full
-    disk), the one before stays, and training continues until the next; only its last one must be
-    written, also where training stops early. After a validation the checkpoint is written once
-    more, with its score.
+    disk), the one before stays, and training continues; only the last one must be written. There is
+    one also where training stops early, and again after a validation, with its score.
 
     *Content*: MMEngine pickles ``HistoryBuffer`` objects, which ``torch.load`` refuses since 2.6
     (weights-only by default), and does not save the step counter of MMagic's ``SRGAN``. Here only
@@ -68,8 +57,6 @@ class SafeCheckpointHook(CheckpointHook):
     only the generator. A run resumes by its config (``resume=True`` and ``load_from``), not by
     ``Runner.resume()``.
 
-    Args: as ``CheckpointHook``; to a local disk.
-
     Raises:
         UserError: the training's last checkpoint cannot be written, the weights are not the
             model's, or a run is to resume from a file that holds only weights.
@@ -77,12 +64,16 @@ class SafeCheckpointHook(CheckpointHook):
 
     priority = PRIORITIES['SafeCheckpointHook']
 
+    #: Why the last checkpoint could not be written, if so.
+    _failure: OSError | None = None
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, backend_args=dict(backend='durable'), **kwargs)
-        self._failure: OSError | None = None
 
     def before_train(self, runner: Runner) -> None:
         super().before_train(runner)
+        self._outdated: list[str] = []  # files to remove when what replaces them is written
+        self.file_backend.remove = self._outdated.append
         model = unwrap(runner.model)
         if hasattr(model, 'step_counter'):  # read in every iteration: on a GPU a wait each time
             model.step_counter = model.step_counter.cpu()
@@ -128,8 +119,8 @@ class SafeCheckpointHook(CheckpointHook):
         self._failure = None
         try:
             yield
-            for path in self.file_backend.outdated:
-                path.unlink(missing_ok=True)
+            for path in self._outdated:
+                Path(path).unlink(missing_ok=True)
         except OSError as error:
             self._failure = error
             infos.clear()
@@ -140,13 +131,11 @@ class SafeCheckpointHook(CheckpointHook):
                 f'{before.get("last_ckpt")}; training continues, and tries again at the next '
                 'interval: make room'
             )
-        self.file_backend.outdated.clear()
+        self._outdated.clear()
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        hub = checkpoint['message_hub']
-        hub['log_scalars'] = {
-            name: list(buffer.data) for name, buffer in hub['log_scalars'].items()
-        }
+        scalars = checkpoint['message_hub']['log_scalars']
+        scalars.update({name: list(buffer.data) for name, buffer in scalars.items()})
         model = unwrap(runner.model)
         if hasattr(model, 'step_counter'):
             checkpoint['step_counter'] = int(model.step_counter)

@@ -1,7 +1,5 @@
 """Several processes: what MMEngine's launchers lack."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

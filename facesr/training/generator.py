@@ -1,7 +1,5 @@
 """The generator's weights: where adversarial training takes them from, and their average."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The training loop, the signals that ask it to stop, and the hook that then saves and ends."""
 
-from __future__ import annotations
-
 import os
 import signal
 from collections.abc import Iterator
@@ -47,9 +45,9 @@ class ResumableTrainLoop(IterBasedTrainLoop):
     end of its validation, that validation runs again first. On a CPU a resumed run ends with the
     same bits as the uncut one; not on a GPU, where some sums have no fixed order.
 
-    Args: as ``IterBasedTrainLoop``, and
-        tf32: whether a CUDA GPU computes float32 convolutions in TF32, also in validations; see
-            :func:`facesr.nets.use_tf32`.
+    Args:
+        tf32: whether a CUDA GPU computes float32 convolutions in TF32; see
+            :func:`facesr.nets.use_tf32`. All others are those of ``IterBasedTrainLoop``.
 
     Raises:
         UserError: ``max_iters`` is below 1, or the sampler cannot start in the middle.

@@ -1,6 +1,4 @@
-"""What becomes of the losses: read when something needs them, checked, and not kept for ever."""
-
-from __future__ import annotations
+"""Losses on their way to the log: read from the device when needed, checked, kept for a while."""
 
 import math
 from collections.abc import Callable
@@ -111,11 +109,8 @@ class LossHook(RuntimeInfoHook):
 
     def _read(self, runner: Runner) -> None:
         pending, self._pending = self._pending, []
-        tensors = [
-            value.detach()
-            for _, losses, norms in pending
-            for value in (*losses.values(), *norms.values())
-        ]
+        both = [part for _, losses, norms in pending for part in (losses, norms)]
+        tensors = [value.detach() for part in both for value in part.values()]
         values = iter(torch.stack(tensors).tolist() if tensors else [])
         hub = runner.message_hub
         for iteration, losses, norms in pending:

@@ -1,7 +1,5 @@
 """``MuonAdam``, and how the state of any optimiser resumes under a changed config."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
@@ -113,8 +111,6 @@ class MuonAdam(Optimizer):
 def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
     """Bring the singular values of matrices near 1 by Newton-Schulz iteration.
 
-    In bfloat16 where the device is fast in it: a direction need not be more exact.
-
     Args:
         matrices: (N, rows, columns), any scale.
         steps: five bring singular values from a hundredth of the largest up to about 1.
@@ -126,7 +122,7 @@ def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
     x = matrices.mT if tall else matrices
     x = x / (torch.linalg.vector_norm(x, dim=(-2, -1), keepdim=True) + 1e-30)
     if is_fast_in_bf16(x.device):
-        x = x.bfloat16()
+        x = x.bfloat16()  # a direction need not be more exact
     for _ in range(steps):
         gram = x @ x.mT
         polynomial = torch.baddbmm(gram, gram, gram, beta=_CUBIC, alpha=_QUINTIC)

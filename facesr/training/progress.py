@@ -1,7 +1,5 @@
 """What a run is, before it starts; how long it takes and the memory it has, while it trains."""
 
-from __future__ import annotations
-
 import json
 import resource
 import sys
@@ -85,12 +83,7 @@ class RunSummaryHook(Hook):
 
 
 def describe_device(module: nn.Module, optim_wrapper: Any) -> str:
-    """A module's device and arithmetic: ``NVIDIA H100 (cuda:0)``, ``CPU, 2 threads, bfloat16``.
-
-    Args:
-        module: what is trained.
-        optim_wrapper: its optimiser's wrapper, or MMEngine's dictionary of several.
-    """
+    """What a module trains on, and in which numbers: ``CPU, 2 threads, bfloat16``, say."""
     device = next(module.parameters()).device
     name = f'CPU, {torch.get_num_threads()} threads'
     if device.type == 'cuda':
@@ -98,9 +91,8 @@ def describe_device(module: nn.Module, optim_wrapper: Any) -> str:
     wrappers = optim_wrapper.values() if hasattr(optim_wrapper, 'values') else [optim_wrapper]
     if not any(isinstance(wrapper, Bf16OptimWrapper) for wrapper in wrappers):
         return name
-    return f'{name}, ' + (
-        'bfloat16' if is_fast_in_bf16(device) else 'float32 (it is slow in bfloat16)'
-    )
+    numbers = 'bfloat16' if is_fast_in_bf16(device) else 'float32 (it is slow in bfloat16)'
+    return f'{name}, {numbers}'
 
 
 @HOOKS.register_module()

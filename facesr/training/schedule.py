@@ -1,7 +1,5 @@
 """A config's schedule made shorter or longer: the same shape in another number of iterations."""
 
-from __future__ import annotations
-
 from itertools import accumulate, pairwise
 from typing import Any
 

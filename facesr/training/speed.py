@@ -1,7 +1,5 @@
 """Faster iterations: nets laid out for tensor cores and compiled, bfloat16 autocast."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -81,8 +79,6 @@ class Bf16OptimWrapper(OptimWrapper):
     bfloat16 has float32's range, so nothing overflows; MMEngine's ``AmpOptimWrapper`` still brings
     a gradient scaler, and asserts a GPU. Weights, gradients and the optimiser stay float32. A
     device that is slow in bfloat16 (:func:`facesr.nets.is_fast_in_bf16`) computes in float32.
-
-    Args: as ``mmengine.optim.OptimWrapper``.
     """
 
     @contextmanager

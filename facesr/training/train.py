@@ -1,7 +1,5 @@
 """A training run from a config file and the command line's options, or a rehearsal of it."""
 
-from __future__ import annotations
-
 import copy
 import math
 import shutil
@@ -128,14 +126,15 @@ def _rehearse(config: Config, config_path: str | Path) -> None:
         megabytes = Path(folder, f'iter_{REHEARSED}.pth').stat().st_size / 1e6
     hub = runner.message_hub
     iterations = config.train_cfg.max_iters
-    time = _duration(hub.get_scalar('train/time').data[0][-1] * iterations)
+    seconds = hub.get_scalar('train/time').data[0][-1] * iterations
+    time = timedelta(seconds=math.ceil(seconds))
     lines = [f'{iterations:,} iterations: about {time} by the second of two']
     if config.get('val_dataloader'):
         images = len(DATASETS.build(copy.deepcopy(config.val_dataloader.dataset)))
         times = math.ceil(iterations / config.train_cfg.val_interval)
         batches = math.ceil(images / config.val_dataloader.batch_size) * times
         # At most: the batch that was timed came before the device had warmed up.
-        time = _duration(hub.get_scalar('val/time').data[0][-1] * batches)
+        time = timedelta(seconds=math.ceil(hub.get_scalar('val/time').data[0][-1] * batches))
         lines.append(f'{times} validations of {images} images: at most {time}')
     checkpoint = config.default_hooks.checkpoint
     saved, kept = math.ceil(iterations / checkpoint.interval), checkpoint.get('max_keep_ckpts', -1)
@@ -147,7 +146,3 @@ def _rehearse(config: Config, config_path: str | Path) -> None:
         f'{shutil.disk_usage(disk).free / 1e9:.0f} GB are free'
     )
     print('dry run passed; the real one takes and writes:\n  ' + '\n  '.join(lines))
-
-
-def _duration(seconds: float) -> str:
-    return str(timedelta(seconds=math.ceil(seconds)))

@@ -1,7 +1,5 @@
 """A run's folder: one run at a time, and no restarts that get nowhere."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import socket

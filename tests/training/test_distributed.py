@@ -45,7 +45,7 @@ class KeepWeightsHook(Hook):
         torch.save(scores, f'{runner.work_dir}/scores_{get_rank()}.pt')
 """
 TOOL = ROOT / 'tools/train.py'
-# Adam makes a whole step of a gradient's last bit.
+# Adam makes a full step of a gradient's last bit.
 SGD = "optim_wrapper = dict(optimizer=dict(_delete_=True, type='SGD', lr=0.1))\n"
 
 
