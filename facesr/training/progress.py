@@ -26,6 +26,8 @@ from .speed import Bf16OptimWrapper
 #: Where the message hub, and so every checkpoint, keeps what the last complete validation took; a
 #: name that begins with 'val' would appear in its log line.
 VALIDATION_SECONDS = 'seconds_of_validation'
+#: Iterations over which the ETA averages.
+ETA_WINDOW = 200
 
 
 @HOOKS.register_module()
@@ -105,17 +107,14 @@ class ProgressHook(IterTimerHook):
     On a CPU the log line also has the most memory that the process has had, without the loader's.
 
     Args:
-        window: iterations to average over.
         timing_iters: after so many iterations the time that is left is printed for the first time.
     """
 
     priority = PRIORITIES['ProgressHook']
 
-    def __init__(self, window: int = 200, timing_iters: int = 20) -> None:
+    def __init__(self, timing_iters: int = 20) -> None:
         super().__init__()
-        self.window = window
         self.timing_iters = timing_iters
-        self._validation_start = 0.0
 
     def after_train_iter(self, runner: Runner, *args: Any, **kwargs: Any) -> None:
         super().after_train_iter(runner, *args, **kwargs)
@@ -128,7 +127,7 @@ class ProgressHook(IterTimerHook):
                 f'{seconds:.3g} s an iteration: the {iters:,} left take about {time_left} '
                 f'(without validation), until {datetime.now() + time_left:%a %d %b %H:%M}'
             )
-        seconds = times.mean(self.window) * iters
+        seconds = times.mean(ETA_WINDOW) * iters
         if runner.val_loop is not None:
             left = validations_left(iteration, runner.max_iters, loop.val_interval, loop.val_begin)
             seconds += left * hub.runtime_info.get(VALIDATION_SECONDS, 0.0)

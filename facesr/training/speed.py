@@ -1,7 +1,7 @@
 """Faster iterations: nets laid out for tensor cores and compiled, bfloat16 autocast."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -32,11 +32,9 @@ class FastStepHook(Hook):
 
     priority = PRIORITIES['FastStepHook']
 
-    def __init__(
-        self, channels_last: bool = True, compile: Mapping[str, Any] | None = None
-    ) -> None:
+    def __init__(self, channels_last: bool = True, compile: dict[str, Any] | None = None) -> None:
         self.channels_last = channels_last
-        self.compile = None if compile is None else dict(compile)
+        self.compile = compile
 
     def before_train(self, runner: Runner) -> None:
         self._first, self._start = runner.iter, 0.0
