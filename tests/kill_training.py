@@ -19,10 +19,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from conftest import TINY, make_faces
+from conftest import TINY, load_degradation, make_faces
 
 from facesr.checkpoint import read_checkpoint
-from facesr.config import load_config
 from facesr.training.train import train
 
 ITERATIONS = 60
@@ -124,7 +123,7 @@ def main() -> None:
     torch.set_num_threads(1)  # before a fork; and the same in every process
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        make_faces(root / 'faces', load_config(TINY).degradation)
+        make_faces(root / 'faces', load_degradation())
         options = [
             *(f'{split}_dataloader.dataset.data_root={root}/faces' for split in ('train', 'val')),
             'train_dataloader.dataset.gt_patch_size=64',
