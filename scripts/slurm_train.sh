@@ -3,9 +3,10 @@
 #
 #   sbatch scripts/slurm_train.sh configs/srresnet_24b.py [options of tools/train.py]
 #
-# Before the time limit the run saves, and the job puts itself into the queue again and goes on, until
-# the training is done. It ends with the error at the end of its log where trying again does not help.
-# sbatch's own options override these, several GPUs for example:
+# Before the time limit the run saves, the job puts itself into the queue again, and the run resumes,
+# until the training is done. Requeueing stops on an error, which is at the end of the log, or after
+# three restarts without a new checkpoint. sbatch's own options override these, several GPUs for
+# example:
 #
 #   sbatch --partition=long --gres=gpu:4 --ntasks-per-node=4 scripts/slurm_train.sh configs/...
 #
@@ -30,13 +31,13 @@ if [ -f "$environment/bin/activate" ]; then . "$environment/bin/activate"; fi
 MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head --lines=1)
 export MASTER_ADDR MASTER_PORT=$((20000 + SLURM_JOB_ID % 10000)) OMP_NUM_THREADS=${SLURM_CPUS_PER_TASK:-1}
 
-# Here the run says that it has stopped and saved. srun's exit code does not tell: the first task to
-# leave has the others killed.
+# The run writes this file when it has stopped and saved. srun's exit code does not say so: the first
+# task to leave has the others killed.
 export FACESR_STOP_FILE=$PWD/work_dirs/.slurm-$SLURM_JOB_ID.stopped
 rm -f "$FACESR_STOP_FILE"
 
 options=(--resume=auto "$@")
-# After a restart its own checkpoints count, not one that the command line named at first.
+# After a restart it resumes from its own checkpoints, not from one that the command line named.
 if [ "${SLURM_RESTART_COUNT:-0}" -gt 0 ]; then options+=(--resume=auto); fi
 if [ "${SLURM_NTASKS:-1}" -gt 1 ]; then options+=(--launcher slurm); fi
 
@@ -50,7 +51,7 @@ srun --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --kill-on-bad-exit=1 \
 child=$!
 code=0
 wait "$child" || code=$?
-while kill -0 "$child" 2>/dev/null; do # a signal ended the waiting, not the training
+while kill -0 "$child" 2>/dev/null; do # a signal ended the wait, not the training
     code=0
     wait "$child" || code=$?
 done

@@ -1,9 +1,9 @@
-"""Kill a small training repeatedly, resume each time, and compare its end with the uncut run's:
+"""Kill a small training again and again, resume it, and compare its end with the uncut run's:
 python tests/kill_training.py --kills 50
 
 SIGKILL comes at random moments: while the run starts, while it trains or validates, and, for one in
 three, the moment a checkpoint is being written. Minutes on two cores. The exit code is 1 where an
-end differs or a run cannot be resumed.
+end differs or a run cannot resume.
 """
 
 import argparse
@@ -19,10 +19,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from conftest import TINY, make_faces
+from conftest import TINY, load_degradation, make_faces
 
 from facesr.checkpoint import read_checkpoint
-from facesr.config import load_config
 from facesr.training.train import train
 
 ITERATIONS = 60
@@ -30,7 +29,7 @@ FORK = multiprocessing.get_context('fork')  # a process that need not import eve
 
 
 def run(options: list[str], work_dir: Path) -> None:
-    """Train or resume in a process of its own, its output in a file."""
+    """Train or resume, in a process of its own, its output in a file."""
     with Path(f'{work_dir}.log').open('a') as log:
         os.dup2(log.fileno(), sys.stdout.fileno())
         os.dup2(log.fileno(), sys.stderr.fileno())
@@ -60,7 +59,7 @@ def partial_files(work_dir: Path) -> list[Path]:
 
 
 def kill_once(options: list[str], work_dir: Path, rng: random.Random) -> str:
-    """Go on with a run until it is killed, or ends: what it was doing."""
+    """Resume a run until it is killed, or ends; returns what it was doing."""
     before = set(work_dir.glob('iter_*.pth'))
     moment = rng.choice(['anywhere', 'training', 'saving'])
     with running(options, work_dir) as process:
@@ -78,7 +77,7 @@ def kill_once(options: list[str], work_dir: Path, rng: random.Random) -> str:
             return 'ended'
         if process.exitcode != -signal.SIGKILL:
             raise SystemExit(
-                f'a run could not be resumed:\n{Path(f"{work_dir}.log").read_text()[-3000:]}'
+                f'a run could not resume:\n{Path(f"{work_dir}.log").read_text()[-3000:]}'
             )
     left = partial_files(work_dir)
     for path in left:  # of one life, to count those of the next
@@ -97,7 +96,7 @@ def ends_alike(work_dir: Path, uncut: Path) -> bool:
 
 
 def time_start(options: list[str], work_dir: Path, iteration: int, source: Path) -> float:
-    """Seconds from a resume at an iteration to the end of the next one."""
+    """Seconds from starting to resume at an iteration until the next one is done."""
     if iteration:
         work_dir.mkdir()
         checkpoint = read_checkpoint(source)
@@ -124,7 +123,7 @@ def main() -> None:
     torch.set_num_threads(1)  # before a fork; and the same in every process
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        make_faces(root / 'faces', load_config(TINY).degradation)
+        make_faces(root / 'faces', load_degradation())
         options = [
             *(f'{split}_dataloader.dataset.data_root={root}/faces' for split in ('train', 'val')),
             'train_dataloader.dataset.gt_patch_size=64',

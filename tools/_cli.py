@@ -29,7 +29,8 @@ def run(work: Callable[[argparse.Namespace], None], args: argparse.Namespace) ->
     except UserError as error:
         raise SystemExit(f'error: {error}') from None
     except StoppedError as stop:
-        print(stop, file=sys.stderr)
+        if os.environ.get('RANK', '0') == '0':  # of several processes only the first
+            print(stop, file=sys.stderr)
         raise SystemExit(stop.exit_code) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None

@@ -1,9 +1,5 @@
-"""Adversarial training starts from a generator that was trained alone."""
+"""The generator's weights: where adversarial training takes them from, and their average."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +15,7 @@ from torch import Tensor, nn
 from ..checkpoint import find_checkpoint, load_generator
 from ..errors import UserError
 from ..nets import unwrap_generator
+from . import PRIORITIES
 from .distributed import by_first
 
 
@@ -27,14 +24,14 @@ class PretrainedGeneratorHook(Hook):
     """Loads the generator of another run, strictly, where nothing else was loaded or resumed.
 
     Args:
-        source: work directory of that run: its best checkpoint is taken, else its last. None
-            starts from scratch (``tools/train.py --from-scratch``).
+        source: work directory of that run; its best checkpoint is taken, else its last. None
+            starts from scratch.
 
     Raises:
         UserError: there is no checkpoint, with the command that makes it; or it is another net's.
     """
 
-    priority = 'VERY_HIGH'
+    priority = PRIORITIES['PretrainedGeneratorHook']
 
     def __init__(self, source: str | None) -> None:
         self.source = source
@@ -50,7 +47,8 @@ class PretrainedGeneratorHook(Hook):
             raise UserError(
                 f'{self.source}: no trained generator to start from; make it: python '
                 f'tools/train.py configs/{Path(self.source).name}.py, or name one: --cfg-options '
-                'load_from=CHECKPOINT, or start without: --from-scratch'
+                'load_from=CHECKPOINT, or start from scratch: --cfg-options '
+                'default_hooks.pretrained.source=None'
             )
         ema = path.name.startswith('best_ema_')  # what it was best with
         meta = load_generator(unwrap_generator(runner), path, ema)
@@ -59,14 +57,12 @@ class PretrainedGeneratorHook(Hook):
 
 
 class ForeachAverage(ExponentialMovingAverage):
-    """MMEngine's average, all weights in one operation instead of one for each.
+    """MMEngine's average, all weights in one operation instead of one for each."""
 
-    ``torch.optim.swa_utils.AveragedModel`` does so too, but waits for a GPU at each update.
-    """
-
+    # torch.optim.swa_utils.AveragedModel does so too, but waits for a GPU at each update.
     @torch.no_grad()
     def update_parameters(self, model: nn.Module) -> None:
-        """Take the weights as they are the first time, average them from then on."""
+        """Copy the weights the first time, average them from then on."""
         average: list[Tensor] = list(self.module.parameters())
         weights: list[Tensor] = list(model.parameters())
         torch._foreach_lerp_(average, weights, self.momentum if self.steps else 1.0)
@@ -79,11 +75,10 @@ class ForeachAverage(ExponentialMovingAverage):
 class GeneratorEMAHook(Hook):
     """Keeps an exponential moving average of the generator, and validates it beside the raw one.
 
-    MMEngine's ``EMAHook`` averages the discriminator too, validates the average alone and swaps
-    the two in every checkpoint; MMagic's ``ExponentialMovingAverageHook`` keeps an average that no
-    validation of ``BaseEditModel`` or ``SRGAN`` ever sees. Here a validation gives ``PSNR`` and
-    ``ema/PSNR``, and a checkpoint holds the average beside the raw weights (``ema_state_dict``),
-    which ``tools/test.py --ema`` and ``tools/export.py --ema`` take.
+    MMEngine's ``EMAHook`` averages the discriminator too, and validates only the average; that of
+    MMagic's ``ExponentialMovingAverageHook`` is never validated. Here a validation gives ``PSNR``
+    and ``ema/PSNR``; a checkpoint holds the average as ``ema_state_dict``, for ``--ema`` of
+    ``tools/test.py`` and ``tools/export.py``.
 
     Args:
         decay: ``average = decay * average + (1 - decay) * weights`` after each iteration.
@@ -92,7 +87,7 @@ class GeneratorEMAHook(Hook):
         UserError: the decay is not between 0 and 1.
     """
 
-    priority = 'HIGHEST'  # its scores reach the hooks that log and save
+    priority = PRIORITIES['GeneratorEMAHook']
 
     def __init__(self, decay: float = 0.999) -> None:
         if not 0 < decay < 1:
@@ -109,7 +104,7 @@ class GeneratorEMAHook(Hook):
             runner.logger.warning('the checkpoint holds no average; it starts from the weights')
 
     def before_train_epoch(self, runner: Runner) -> None:
-        # After all of before_train, where FastStepHook lays out the weights: both lie alike.
+        # After every before_train, where FastStepHook lays out the weights: the average's copy it.
         self.ema = ForeachAverage(unwrap_generator(runner), momentum=1 - self.decay)
         if self._saved is not None:
             self.ema.load_state_dict(self._saved)
@@ -122,24 +117,18 @@ class GeneratorEMAHook(Hook):
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         if self.ema is None or metrics is None:  # a validation without training
             return
-        with self._averaged(runner):
+        generator = unwrap_generator(runner)
+        raw = {name: value.clone() for name, value in generator.state_dict().items()}
+        generator.load_state_dict(self.ema.module.state_dict())
+        try:
             metrics |= {f'ema/{name}': score for name, score in _validate(runner).items()}
+        finally:
+            generator.load_state_dict(raw)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         if self.ema is not None:
             state = self.ema.state_dict()
             checkpoint['ema_state_dict'] = {name: value.cpu() for name, value in state.items()}
-
-    @contextmanager
-    def _averaged(self, runner: Runner) -> Iterator[None]:
-        assert self.ema is not None
-        generator = unwrap_generator(runner)
-        raw = {name: value.clone() for name, value in generator.state_dict().items()}
-        generator.load_state_dict(self.ema.module.state_dict())
-        try:
-            yield
-        finally:
-            generator.load_state_dict(raw)
 
 
 @torch.no_grad()

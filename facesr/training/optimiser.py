@@ -1,9 +1,7 @@
-"""Muon for the matrices of a net and Adam for the rest, as one optimiser."""
-
-from __future__ import annotations
+"""``MuonAdam``, and how the state of any optimiser resumes under a changed config."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -16,8 +14,8 @@ from torch.optim import Adam, Optimizer
 from ..errors import UserError
 from ..nets import is_fast_in_bf16
 
-# The polynomial of a Newton-Schulz step (Jordan et al., *Muon*, 2024): it lifts small singular
-# values fast, and leaves all of them between about 0.7 and 1.2.
+#: The polynomial of a Newton-Schulz step (Jordan et al., *Muon*, 2024): it lifts small singular
+#: values fast, and leaves all of them between about 0.7 and 1.2.
 _LINEAR, _CUBIC, _QUINTIC = 3.4445, -4.7750, 2.0315
 #: A weight with fewer channels on one side is Adam's: a stem, a head, a depth-wise convolution.
 LEAST_CHANNELS = 16
@@ -32,18 +30,15 @@ class MuonAdam(Optimizer):
     weights of linear layers and of convolutions, as (out, rest), with at least
     :data:`LEAST_CHANNELS` channels in and out; a parameter group may say ``matrices=False``.
 
-    PyTorch's ``Muon`` takes no convolution, needs a second optimiser for the rest of the net, which
-    MMEngine's wrapper has no place for, works through the matrices one by one, and in bfloat16 also
-    where a CPU is slow in it.
+    PyTorch's ``Muon`` takes no convolution, leaves the rest of the net to a second optimiser, for
+    which MMEngine's wrapper has no place, and works in bfloat16 also where a CPU is slow in it.
 
     Args:
-        params: parameters, or groups of them.
         lr: of the matrices: each step changes their values by 0.2 ``lr``, root mean square.
         momentum: Muon's, with Nesterov's look ahead.
         weight_decay: of the matrices: each step takes ``lr * weight_decay`` of them away.
-        steps: of Newton and Schulz's iteration.
-        adam_lr: learning rate of all other parameters.
-        betas: Adam's.
+        steps: of the Newton-Schulz iteration.
+        adam_lr, betas: Adam's, for all other parameters.
 
     Raises:
         UserError: a setting is out of its range, or a gradient is sparse or complex.
@@ -59,43 +54,37 @@ class MuonAdam(Optimizer):
         adam_lr: float = 2e-3,
         betas: tuple[float, float] = (0.9, 0.999),
     ) -> None:
-        settings = {'lr': lr, 'weight_decay': weight_decay, 'adam_lr': adam_lr, 'steps': steps}
-        for name, value in settings.items():
+        muon = dict(lr=lr, momentum=momentum, weight_decay=weight_decay, steps=steps)
+        for name, value in {**muon, 'adam_lr': adam_lr}.items():
             if value < 0:
                 raise UserError(f'MuonAdam: {name}={value}: at least 0 expected')
-        if not 0 <= momentum < 1:
+        if momentum >= 1:
             raise UserError(f'MuonAdam: momentum={momentum}: from 0 to below 1 expected')
-        muon = dict(lr=lr, momentum=momentum, weight_decay=weight_decay, steps=steps)
-        adam = Adam([torch.empty(0)], lr=adam_lr, betas=betas)
-        groups = []
-        for group in _as_groups(params):
-            options = {key: value for key, value in group.items() if key != 'params'}
-            taken: dict[bool, list[Tensor]] = {True: [], False: []}
+        self._adam = Adam([torch.empty(0)], lr=adam_lr, betas=betas)
+        super().__init__(params, {})  # makes groups of any form of parameters
+        groups, self.param_groups, self.defaults = self.param_groups, [], muon
+        for group in groups:
+            split: dict[bool, list[Tensor]] = {True: [], False: []}
             for weight in group['params']:
-                taken[group.get('matrices', True) and is_matrix(weight)].append(weight)
-            rate = options.pop('lr', lr) / lr if lr else 1.0
-            for matrices, defaults in ((True, muon), (False, adam.defaults)):
-                if taken[matrices]:
-                    parts = {'params': taken[matrices], 'matrices': matrices}
-                    groups.append({**defaults, **options, **parts, 'lr': rate * defaults['lr']})
-        super().__init__(groups, muon)
-        self._adam = adam
+                is_matrix = weight.ndim >= 2 and min(weight.shape[:2]) >= LEAST_CHANNELS
+                split[is_matrix and group.get('matrices', True)].append(weight)
+            rate = group.get('lr', lr) / lr if lr else 1.0
+            for matrices, defaults in ((True, muon), (False, self._adam.defaults)):
+                if split[matrices]:
+                    parts = {'params': split[matrices], 'matrices': matrices}
+                    own = {**defaults, **group, **parts, 'lr': rate * defaults['lr']}
+                    self.add_param_group(own)
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Change every parameter that has a gradient."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Change every parameter that has a gradient; MMEngine never passes a ``closure``."""
         for group in self.param_groups:
             if group['matrices']:
                 self._step_matrices(group)
-        # The same groups and state: it does the rest.
+        # Adam steps in this optimiser's groups and state.
         self._adam.param_groups = [group for group in self.param_groups if not group['matrices']]
         self._adam.state = self.state
         self._adam.step()
-        return loss
 
     def _step_matrices(self, group: dict[str, Any]) -> None:
         by_shape: defaultdict[tuple[int, int], list[tuple[Tensor, Tensor]]] = defaultdict(list)
@@ -119,15 +108,8 @@ class MuonAdam(Optimizer):
                 weight.add_(direction.view(weight.shape), alpha=-size)
 
 
-def is_matrix(weight: Tensor) -> bool:
-    """Whether Muon takes a parameter, see :class:`MuonAdam`."""
-    return weight.ndim >= 2 and min(weight.shape[:2]) >= LEAST_CHANNELS
-
-
 def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
-    """Bring the singular values of matrices near 1 by Newton and Schulz's iteration.
-
-    In bfloat16 where the device is fast in it: the result is a direction, and no more exact.
+    """Bring the singular values of matrices near 1 by Newton-Schulz iteration.
 
     Args:
         matrices: (N, rows, columns), any scale.
@@ -140,37 +122,19 @@ def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
     x = matrices.mT if tall else matrices
     x = x / (torch.linalg.vector_norm(x, dim=(-2, -1), keepdim=True) + 1e-30)
     if is_fast_in_bf16(x.device):
-        x = x.bfloat16()
+        x = x.bfloat16()  # a direction need not be more exact
     for _ in range(steps):
         gram = x @ x.mT
-        x = torch.baddbmm(
-            x, torch.baddbmm(gram, gram, gram, beta=_CUBIC, alpha=_QUINTIC), x, beta=_LINEAR
-        )
+        polynomial = torch.baddbmm(gram, gram, gram, beta=_CUBIC, alpha=_QUINTIC)
+        x = torch.baddbmm(x, polynomial, x, beta=_LINEAR)
     return (x.mT if tall else x).to(matrices.dtype)
 
 
-def _as_groups(params: Iterable[Any]) -> list[dict[str, Any]]:
-    """Parameters as the list of groups that PyTorch's optimisers also take."""
-    items = list(params)
-    if items and isinstance(items[0], dict):
-        return [
-            {**group, 'params': [group['params']]}
-            if isinstance(group['params'], Tensor)
-            else {**group, 'params': list(group['params'])}
-            for group in items
-        ]
-    return [{'params': items}]
-
-
 def take_settings(wrapper: OptimWrapper | OptimWrapperDict, saved: dict[str, Any]) -> None:
-    """Have an optimiser resume with the config's settings: its state is what a checkpoint holds.
+    """Put the config's settings into an optimiser's saved state, in place, before it is loaded.
 
     PyTorch takes learning rates, ``fused`` and all other settings from the checkpoint, and ignores
     what was changed in the config. The learning rate keeps its place in the schedule.
-
-    Args:
-        wrapper: the run's.
-        saved: the checkpoint's ``optimizer``, not yet loaded; changed in place.
     """
     if isinstance(wrapper, OptimWrapperDict):
         for net, one in wrapper.items():
@@ -189,21 +153,15 @@ def take_settings(wrapper: OptimWrapper | OptimWrapperDict, saved: dict[str, Any
 
 
 def match_layout(wrapper: OptimWrapper | OptimWrapperDict) -> None:
-    """Give all state of a weight's shape the weight's memory format.
+    """Give all optimiser state of a weight's shape the memory format that the weight has now.
 
-    PyTorch loads it in the layout in which it was saved; fused optimisers walk weight and state as
-    they lie in memory, and make a wrong step without a word where the layouts differ.
-
-    Args:
-        wrapper: the run's, its weights laid out as they are trained.
+    PyTorch loads state in the layout in which it was saved. Fused optimisers walk weight and state
+    in memory order: where the layouts differ, they make a wrong step without a word.
     """
     for one in wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]:
         for weight, state in one.optimizer.state.items():
             for key, value in state.items():
-                if (
-                    isinstance(value, Tensor)
-                    and value.shape == weight.shape
-                    and value.stride() != weight.stride()
-                ):
+                like = isinstance(value, Tensor) and value.shape == weight.shape
+                if like and value.stride() != weight.stride():
                     laid_out = torch.empty_like(weight, dtype=value.dtype, device=value.device)
                     state[key] = laid_out.copy_(value)

@@ -1,9 +1,7 @@
-"""An iteration that costs what its arithmetic costs."""
-
-from __future__ import annotations
+"""Faster iterations: nets laid out for tensor cores and compiled, bfloat16 autocast."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,48 +11,43 @@ from mmagic.registry import HOOKS, OPTIM_WRAPPERS
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
-from torch import Tensor, nn
+from torch import nn
 
 from ..nets import is_fast_in_bf16, unwrap, unwrap_generator
+from . import PRIORITIES
 
 
 @HOOKS.register_module()
 class FastStepHook(Hook):
-    """Lays the nets out for tensor cores and compiles them; ``Bf16OptimWrapper`` does the rest.
+    """Lays out the nets for tensor cores and compiles them; ``Bf16OptimWrapper`` does the rest.
 
-    The generator, the discriminator and the perceptual loss's VGG alike. Validations run as they
-    would without it, so that no time goes into compiling for their shapes.
+    The nets are the generator, the discriminator and the perceptual loss's VGG. Validations run
+    uncompiled, so that no time goes into compiling for their shapes.
 
     Args:
-        channels_last: lay out weights and features as (N, H, W, C), which convolutions of 16-bit
-            numbers want.
+        channels_last: lay out weights and features as (N, H, W, C), as 16-bit convolutions want.
         compile: arguments of ``torch.compile``; None compiles nothing. It takes a C++ compiler,
-            and minutes of the first iteration, which the log tells.
+            and minutes of the first iteration, whose time is logged.
     """
 
-    # After what loads weights or averages them.
-    priority = 'LOW'
+    priority = PRIORITIES['FastStepHook']
 
-    def __init__(
-        self, channels_last: bool = True, compile: Mapping[str, Any] | None = None
-    ) -> None:
+    def __init__(self, channels_last: bool = True, compile: dict[str, Any] | None = None) -> None:
         self.channels_last = channels_last
-        self.compile = None if compile is None else dict(compile)
+        self.compile = compile
 
     def before_train(self, runner: Runner) -> None:
-        self._start = 0.0
+        self._first, self._start = runner.iter, 0.0
         for net in _nets(runner):
             if self.channels_last:
                 net.to(memory_format=torch.channels_last)
                 if isinstance(net, ModifiedVGG):  # its view() wants the other order
-                    net.bn4_1.register_forward_hook(_contiguous)
+                    net.bn4_1.register_forward_hook(lambda net, args, output: output.contiguous())
             if self.compile is not None:
                 net.compile(**self.compile)
 
     def before_train_iter(self, runner: Runner, *args: Any, **kwargs: Any) -> None:
-        if self.compile is not None and not self._start:
-            self._start = time.perf_counter()
-            self._first = runner.iter
+        self._start = self._start or time.perf_counter()
 
     def after_train_iter(self, runner: Runner, *args: Any, **kwargs: Any) -> None:
         if self.compile is not None and runner.iter == self._first:
@@ -72,26 +65,18 @@ class FastStepHook(Hook):
 
 def _nets(runner: Runner) -> list[nn.Module]:
     model = unwrap(runner.model)
-    nets = [unwrap_generator(runner)]
-    if getattr(model, 'discriminator', None) is not None:
-        nets.append(unwrap(model.discriminator))
     vgg = getattr(getattr(model, 'perceptual_loss', None), 'vgg', None)
-    return nets if vgg is None else [*nets, vgg]
-
-
-def _contiguous(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
-    return output.contiguous()
+    others = (getattr(model, 'discriminator', None), vgg)
+    return [unwrap_generator(runner), *(unwrap(net) for net in others if net is not None)]
 
 
 @OPTIM_WRAPPERS.register_module()
 class Bf16OptimWrapper(OptimWrapper):
     """MMEngine's ``OptimWrapper`` with bfloat16 autocast, on a CUDA GPU or a CPU.
 
-    bfloat16 has float32's range, so nothing overflows; MMEngine's ``AmpOptimWrapper`` brings a
-    gradient scaler all the same and asserts a GPU. Weights, gradients and the optimiser stay
-    float32. A device that is slow in bfloat16 (:func:`is_fast_in_bf16`) computes in float32.
-
-    Args: as ``mmengine.optim.OptimWrapper``.
+    bfloat16 has float32's range, so nothing overflows; MMEngine's ``AmpOptimWrapper`` still brings
+    a gradient scaler, and asserts a GPU. Weights, gradients and the optimiser stay float32. A
+    device that is slow in bfloat16 (:func:`facesr.nets.is_fast_in_bf16`) computes in float32.
     """
 
     @contextmanager

@@ -1,12 +1,10 @@
-"""A training run from a config file and what the command line adds to it."""
-
-from __future__ import annotations
+"""A training run from a config file and the command line's options, or a rehearsal of it."""
 
 import copy
 import math
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import ExitStack
 from datetime import timedelta
 from functools import partial
@@ -26,6 +24,9 @@ from .distributed import by_first, joined_processes
 from .schedule import scale_schedule
 from .work_dir import check_progress, sole_run
 
+#: Iterations of a dry run; the second is timed.
+REHEARSED = 2
+
 
 def train(
     config_path: str | Path,
@@ -34,8 +35,6 @@ def train(
     work_dir: str | None = None,
     resume: str | None = None,
     iterations: int | None = None,
-    amp: bool = False,
-    from_scratch: bool = False,
     launcher: str | None = None,
     dry_run: bool = False,
 ) -> None:
@@ -44,18 +43,14 @@ def train(
     Args:
         config_path: the config file.
         overrides: ``key=value`` strings, as after ``--cfg-options``.
-        work_dir: where logs and checkpoints go; None leaves it to the config.
-        resume: a checkpoint to go on from; ``'auto'`` takes the work directory's last, if any.
-        iterations: how many to train, with the schedule scaled alike; None leaves the config's.
-        amp: mixed precision: bfloat16, or float16 on a GPU that lacks it; needs a CUDA GPU.
-        from_scratch: do without the pre-trained generator that the config asks for.
-        launcher: ``'none'``, ``'pytorch'`` or ``'slurm'``; None leaves it to the config.
-        dry_run: rehearse the run in two iterations, and tell what it will take and write.
+        work_dir, launcher: instead of the config's.
+        resume: a checkpoint to resume from; ``'auto'`` takes the work directory's last, if any.
+        iterations: how many to train instead of the config's, with the schedule scaled to them.
+        dry_run: rehearse the run in two iterations, and print what it will take and write.
 
     Raises:
         StoppedError: the run was asked to stop, and has saved.
-        UserError: anything in the config, the data, the checkpoint or the machine's GPU that the
-            user can mend.
+        UserError: a mistake that the user can mend, in the config, the data or the checkpoint.
     """
     config = load_config(config_path, overrides)
     check_gpu()
@@ -65,19 +60,20 @@ def train(
         config.launcher = launcher
     if iterations is not None:
         scale_schedule(config, iterations)
-    if amp:
-        _switch_to_amp(config)
     pin_batches(config)
-    if from_scratch:
-        _start_from_scratch(config, config_path)
     with joined_processes(config), ExitStack() as stack:
         if dry_run:
-            said = rehearse(config, lambda small: _run(small, config_path, None))
-            if said is not None:
-                print(said)
+            _rehearse(config, config_path)
             return
         by_first(lambda: stack.enter_context(sole_run(config.work_dir)))
         _run(config, config_path, resume)
+
+
+def pin_batches(config: Config) -> None:
+    """Keep batches in memory from which a CUDA GPU copies them while it computes."""
+    for loader in (config.train_dataloader, config.get('val_dataloader')):
+        if torch.cuda.is_available() and isinstance(loader, dict):
+            loader.setdefault('pin_memory', True)
 
 
 def _run(config: Config, config_path: str | Path, resume: str | None) -> Runner:
@@ -91,7 +87,7 @@ def _run(config: Config, config_path: str | Path, resume: str | None) -> Runner:
     except (StoppedError, UserError):
         raise
     except Exception as error:
-        # The runner builds most of its parts as late as in train().
+        # The runner builds most of its parts in train(): only after an iteration is it a bug.
         if runner is not None and runner.message_hub.get_info('iter', 0) > start:
             raise
         # The last line: a data loader's worker puts its traceback before it.
@@ -106,98 +102,47 @@ def _choose_start(config: Config, resume: str | None) -> tuple[str | None, int]:
         latest = latest_checkpoint(config.work_dir)
         resume = None if latest is None else str(latest)
         if resume is None:
-            print(f'{config.work_dir}: no checkpoint to go on from, starting from the beginning')
-    start = 0
-    if resume is not None:
-        start = read_checkpoint(resume).get('meta', {}).get('iter', 0)
-    elif config.get('load_from'):
-        read_checkpoint(config.load_from)
+            print(f'{config.work_dir}: no checkpoint to resume from, starting at the beginning')
+    path = resume or config.get('load_from')
+    checkpoint = read_checkpoint(path) if path else {}
+    start = checkpoint.get('meta', {}).get('iter', 0) if resume else 0
     check_progress(config.work_dir, start)
     return resume, start
 
 
-def pin_batches(config: Config) -> None:
-    """Have training batches in memory from which a CUDA GPU copies them while it computes."""
-    if torch.cuda.is_available():
-        config.train_dataloader.setdefault('pin_memory', True)
-
-
-def _switch_to_amp(config: Config) -> None:
-    if not torch.cuda.is_available():
-        raise UserError('--amp needs a CUDA GPU, and PyTorch sees none here')
-    bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
-    wrappers = [config.optim_wrapper, *config.optim_wrapper.values()]
-    for wrapper in wrappers:
-        if isinstance(wrapper, dict) and 'optimizer' in wrapper:
-            wrapper['type'] = 'Bf16OptimWrapper' if bf16 else 'AmpOptimWrapper'
-            if not bf16:
-                wrapper.setdefault('loss_scale', 'dynamic')
-
-
-def _start_from_scratch(config: Config, config_path: str | Path) -> None:
-    hooks = [
-        hook
-        for hook in config.get('custom_hooks') or []
-        if hook.get('type') == 'PretrainedGeneratorHook'
-    ]
-    if config.get('load_from'):
-        raise UserError('--from-scratch and load_from contradict each other')
-    if not hooks:
-        raise UserError(f'--from-scratch: {config_path} starts from no trained generator as it is')
-    for hook in hooks:
-        hook.source = None
-
-
-ITERATIONS = 2
-
-
-def rehearse(config: Config, run: Callable[[Config], Runner]) -> str | None:
-    """Build everything, train two iterations, validate a batch and save, somewhere else.
-
-    Args:
-        config: the real run's.
-        run: trains a config from its beginning.
-
-    Returns:
-        What the real run will take and write, as far as two iterations tell; None in all
-        processes but the first, which is the only one that saves.
-    """
+def _rehearse(config: Config, config_path: str | Path) -> None:
+    """Train two iterations, validate a batch and save, elsewhere; print the real run's needs."""
     small = copy.deepcopy(config)
-    small.train_cfg.update(max_iters=ITERATIONS, val_interval=ITERATIONS)
+    small.train_cfg.update(max_iters=REHEARSED, val_interval=REHEARSED)
     if small.get('val_dataloader'):
-        batch_size = small.val_dataloader.batch_size
-        small.val_dataloader.dataset.indices = batch_size
-    small.default_hooks.checkpoint.update(interval=ITERATIONS, save_best=None)
+        small.val_dataloader.dataset.indices = small.val_dataloader.batch_size
+    small.default_hooks.checkpoint.update(interval=REHEARSED, save_best=None)
     with tempfile.TemporaryDirectory() as folder:
         small.work_dir = folder
-        runner = run(small)
-        runner.visualizer.close()  # before its folder goes
+        runner = _run(small, config_path, resume=None)
+        runner.visualizer.close()  # it writes into the folder until then
         if not is_main_process():
-            return None
-        size = Path(folder, f'iter_{ITERATIONS}.pth').stat().st_size
+            return
+        megabytes = Path(folder, f'iter_{REHEARSED}.pth').stat().st_size / 1e6
     hub = runner.message_hub
     iterations = config.train_cfg.max_iters
     seconds = hub.get_scalar('train/time').data[0][-1] * iterations
-    lines = [f'{iterations:,} iterations: about {_describe(seconds)} by the second of two']
+    time = timedelta(seconds=math.ceil(seconds))
+    lines = [f'{iterations:,} iterations: about {time} by the second of two']
     if config.get('val_dataloader'):
-        # One batch, before the loop has warmed up: no more than this.
-        batch = hub.get_scalar('val/time').data[0][-1]
         images = len(DATASETS.build(copy.deepcopy(config.val_dataloader.dataset)))
         times = math.ceil(iterations / config.train_cfg.val_interval)
-        most = _describe(batch * math.ceil(images / batch_size) * times)
-        lines.append(f'{times} validations of {images} images: at most {most}')
-    kept = config.default_hooks.checkpoint.get('max_keep_ckpts', -1)
-    saved = math.ceil(iterations / config.default_hooks.checkpoint.interval)
+        batches = math.ceil(images / config.val_dataloader.batch_size) * times
+        # At most: the batch that was timed came before the device had warmed up.
+        time = timedelta(seconds=math.ceil(hub.get_scalar('val/time').data[0][-1] * batches))
+        lines.append(f'{times} validations of {images} images: at most {time}')
+    checkpoint = config.default_hooks.checkpoint
+    saved, kept = math.ceil(iterations / checkpoint.interval), checkpoint.get('max_keep_ckpts', -1)
     work_dir = Path(config.work_dir)
-    there = next(path for path in (work_dir, *work_dir.absolute().parents) if path.exists())
-    free = shutil.disk_usage(there).free
+    disk = next(path for path in (work_dir, *work_dir.absolute().parents) if path.exists())
     lines.append(
-        f'{min(kept, saved) if kept > 0 else saved} checkpoints and the best, {size / 1e6:.0f} MB '
-        f'at the most each, in {work_dir}, '
-        f'where {free / 1e9:.0f} GB are free'
+        f'{min(kept, saved) if kept > 0 else saved} checkpoints and the best, at most '
+        f'{megabytes:.0f} MB each, in {work_dir}, where '
+        f'{shutil.disk_usage(disk).free / 1e9:.0f} GB are free'
     )
-    return 'dry run passed; the real one takes and writes:\n  ' + '\n  '.join(lines)
-
-
-def _describe(seconds: float) -> str:
-    return str(timedelta(seconds=math.ceil(seconds)))
+    print('dry run passed; the real one takes and writes:\n  ' + '\n  '.join(lines))

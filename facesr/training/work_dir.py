@@ -1,6 +1,4 @@
-"""A run's folder: the checkpoint to go on from, and one run at a time."""
-
-from __future__ import annotations
+"""A run's folder: one run at a time, and no restarts that get nowhere."""
 
 import fcntl
 import os
@@ -12,25 +10,21 @@ from pathlib import Path
 from ..errors import UserError
 from ..files import allow_no_locks
 
-#: Restarts of a Slurm job that may begin at the same iteration.
+#: Restarts of a Slurm job in a row that may begin at the same iteration.
 RESTARTS = 3
 
 
 def check_progress(work_dir: str | Path, iteration: int) -> None:
-    """End a Slurm job that is restarted again and again and gets nowhere.
-
-    Args:
-        work_dir: the run's; it remembers where the job's restarts began.
-        iteration: from which the run goes on now.
+    """End a Slurm job that is restarted again and again without a new checkpoint.
 
     Raises:
-        UserError: the third restart in a row that begins at one iteration.
+        UserError: the third restart in a row that resumes at this iteration.
     """
     path = Path(work_dir, '.restarts')
     if int(os.environ.get('SLURM_RESTART_COUNT', 0)) == 0:
         path.unlink(missing_ok=True)
         return
-    former, count = (*map(int, path.read_text().split()),) if path.is_file() else (-1, 0)
+    former, count = map(int, path.read_text().split()) if path.is_file() else (-1, 0)
     count = count + 1 if former == iteration else 1
     path.write_text(f'{iteration} {count}\n')
     if count >= RESTARTS:
@@ -43,10 +37,10 @@ def check_progress(work_dir: str | Path, iteration: int) -> None:
 
 @contextmanager
 def sole_run(work_dir: str | Path) -> Iterator[None]:
-    """Keep a work directory for one run.
+    """Keep a work directory for one run, as a context.
 
     Raises:
-        UserError: another run is on, or the folder cannot be written.
+        UserError: another run has it, or the folder cannot be written.
     """
     path = Path(work_dir, '.lock')
     try:
@@ -56,9 +50,8 @@ def sole_run(work_dir: str | Path) -> Iterator[None]:
         raise UserError(f'{work_dir}: cannot be written: {error.strerror}') from error
     with file:
         try:
-            consequence = 'a second run on this work directory would not be noticed'
-            with allow_no_locks(path, consequence):
-                # No flock: the loader's processes would inherit that, and keep it past a kill.
+            with allow_no_locks(path, 'a second run on this work directory would not be noticed'):
+                # Not flock: the loader's processes would inherit that, and keep it past a kill.
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):
             file.seek(0)

@@ -99,9 +99,9 @@ def config(tiny_options: list[str], tmp_path: Path) -> Path:
     path.write_text(
         f"_base_ = ['{TINY}']\n"
         "custom_imports = dict(imports=['facesr', 'slow'], allow_failed_imports=False)\n"
-        "custom_hooks = [*_base_.custom_hooks, dict(type='SlowHook', seconds=0.5)]\n"
         'train_cfg = dict(max_iters=80, val_interval=1000)\n'
-        'default_hooks = dict(checkpoint=dict(interval=1000), logger=dict(interval=10))\n'
+        "default_hooks = dict(slow=dict(type='SlowHook', seconds=0.5),\n"
+        '                     checkpoint=dict(interval=1000), logger=dict(interval=10))\n'
     )
     return path
 
@@ -125,13 +125,13 @@ def test_cut_by_its_limit_it_ends_as_the_uncut_run(
     of_slurm = [f'--ntasks-per-node={tasks}']
     limit = [f'--time={minutes}', f'--signal=B:USR1@{signal}']
     options = ['--cfg-options', *tiny_options]
-    job = submit([*of_slurm, *limit], config, *options, f'custom_hooks.5.seconds={pause}')
+    job = submit([*of_slurm, *limit], config, *options, f'default_hooks.slow.seconds={pause}')
     ended = end_of(job, slurm)
     log = (tmp_path / 'job.log').read_text()
     assert ended['JobState'] == 'COMPLETED', log
     assert int(ended['Restarts']) >= 1
     assert log.count('queued again: stopped by SIGUSR1 after iteration ') == int(ended['Restarts'])
-    uncut = [*options, 'custom_hooks.5.seconds=0']
+    uncut = [*options, 'default_hooks.slow.seconds=0']
     job = submit(of_slurm, config, '--work-dir', tmp_path / 'uncut', *uncut)
     assert end_of(job, slurm)['JobState'] == 'COMPLETED'
     cut, uncut = (read_checkpoint(tmp_path / f'{run}/iter_80.pth') for run in ('work', 'uncut'))
@@ -144,7 +144,7 @@ def test_cut_by_its_limit_it_ends_as_the_uncut_run(
 def test_a_task_has_the_processors_that_were_asked_for(
     submit: Submit, slurm: dict[str, str], config: Path, tiny_options: list[str], tmp_path: Path
 ):
-    options = [*tiny_options, 'custom_hooks.5.seconds=0', 'train_cfg.max_iters=2']
+    options = [*tiny_options, 'default_hooks.slow.seconds=0', 'train_cfg.max_iters=2']
     job = submit(['--cpus-per-task=2'], config, '--cfg-options', *options)
     log = tmp_path / 'job.log'
     assert end_of(job, slurm)['JobState'] == 'COMPLETED', log.read_text()

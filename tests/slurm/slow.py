@@ -10,7 +10,7 @@ from mmengine.hooks import Hook
 
 @HOOKS.register_module()
 class SlowHook(Hook):
-    """Makes every iteration last longer, by so many seconds, and tells of the processors."""
+    """Makes every iteration last longer, by so many seconds, and logs the processors."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds

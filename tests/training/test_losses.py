@@ -51,7 +51,7 @@ def test_stops_with_the_name_and_keeps_the_last_good_checkpoint(
 ):
     options = [*tiny_options, 'train_dataloader.dataset.gt_patch_size=128']
     cfg = load_config(config, [*options, 'default_hooks.checkpoint.interval=1'])
-    cfg.custom_hooks.append(dict(type='SpoilHook', net=net, what=what))
+    cfg.custom_hooks = [dict(type='SpoilHook', net=net, what=what)]
     runner = Runner.from_cfg(cfg)
     with pytest.raises(UserError, match=message) as error:
         runner.train()
@@ -102,7 +102,7 @@ def test_losses_read_late_stop_the_run_before_its_checkpoint(
             'default_hooks.logger.interval=100',
         ],
     )
-    config.custom_hooks.append(dict(type='SpoilHook', net='generator', what='weight'))
+    config.custom_hooks = [dict(type='SpoilHook', net='generator', what='weight')]
     runner = Runner.from_cfg(config)
     with pytest.raises(UserError, match=r'^iteration 3: loss is nan;.*iter_2\.pth'):
         runner.train()

@@ -1,18 +1,59 @@
-"""The ETA, and what a log line tells."""
+"""What a run prints and writes before it starts; the ETA, and what a log line holds."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
-from conftest import train
+import torch
+from conftest import TINY_GAN, train
 from mmagic.registry import HOOKS
 from mmengine.hooks import Hook
 
+from facesr.errors import UserError
 from facesr.training.progress import peak_memory, validations_left
 
 
 def log_text(work_dir: Path) -> str:
     return '\n'.join(path.read_text() for path in sorted(work_dir.glob('*/*.log')))
+
+
+def test_facts_before_and_speed_during_the_run(tiny_options: list[str], tmp_path: Path):
+    train([*tiny_options, 'default_hooks.timer.timing_iters=2', 'train_cfg.max_iters=3'])
+    text = log_text(tmp_path / 'work')
+    assert 'SRResNet, 8,035 trainable parameters (fewer than 2,276,356 allowed)' in text
+    assert '4 images, iterations 1 to 3, batch of 2' in text
+    assert '2 images every 2 iterations' in text
+    assert f'writing to  {tmp_path}/work' in text
+    assert 's an iteration: the 1 left take about' in text
+    [path] = (tmp_path / 'work').glob('*/run.json')
+    assert json.loads(path.read_text()) == dict(
+        device=f'CPU, {torch.get_num_threads()} threads',
+        generator='SRResNet',
+        parameters=8035,
+        training_images=4,
+        batch_size=2,
+        processes=1,
+        validation_images=2,
+    )
+
+
+def test_facts_of_a_run_without_validation(tiny_options: list[str], tmp_path: Path):
+    options = [*tiny_options, 'train_dataloader.dataset.gt_patch_size=128']
+    options += ['train_cfg.max_iters=1', 'val_cfg=None', 'val_dataloader=None']
+    train([*options, 'val_evaluator=None'], config=TINY_GAN)
+    [path] = (tmp_path / 'work').glob('*/run.json')
+    facts = json.loads(path.read_text())
+    assert 'validation_images' not in facts
+    assert (facts['generator'], facts['parameters']) == ('SRResNet', 8035)
+
+
+def test_too_large_a_generator_stops_the_run(tiny_options: list[str], tmp_path: Path):
+    with pytest.raises(
+        UserError, match='has 8,035 trainable parameters, fewer than 8,035 are allowed'
+    ):
+        train([*tiny_options, 'default_hooks.summary.parameter_limit=8035'])
+    assert not list((tmp_path / 'work').glob('*.pth'))
 
 
 @HOOKS.register_module()

@@ -1,10 +1,17 @@
-"""The nets of real runs, laid out and compiled; the eager backend makes no machine code."""
+"""The nets of real runs, laid out, compiled and in bfloat16; the eager backend makes no code."""
 
 from pathlib import Path
 
 import pytest
 import torch
 from conftest import TINY, TINY_GAN, train
+from mmengine.runner import Runner
+
+from facesr.config import load_config
+from facesr.errors import UserError
+from facesr.nets import is_fast_in_bf16
+from facesr.training.progress import describe_device
+from facesr.training.train import train as train_config
 
 
 @pytest.mark.parametrize('config', [TINY, TINY_GAN])
@@ -65,3 +72,48 @@ def test_a_resume_in_another_layout_makes_the_same_step(
         steps[name] = {key: weight - saved[key] for key, weight in runner.model.named_parameters()}
     for key, step in steps['stock'].items():
         assert (steps['fused'][key] - step).norm() <= 0.01 * step.norm(), key
+
+
+def test_bf16_keeps_the_losses_and_features_finite(tiny_options: list[str]):
+    """With the deepest layer, where features are largest."""
+    config = load_config(
+        TINY_GAN,
+        [
+            *tiny_options,
+            'train_dataloader.dataset.gt_patch_size=128',
+            'train_cfg.max_iters=1',
+            'train_dataloader.batch_size=1',
+            'optim_wrapper.generator.type=Bf16OptimWrapper',
+            'optim_wrapper.discriminator.type=Bf16OptimWrapper',
+        ],
+    )
+    config.model.perceptual_loss.layer_weights = {'18': 1.0}
+    config.update(val_cfg=None, val_dataloader=None, val_evaluator=None)
+    runner = Runner.from_cfg(config)
+    features, logits = [], []
+    runner.model.perceptual_loss.vgg.register_forward_hook(
+        lambda module, args, output: features.append(output['18'])
+    )
+    runner.model.discriminator.register_forward_hook(
+        lambda module, args, output: logits.append(output)
+    )
+    runner.train()
+    cpu = torch.device('cpu')
+    expected = torch.bfloat16 if is_fast_in_bf16(cpu) else torch.float32
+    assert {value.dtype for value in [*features, *logits]} == {expected}
+    assert describe_device(runner.model, runner.optim_wrapper).endswith(
+        'bfloat16' if is_fast_in_bf16(cpu) else 'float32 (it is slow in bfloat16)'
+    )
+    assert all(value.isfinite().all() for value in [*features, *logits])
+    scalars = runner.message_hub.log_scalars
+    for name in ('loss_pix', 'loss_perceptual', 'loss_gan', 'loss_d_real', 'loss_d_fake'):
+        assert all(torch.tensor(scalars[f'train/{name}'].data[0]).isfinite())
+    assert all(weight.dtype == torch.float32 for weight in runner.model.parameters())
+
+
+def test_amp_without_a_gpu(tiny_options: list[str]):
+    wrappers = [
+        f'optim_wrapper.{net}.type=AmpOptimWrapper' for net in ('generator', 'discriminator')
+    ]
+    with pytest.raises(UserError, match=r'cannot be trained: AssertionError: .*only .* on gpu'):
+        train_config(TINY_GAN, [*tiny_options, *wrappers])

@@ -1,18 +1,26 @@
-"""Training runs of the tiny net, through MMEngine's real runner."""
+"""Training runs of the tiny nets, plain and adversarial, through MMEngine's real runner."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 import torch
-from conftest import TINY
+from conftest import TINY, TINY_GAN
+from mmagic.registry import HOOKS
 from mmengine.config import Config
+from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from facesr.checkpoint import read_checkpoint
 from facesr.config import load_config
 from facesr.errors import UserError
-from facesr.training.train import train
+from facesr.training import PRIORITIES
+from facesr.training.train import pin_batches, train
+
+LOSSES = {'loss_pix', 'loss_perceptual', 'loss_gan', 'loss_d_real', 'loss_d_fake'}
+RATES = {'generator.lr', 'discriminator.lr'}
 
 
 def scalars(work_dir: Path) -> list[dict]:
@@ -84,14 +92,14 @@ def test_runner_needs_the_config_alone(tiny_options: list[str], tmp_path: Path):
 
 def test_misspelt_key_is_refused_from_the_config_alone(tiny_options: list[str], tmp_path: Path):
     config = load_config(TINY, tiny_options)
-    config.train_dataloader.dataset.pipeline[1].chain[3].params.qualty = 3
-    with pytest.raises(UserError, match="did you mean 'quality'"):
+    config.default_hooks.checkpoint.max_keep_ckpt = 3
+    with pytest.raises(UserError, match="did you mean 'max_keep_ckpts'"):
         Runner.from_cfg(config).train()
 
 
 def test_resume_auto_without_a_checkpoint_starts_fresh(tiny_options, tmp_path: Path, capsys):
     train(TINY, [*tiny_options, 'train_cfg.max_iters=1'], resume='auto')
-    assert 'no checkpoint to go on from, starting from the beginning' in capsys.readouterr().out
+    assert 'no checkpoint to resume from, starting at the beginning' in capsys.readouterr().out
     assert (tmp_path / 'work/iter_1.pth').exists()
 
 
@@ -138,3 +146,141 @@ def test_unreadable_training_file_is_named(tiny_options, faces: Path, tmp_path: 
     with pytest.raises(UserError, match=r'^\S*a\.png: not a readable image') as error:
         train(TINY, [*options, f'train_dataloader.num_workers={workers}'])
     assert '\n' not in str(error.value)
+
+
+def test_a_dry_run_tells_what_the_run_will_take_and_writes_nothing(
+    tiny_options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    options = [*tiny_options, 'train_cfg.max_iters=1000', 'train_cfg.val_interval=300']
+    train(TINY, options, dry_run=True)
+    said = capsys.readouterr().out.rpartition('dry run passed')[2]
+    time = r'\d+:\d\d:\d\d'
+    assert re.search(f'1,000 iterations: about {time} by the second of two', said)
+    assert re.search(f'4 validations of 2 images: at most {time}', said)
+    folder = re.escape(str(tmp_path / 'work'))
+    assert re.search(f'3 checkpoints and the best, .* in {folder}, where .* GB are free', said)
+    assert not (tmp_path / 'work').exists()
+
+
+def test_a_dry_run_meets_the_real_runs_mistakes(tiny_options: list[str]):
+    options = [*tiny_options, 'val_dataloader.dataset.data_prefix.gt=none']
+    with pytest.raises(UserError, match='none: no such folder'):
+        train(TINY, options, dry_run=True)
+
+
+def test_hooks_act_in_the_order_of_the_table(tiny_options: list[str]):
+    config = load_config(TINY_GAN, tiny_options)
+    config.default_hooks.ema = dict(type='GeneratorEMAHook')
+    config.default_hooks.fast_step = dict(type='FastStepHook')
+    runner = Runner.from_cfg(config)
+    assert [type(hook).__name__ for hook in runner.hooks] == [
+        'GeneratorEMAHook',
+        'LossHook',
+        'RunSummaryHook',
+        'PretrainedGeneratorHook',
+        'ProgressHook',
+        'DistSamplerSeedHook',
+        'PanelHook',
+        'LoggerHook',
+        'ParamSchedulerHook',
+        'StopHook',
+        'FastStepHook',
+        'SafeCheckpointHook',
+    ]
+    for name, priority in PRIORITIES.items():
+        assert HOOKS.get(name).priority == priority, name
+
+
+def test_a_gpu_copies_batches_while_it_computes(
+    tiny_options: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    for present in (False, True):
+        monkeypatch.setattr(torch.cuda, 'is_available', lambda present=present: present)
+        config = load_config(TINY, tiny_options)
+        pin_batches(config)
+        for loader in (config.train_dataloader, config.val_dataloader):
+            assert loader.get('pin_memory', False) is present
+
+
+@pytest.fixture
+def gan_options(tiny_options: list[str]) -> list[str]:
+    return [*tiny_options, 'train_dataloader.dataset.gt_patch_size=128']
+
+
+def test_losses_and_rates_of_both_nets_are_logged(gan_options: list[str], tmp_path: Path):
+    train(TINY_GAN, gan_options)
+    [scalars] = (tmp_path / 'work').glob('*/vis_data/scalars.json')
+    lines = [json.loads(line) for line in scalars.read_text().splitlines()]
+    training = [line for line in lines if 'loss_gan' in line]
+    assert [line['iter'] for line in training] == [1, 2, 3, 4]
+    assert all(line.keys() >= LOSSES | RATES for line in training)
+    assert len([line for line in lines if 'PSNR' in line]) == 2
+    [events] = scalars.parent.glob('events.out.tfevents*')
+    board = EventAccumulator(str(events)).Reload()
+    assert set(board.Tags()['scalars']) >= LOSSES | RATES | {'PSNR', 'SSIM'}
+    assert len(board.Scalars('loss_d_fake')) == 4
+
+
+def test_checkpoint_holds_both_nets_and_no_vgg(gan_options: list[str], tmp_path: Path):
+    train(TINY_GAN, [*gan_options, 'train_cfg.max_iters=2'])
+    checkpoint = torch.load(tmp_path / 'work/iter_2.pth')  # PyTorch's protection is on
+    nets = {name.partition('.')[0] for name in checkpoint['state_dict']}
+    assert nets == {'generator', 'discriminator'}
+    assert checkpoint['optimizer'].keys() == {'generator', 'discriminator'}
+    assert checkpoint['step_counter'] == 2
+
+
+class CutError(Exception):
+    pass
+
+
+@HOOKS.register_module()
+class CutHook(Hook):
+    """Ends a run in its sixth iteration, without a word to the others."""
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if batch_idx == 5:
+            raise CutError
+
+
+@pytest.mark.parametrize(('path', 'workers'), [(TINY, 0), (TINY_GAN, 0), (TINY_GAN, 2)])
+def test_cut_and_resumed_ends_as_the_uncut_run(
+    path: Path, workers: int, gan_options: list[str], tmp_path: Path
+):
+    gan_options += [f'train_dataloader.num_workers={workers}', 'train_cfg.max_iters=8']
+    if path == TINY_GAN:  # a milestone after the cut, and what depends on the step counter
+        gan_options += ['param_scheduler.0.milestones=[2,7]']
+        gan_options += ['model.train_cfg.disc_init_steps=1', 'model.train_cfg.disc_steps=2']
+    else:
+        gan_options += [
+            'param_scheduler.0.periods=[4,4]',
+            'param_scheduler.0.restart_weights=[1,1]',
+        ]
+    train(path, gan_options, work_dir=str(tmp_path / 'uncut'))
+    config = load_config(path, [*gan_options, f'work_dir={tmp_path}/cut'])
+    config.custom_hooks = [dict(type='CutHook')]
+    with pytest.raises(CutError):
+        Runner.from_cfg(config).train()
+    assert (tmp_path / 'cut/last_checkpoint').read_text().endswith('iter_4.pth')
+    train(path, gan_options, work_dir=str(tmp_path / 'cut'), resume='auto')
+    uncut, cut = (read_checkpoint(tmp_path / run / 'iter_8.pth') for run in ('uncut', 'cut'))
+    assert uncut['state_dict'].keys() == cut['state_dict'].keys()
+    for name, value in uncut['state_dict'].items():
+        assert torch.equal(value, cut['state_dict'][name]), name
+    for part in ('optimizer', 'param_schedulers'):
+        assert str(uncut[part]) == str(cut[part])
+    assert uncut.get('step_counter') == cut.get('step_counter')
+    logs = [checkpoint['message_hub']['log_scalars'] for checkpoint in (uncut, cut)]
+    for name in logs[0]:
+        if name.startswith('train/') and 'time' not in name and 'memory' not in name:
+            assert logs[0][name] == logs[1][name], name
+
+
+def test_missing_vgg_stops_before_anything(
+    gan_options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path))
+    monkeypatch.setattr('facesr.models.perceptual_loss.FOLDER', tmp_path)
+    with pytest.raises(UserError, match=r"VGG11's weights are missing: .*fetch .*/vgg11-\w+\.pth"):
+        train(TINY_GAN, [*gan_options, 'model.perceptual_loss.pretrained=torchvision'])
+    assert not list((tmp_path / 'work').glob('*.pth'))
