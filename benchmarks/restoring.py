@@ -22,13 +22,14 @@ from mmengine.hooks import IterTimerHook
 from mmengine.runner import Runner
 from mmengine.visualization import LocalVisBackend
 
-from benchmarks.degradation import Agreement, compare
-from benchmarks.measure import take_turns
 from facesr.errors import UserError
 from facesr.images import list_images, read_image
 from facesr.nets import build_part, find_device, use_tf32
 from facesr.restoring.folder import restore_folder
 from facesr.restoring.restorer import Restorer
+
+from .degradation import measure_agreement
+from .measure import Figures, run_benchmark, take_turns
 
 WARM_UP, COMPARED = 2, 50  # images
 
@@ -39,7 +40,7 @@ def time_folder(
     rounds: int,
     device: str | None = None,
     checkpoint: str | None = None,
-) -> tuple[dict[str, list[float]], Agreement]:
+) -> Figures:
     """Measure restoring the first images of a config's test set to PNGs.
 
     Args:
@@ -50,7 +51,7 @@ def time_folder(
         checkpoint: of the generator; None takes it as it is initialised, which is as fast.
 
     Returns:
-        Seconds per image of each round, by way, and how far the stock PNGs are from ours.
+        ``seconds`` per image, and the ``agreement`` of the stock PNGs with ours.
 
     Raises:
         UserError: no such images or checkpoint, or MMEngine would take another device.
@@ -89,13 +90,14 @@ def time_folder(
             inputs = chain([root / 'warm_up'], repeat(root / 'lq'))
             return lambda: side(next(inputs))
 
-        taken = take_turns({name: in_turn(side) for name, side in sides.items()}, rounds)
+        seconds = take_turns({name: in_turn(side) for name, side in sides.items()}, rounds)
         stock = {path.name[: -len('_0.png')]: path for path in root.glob('stock/*/*/lq/*.png')}
         pairs = [
             (read_image(stock[path.stem]), read_image(root / f'ours/{path.stem}.png'))
             for path in paths[:COMPARED]
         ]
-    return taken, compare(*(np.stack(side) for side in zip(*pairs, strict=True)))
+    agreement = measure_agreement(*(np.stack(side) for side in zip(*pairs, strict=True)))
+    return {'agreement': agreement, 'seconds': seconds}
 
 
 def by_stock(config: Config, restorer: Restorer, work_dir: Path, folder: Path) -> float:
@@ -154,7 +156,7 @@ def by_stock(config: Config, restorer: Restorer, work_dir: Path, folder: Path) -
 def by_ours(
     restorer: Restorer, out: Path, folder: Path, scored: bool = True, batch_size: int = 1
 ) -> float:
-    """Seconds per image of what tools/test.py does between starting and its figures."""
+    """Seconds per image of what tools/test.py does after its start and before its figures."""
     images = list_images(folder)
     start = time.perf_counter()
     restore_folder(restorer, images, out, batch_size=batch_size, scored=scored)
@@ -163,7 +165,7 @@ def by_ours(
 
 @torch.inference_mode()
 def by_forward_passes(restorer: Restorer, folder: Path) -> float:
-    """Seconds per image of the channels-last net on tensors that wait on its device."""
+    """Seconds per image of the net in channels-last, its inputs on the device already."""
     inputs = [
         torch.from_numpy(read_image(path)[None]).to(restorer.device).permute(0, 3, 1, 2) / 255
         for path in list_images(folder).values()
@@ -175,3 +177,7 @@ def by_forward_passes(restorer: Restorer, folder: Path) -> float:
     if restorer.device.type == 'cuda':
         torch.cuda.synchronize()
     return (time.perf_counter() - start) / len(inputs)
+
+
+if __name__ == '__main__':
+    run_benchmark(time_folder, __doc__, 'images', 'rounds', 'device', 'checkpoint')

@@ -35,6 +35,13 @@ def run(work: Callable[[argparse.Namespace], None], args: argparse.Namespace) ->
         raise SystemExit(130) from None
 
 
+def count(text: str) -> int:
+    """The ``type`` of an argument that says how many."""
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f'{text}: at least 1 expected')
+    return int(text)
+
+
 def add_config_options(parser: argparse.ArgumentParser, several: bool = False) -> None:
     """Add the two arguments that every tool with a config takes, as everywhere in OpenMMLab."""
     parser.add_argument(

@@ -85,7 +85,7 @@ def _decode(paths: Sequence[Path], target: Path) -> None:
             if image.shape != first.shape:
                 raise UserError(
                     f'{path}: {image.shape[1]}x{image.shape[0]} pixels, '
-                    f'{first.shape[1]}x{first.shape[0]} expected; tools/prepare_data.py lists all '
+                    f'{first.shape[1]}x{first.shape[0]} expected; tools/check_data.py lists all '
                     'such files'
                 )
             mapped[index] = image

@@ -127,7 +127,7 @@ def _init_random(layers: nn.Module) -> None:
 
 
 FOLDER = Path('data/pretrained')
-FETCH_COMMAND = 'python tools/prepare_data.py --vgg19'
+FETCH_COMMAND = 'python tools/fetch_vgg.py'
 
 
 def vgg_url(vgg_type: str) -> str:

@@ -50,7 +50,7 @@ def test_missing_weights_say_how_to_get_them(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(
         UserError,
         match=r'no vgg19-dcbb9e9d\.pth in data/pretrained or .*cache/hub/checkpoints; '
-        r'where there is a network .*, run: python tools/prepare_data\.py --vgg19',
+        r'where there is a network .*, run: python tools/fetch_vgg\.py',
     ):
         find_vgg('vgg19')
 
