@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -22,7 +22,7 @@ from facesr.nets import find_device
 from facesr.restoring.metrics import psnr
 from facesr.restoring.score import bicubic
 
-from .measure import Figures, run_benchmark, take_turns
+from .measure import Figures, run_benchmark, take_turns, time_call
 
 EQUAL = 98.0  # dB, for images that are equal: one pixel off by a level has 95
 Images = NDArray[np.uint8]
@@ -32,12 +32,6 @@ def time_degradation(
     config: Config, images: int, rounds: int, device: str | None = None
 ) -> Figures:
     """Compare the two ways over a config's training images, and measure both on its first batch.
-
-    Args:
-        config: a training config.
-        images: how many are compared.
-        rounds: how often each way is measured.
-        device: where batches are degraded; None takes a CUDA GPU if there is one.
 
     Returns:
         ``agreement``: see :func:`measure_agreement`, both from the same random numbers;
@@ -77,7 +71,7 @@ def degrade_both(
         settings: of the degradation.
         images: (S, S, 3) uint8 RGB each.
         device: where the batch is degraded.
-        seed: of the first image; the others count on.
+        seed: of the first image; the next has the next number.
 
     Returns:
         (N, s, s, 3) uint8 each: MMagic's results; the device's with the same noise; the device's
@@ -133,22 +127,18 @@ def time_both(
     gt = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(device)
     cv2.setNumThreads(0)  # as in a loader's process
 
-    def by_transforms() -> float:
-        start = time.perf_counter()
+    def by_transforms() -> None:
         for seed, image in enumerate(images):
             degrade(image, settings, settings.sample(RandomState(seed)), seed)
-        return (time.perf_counter() - start) / len(images)
 
-    def on_device() -> float:
-        start = time.perf_counter()
+    def on_device() -> None:
         rows = [settings.sample(RandomState(seed)).row() for seed in range(len(images))]
         values = torch.tensor(rows, dtype=torch.float64).to(device)
         batch(gt, values, torch.randn(gt.shape, device=device))
-        if device.type == 'cuda':
-            torch.cuda.synchronize()
-        return (time.perf_counter() - start) / len(images)
 
-    return take_turns({"MMagic's transforms": by_transforms, f'on {device}': on_device}, rounds)
+    sides = {"MMagic's transforms": by_transforms, f'on {device}': on_device}
+    timers = {name: partial(time_call, side, len(images)) for name, side in sides.items()}
+    return take_turns(timers, rounds)
 
 
 if __name__ == '__main__':

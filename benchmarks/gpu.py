@@ -8,8 +8,9 @@ import json
 import subprocess
 import sys
 from argparse import Namespace
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
@@ -25,7 +26,7 @@ from .measure import describe_machine, format_machine, make_parser
 ITERATIONS, RESUMED = 4, 6
 #: Seconds that a step may take.
 LIMIT = 420
-#: The timings, with their options; training is timed for each config, the others for the first.
+#: The timings and their options; training is timed for each config, the others for the first.
 TIMINGS = {
     'degradation': ('images', 'rounds'),
     'validation': ('images', 'rounds'),
@@ -34,23 +35,15 @@ TIMINGS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass
 class Step:
-    """One process and how it ended.
-
-    Attributes:
-        name: what it shows.
-        arguments: of Python.
-        code: its exit code; None if it has not run, or was stopped at :data:`LIMIT`.
-        seconds: how long it took.
-        output: its last line, or all of a timing's.
-    """
+    """One process, with these arguments of Python, and how it ended."""
 
     name: str
-    arguments: Sequence[str]
-    code: int | None = None
+    arguments: list[str]
+    code: int | None = None  # also if it was stopped at LIMIT
     seconds: float = 0.0
-    output: str = ''
+    output: str = ''  # its last line; all of a timing's
 
     @property
     def is_timing(self) -> bool:
@@ -58,30 +51,22 @@ class Step:
 
     @property
     def verdict(self) -> str:
-        if self.code == 0:
-            return 'passed'
-        return 'too long' if self.code is None else 'FAILED'
+        return 'passed' if self.code == 0 else 'too long' if self.code is None else 'FAILED'
 
     def run(self, out: Path) -> Step:
-        """Run the process, with a log in ``out``, and return the step as it ended."""
+        """Run the process, with a log in ``out``."""
         log = out / f'{self.name.replace(": ", "_")}.log'
+        command = [sys.executable, *self.arguments]
         begin = perf_counter()
-        with log.open('w', encoding='utf-8') as file:
-            try:
-                code: int | None = subprocess.run(
-                    [sys.executable, *self.arguments],
-                    stdin=subprocess.DEVNULL,
-                    stdout=file,
-                    stderr=subprocess.STDOUT,
-                    timeout=LIMIT,
-                ).returncode
-            except subprocess.TimeoutExpired:
-                code = None
-        lines = log.read_text(encoding='utf-8', errors='replace').strip().splitlines() or ['']
-        output = '\n'.join(lines if self.is_timing else lines[-1:])
-        ended = Step(self.name, self.arguments, code, perf_counter() - begin, output)
-        print(f'{ended.verdict:>8}  {ended.seconds:6.1f} s  {self.name}', flush=True)
-        return ended
+        with log.open('wb') as file, suppress(subprocess.TimeoutExpired):
+            self.code = subprocess.run(
+                command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, timeout=LIMIT
+            ).returncode
+        self.seconds = perf_counter() - begin
+        lines = log.read_text(encoding='utf-8', errors='replace').strip().splitlines()
+        self.output = '\n'.join(lines if self.is_timing else lines[-1:])
+        print(f'{self.verdict:>8}  {self.seconds:6.1f} s  {self.name}', flush=True)
+        return self
 
 
 def run_everything(args: Namespace) -> list[Step]:
@@ -93,9 +78,6 @@ def run_everything(args: Namespace) -> list[Step]:
     Args:
         args: the command line's. A config that starts from another's generator comes after it.
 
-    Returns:
-        The steps as they ended.
-
     Raises:
         UserError: the folder is not empty: its files would be taken for this run's.
     """
@@ -103,29 +85,27 @@ def run_everything(args: Namespace) -> list[Step]:
     if out.is_dir() and any(out.iterdir()):
         raise UserError(f'{out}: not empty; name another folder with --out')
     out.mkdir(parents=True, exist_ok=True)
-    options = list(args.cfg_options)
-    if args.faces is not None:
-        splits = ('train', 'val', 'test')
-        options += [f'{split}_dataloader.dataset.data_root={args.faces}' for split in splits]
     sources: dict[str, str | None] = {}
-    changes: dict[str, list[str]] = {}
+    options: dict[str, list[str]] = {}
+    splits = ('train', 'val', 'test') if args.faces is not None else ()
+    faces = [f'{split}_dataloader.dataset.data_root={args.faces}' for split in splits]
     for path in args.config:
         config = load_config(path)
         sources[path] = config.default_hooks.get('pretrained', {}).get('source')
-        # Without VGG's weights: any weights cost the same.
-        vgg = ['model.perceptual_loss.pretrained=random'] * ('perceptual_loss' in config.model)
-        changes[path] = [*options, *vgg]
+        options[path] = [*args.cfg_options, *faces]
+        if 'perceptual_loss' in config.model:  # without VGG's weights: any cost the same
+            options[path].append('model.perceptual_loss.pretrained=random')
+
+    def train(path: str) -> list[Step]:
+        return [step.run(out) for step in _trainings(path, options[path], sources[path], out)]
+
     done: list[Step] = []
     with ThreadPoolExecutor(args.jobs) as pool:
         for later in (False, True):
-            trainings = [
-                _train(path, changes[path], source, out)
-                for path, source in sources.items()
-                if (source is not None) == later
-            ]
-            for steps in pool.map(lambda training: [step.run(out) for step in training], trainings):
+            group = [path for path in options if (sources[path] is not None) == later]
+            for steps in pool.map(train, group):
                 done += steps
-    done += [step.run(out) for step in _time(changes, args)]
+    done += [step.run(out) for step in _timings(options, args)]
     report = {
         'machine': describe_machine(),
         'steps': [asdict(step) for step in done],
@@ -137,58 +117,39 @@ def run_everything(args: Namespace) -> list[Step]:
     return done
 
 
-def _train(path: str, options: Sequence[str], source: str | None, out: Path) -> Iterator[Step]:
-    changes = [
-        *options,
-        'train_cfg.val_interval=2',
-        'default_hooks.checkpoint.interval=2',
-        'default_hooks.logger.interval=1',
-        'randomness.seed=0',
-    ]
-    start = []
-    if source is not None:
-        start = [f'load_from={out / Path(source).name / f"iter_{RESUMED}.pth"}']
+def _trainings(path: str, options: list[str], source: str | None, out: Path) -> Iterator[Step]:
     name = Path(path).stem
     command = ['tools/train.py', path, '--work-dir', str(out / name)]
-    for what, more, last in (('train', start, ITERATIONS), ('resume', [], RESUMED)):
-        resume = ['--resume'] if what == 'resume' else []
-        values = [*changes, *more, f'train_cfg.max_iters={last}']
-        yield Step(f'{name}: {what}', [*command, *resume, '--cfg-options', *values])
+    intervals = ['train_cfg.val_interval=2', 'default_hooks.checkpoint.interval=2']
+    intervals += ['default_hooks.logger.interval=1', 'randomness.seed=0']
+    changes = ['--cfg-options', *options, *intervals]
+    start = [f'load_from={out / Path(source).name / f"iter_{RESUMED}.pth"}'] if source else []
+    yield Step(f'{name}: train', [*command, *changes, *start, f'train_cfg.max_iters={ITERATIONS}'])
+    command.append('--resume')
+    yield Step(f'{name}: resume', [*command, *changes, f'train_cfg.max_iters={RESUMED}'])
 
 
-def _time(changes: dict[str, list[str]], args: Namespace) -> Iterator[Step]:
+def _timings(options: dict[str, list[str]], args: Namespace) -> Iterator[Step]:
     for benchmark, flags in TIMINGS.items():
-        for path in changes if benchmark == 'training' else args.config[:1]:
+        for path in options if benchmark == 'training' else args.config[:1]:
             name = f'{benchmark}_{Path(path).stem}'
             command = ['-m', f'benchmarks.{benchmark}', path]
             command += ['--json', str(args.out / f'figures_{name}.json')]
             for flag in flags:
                 command += [f'--{flag}', str(getattr(args, flag))]
-            if changes[path]:
-                command += ['--cfg-options', *changes[path]]
+            if options[path]:
+                command += ['--cfg-options', *options[path]]
             yield Step(name, command)
 
 
-def _format(steps: Iterable[Step]) -> str:
+def _format(steps: Sequence[Step]) -> str:
     lines = [format_machine(), '', '| step | | seconds |', '| --- | --- | --- |']
     lines += [f'| {step.name} | {step.verdict} | {step.seconds:.1f} |' for step in steps]
     for step in steps:
         if step.is_timing or step.code != 0:
-            lines += [
-                '',
-                f'{step.name}:',
-                '',
-                *(f'    {line}' for line in step.output.splitlines()),
-            ]
+            lines += ['', f'{step.name}:', '']
+            lines += [f'    {line}' for line in step.output.splitlines()]
     return '\n'.join([*lines, ''])
-
-
-def main(args: Namespace) -> None:
-    steps = run_everything(args)
-    print(args.out / 'gpu.md')
-    failed = [step.name for step in steps if step.code != 0]
-    if failed:
-        raise UserError(f'{args.out}: {len(failed)} of {len(steps)} steps failed: {failed[0]}, ...')
 
 
 def parse_args() -> Namespace:
@@ -205,6 +166,14 @@ def parse_args() -> Namespace:
     )
     parser.add_argument('--jobs', type=count, default=4, metavar='N', help='trainings at a time')
     return parser.parse_args()
+
+
+def main(args: Namespace) -> None:
+    steps = run_everything(args)
+    print(args.out / 'gpu.md')
+    failed = [step.name for step in steps if step.code != 0]
+    if failed:
+        raise UserError(f'{args.out}: {len(failed)} of {len(steps)} steps failed: {failed[0]}, ...')
 
 
 if __name__ == '__main__':

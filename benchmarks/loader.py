@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Callable
+from functools import partial
 
 import cv2
 import torch
@@ -13,7 +13,7 @@ from mmengine.config import Config
 
 from facesr.data.loader import SampleKey, collate_faces
 
-from .measure import Figures, run_benchmark, take_turns
+from .measure import Figures, run_benchmark, take_turns, time_call
 
 BATCHES = 4  # in a round
 
@@ -31,13 +31,11 @@ def time_loader(config: Config, rounds: int) -> Figures:
         dataset = DATASETS.build(settings)
         keys = [SampleKey(number % len(dataset), 0, number) for number in range(images)]
 
-        def load() -> float:
-            start = time.perf_counter()
+        def load() -> None:
             for first in range(0, images, size):
                 collate_faces([dataset[key] for key in keys[first : first + size]])
-            return (time.perf_counter() - start) / images
 
-        return load
+        return partial(time_call, load, images)
 
     sides = {
         'decode, degrade and pack by MMagic': loader('loader', None),

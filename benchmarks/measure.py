@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import sys
+import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
@@ -30,14 +32,15 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 #: What a benchmark measured: seconds by way, in each round, as ``seconds``; and findings by name.
 Figures = dict[str, Any]
+Clock = Callable[[], float]
 
 
 def make_parser(
     description: str | None, options: Sequence[str], several: bool = False
 ) -> ArgumentParser:
     """A parser for one config or several, their overrides, and some of :data:`OPTIONS`."""
-    name = f'python -m benchmarks.{Path(sys.argv[0]).stem}'
-    parser = ArgumentParser(prog=name, description=description)
+    program = f'python -m benchmarks.{Path(sys.argv[0]).stem}'
+    parser = ArgumentParser(program, description=description)
     add_config_options(parser, several)
     for option in options:
         parser.add_argument(f'--{option}', **OPTIONS[option])
@@ -47,12 +50,7 @@ def make_parser(
 def take_turns(sides: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
     """Measure several ways in turn (A B A B ...), after a warm-up of each that does not count.
 
-    Args:
-        sides: what to measure, by name; each call gives seconds.
-        rounds: how often.
-
-    Returns:
-        Seconds of each round, by name.
+    Each call of a side gives seconds; those of each round are returned, by the side's name.
     """
     for measure in sides.values():
         measure()
@@ -61,6 +59,20 @@ def take_turns(sides: Mapping[str, Callable[[], float]], rounds: int) -> dict[st
         for name, measure in sides.items():
             taken[name].append(measure())
     return taken
+
+
+def time_call(work: Callable[[], object], images: int, clock: Clock = time.perf_counter) -> float:
+    """Seconds per image, until a GPU has done its part."""
+    start = clock()
+    work()
+    synchronise()
+    return (clock() - start) / images
+
+
+def synchronise() -> None:
+    """Wait for the GPU, if there is one."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
 
 
 def format_figures(figures: Figures) -> str:
@@ -88,13 +100,10 @@ def format_spread(seconds: Sequence[float]) -> str:
 
 def describe_machine() -> dict[str, Any]:
     """Processor, threads, GPU and versions."""
-    cpu = platform.processor() or platform.machine()
     info = Path('/proc/cpuinfo')
-    if info.is_file():
-        names = [line for line in info.read_text().splitlines() if line.startswith('model name')]
-        cpu = names[0].partition(': ')[2] if names else cpu
+    models = re.findall(r'^model name\s*: (.+)$', info.read_text() if info.is_file() else '', re.M)
     return {
-        'cpu': cpu,
+        'cpu': models[0] if models else platform.processor() or platform.machine(),
         'cores': os.cpu_count(),
         'threads': torch.get_num_threads(),
         'gpu': torch.cuda.get_device_name() if torch.cuda.is_available() else None,
@@ -122,13 +131,9 @@ def run_benchmark(
     *options: str,
     show: Callable[[Figures], str] = format_figures,
 ) -> None:
-    """Run a benchmark from its command line: CONFIG, its options, ``--json FILE``.
+    """Run a benchmark from its command line: CONFIG, ``--json FILE`` and some of :data:`OPTIONS`.
 
-    Args:
-        measure: takes the config, and the options by name.
-        description: for ``--help``.
-        options: which of :data:`OPTIONS` it takes.
-        show: makes text of the figures.
+    ``measure`` takes the config, and the options by name.
     """
     parser = make_parser(description, options)
     parser.add_argument('--json', type=Path, metavar='FILE', help='also write the figures there')

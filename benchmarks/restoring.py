@@ -29,26 +29,15 @@ from facesr.restoring.folder import restore_folder
 from facesr.restoring.restorer import Restorer
 
 from .degradation import measure_agreement
-from .measure import Figures, run_benchmark, take_turns
+from .measure import Figures, run_benchmark, take_turns, time_call
 
 WARM_UP, COMPARED = 2, 50  # images
 
 
 def time_folder(
-    config: Config,
-    images: int,
-    rounds: int,
-    device: str | None = None,
-    checkpoint: str | None = None,
+    config: Config, images: int, rounds: int, device: str | None, checkpoint: str | None = None
 ) -> Figures:
-    """Measure restoring the first images of a config's test set to PNGs.
-
-    Args:
-        config: a training config; its generator and its test images, of one size, are taken.
-        images: how many.
-        rounds: how often each way is measured.
-        device: None takes a CUDA GPU if there is one.
-        checkpoint: of the generator; None takes it as it is initialised, which is as fast.
+    """Measure restoring the first images of a config's test set, all of one size, to PNGs.
 
     Returns:
         ``seconds`` per image, and the ``agreement`` of the stock PNGs with ours.
@@ -81,9 +70,8 @@ def time_folder(
         }
         if restorer.device.type == 'cuda':
             fast = Restorer(config, checkpoint, device, precision='bf16')
-            sides['ours, PNGs, bf16, batches of 16'] = partial(
-                by_ours, fast, root / 'fast', scored=False, batch_size=16
-            )
+            batches = partial(by_ours, fast, root / 'fast', scored=False, batch_size=16)
+            sides['ours, PNGs, bf16, batches of 16'] = batches
 
         def in_turn(side: Callable[[Path], float]) -> Callable[[], float]:
             # The first call is the warm-up.
@@ -103,10 +91,7 @@ def time_folder(
 def by_stock(config: Config, restorer: Restorer, work_dir: Path, folder: Path) -> float:
     """Seconds per image of ``Runner.test()`` with the parts and settings of MMagic's own configs.
 
-    Args:
-        config: gives the generator; its weights are the restorer's.
-        work_dir: where the PNGs go, as LocalVisBackend puts them.
-        folder: the degraded images.
+    The PNGs go where LocalVisBackend puts them in ``work_dir``.
     """
     model = BaseEditModel(
         generator=config.model.generator,
@@ -114,15 +99,13 @@ def by_stock(config: Config, restorer: Restorer, work_dir: Path, folder: Path) -
         data_preprocessor=dict(type=DataPreprocessor, mean=[0.0] * 3, std=[255.0] * 3),
     )
     model.generator.load_state_dict(restorer.generator.state_dict())
+    load = dict(type=LoadImageFromFile, key='img', channel_order='rgb')  # as the net was trained
     dataset = dict(
         type=BasicImageDataset,
         metainfo=dict(dataset_type='sr', task_name='realsr'),
         data_root=str(folder),
         data_prefix=dict(img=''),
-        pipeline=[
-            dict(type=LoadImageFromFile, key='img', channel_order='rgb'),  # as the net was trained
-            dict(type=PackInputs),
-        ],
+        pipeline=[load, dict(type=PackInputs)],
     )
     runner = Runner(
         model=model,
@@ -148,9 +131,7 @@ def by_stock(config: Config, restorer: Restorer, work_dir: Path, folder: Path) -
         default_scope='mmagic',
         log_level='ERROR',
     )
-    start = time.perf_counter()
-    runner.test()
-    return (time.perf_counter() - start) / len(runner.test_dataloader.dataset)
+    return time_call(runner.test, len(list_images(folder)))
 
 
 def by_ours(
@@ -158,9 +139,8 @@ def by_ours(
 ) -> float:
     """Seconds per image of what tools/test.py does after its start and before its figures."""
     images = list_images(folder)
-    start = time.perf_counter()
-    restore_folder(restorer, images, out, batch_size=batch_size, scored=scored)
-    return (time.perf_counter() - start) / len(images)
+    work = partial(restore_folder, restorer, images, out, batch_size=batch_size, scored=scored)
+    return time_call(work, len(images))
 
 
 @torch.inference_mode()
@@ -170,13 +150,8 @@ def by_forward_passes(restorer: Restorer, folder: Path) -> float:
         torch.from_numpy(read_image(path)[None]).to(restorer.device).permute(0, 3, 1, 2) / 255
         for path in list_images(folder).values()
     ]
-    start = time.perf_counter()
     with use_tf32(False):  # as the restorer computes
-        for lq in inputs:
-            restorer.generator(lq)
-    if restorer.device.type == 'cuda':
-        torch.cuda.synchronize()
-    return (time.perf_counter() - start) / len(inputs)
+        return time_call(lambda: [restorer.generator(lq) for lq in inputs], len(inputs))
 
 
 if __name__ == '__main__':

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from functools import wraps
 from statistics import median
@@ -23,7 +23,7 @@ from facesr.nets import unwrap, use_tf32
 from facesr.training.loop import ResumableTrainLoop
 from facesr.training.train import pin_batches
 
-from .measure import Figures, format_spread, run_benchmark
+from .measure import Figures, format_spread, run_benchmark, synchronise
 
 #: On a GPU, where timing the parts makes it wait, the total is of iterations of its own.
 PARTS = ('data', 'degradation', 'forward', 'backward', 'optimiser', 'hooks', 'total')
@@ -36,7 +36,6 @@ STOCK_HOOKS = {
     'sampler_seed': 'DistSamplerSeedHook',
     'checkpoint': 'CheckpointHook',
 }
-Turn = dict[str, float]
 
 
 @LOOPS.register_module()
@@ -48,20 +47,28 @@ class MeasuredLoop(ResumableTrainLoop):
     """
 
     def run(self) -> Any:
-        """Get ready; :meth:`measure` trains."""
+        """Get ready."""
         self.runner.call_hook('before_train')
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
         return self.runner.model
 
-    def measure(self, iterations: int) -> Turn:
+    def measure(self, iterations: int) -> dict[str, float]:
         """Train, and return the seconds per iteration of each of :data:`PARTS`."""
         loader = self.dataloader
         for _ in range(loader.num_workers * (loader.prefetch_factor or 0)):
             next(self.dataloader_iterator)  # loaded while the other way had its turn
+        wrapper = self.runner.optim_wrapper
+        wrappers = [*wrapper.values()] if isinstance(wrapper, OptimWrapperDict) else [wrapper]
         seconds = dict.fromkeys(PARTS, 0.0)
         with ExitStack() as stack:
-            for owner, name, part in self._parts():
+            for owner, name, part in (
+                (self.dataloader_iterator, '__next__', 'data'),
+                (self.runner, 'call_hook', 'hooks'),
+                (unwrap(self.runner.model).data_preprocessor, 'forward', 'degradation'),
+                *((one, 'backward', 'backward') for one in wrappers),
+                *((one, 'step', 'optimiser') for one in wrappers),
+            ):
                 stack.enter_context(_timed(owner, name, seconds, part))
             seconds['total'] = self._train(iterations)
         # The forward pass is the rest.
@@ -71,22 +78,13 @@ class MeasuredLoop(ResumableTrainLoop):
         return {part: value / iterations for part, value in seconds.items()}
 
     def _train(self, iterations: int) -> float:
-        _synchronise()
+        synchronise()
         start = time.perf_counter()
         with use_tf32(self.tf32):
             for _ in range(iterations):
                 self.run_iter(next(self.dataloader_iterator))
-        _synchronise()
+        synchronise()
         return time.perf_counter() - start
-
-    def _parts(self) -> Iterator[tuple[Any, str, str]]:
-        yield self.dataloader_iterator, '__next__', 'data'
-        yield self.runner, 'call_hook', 'hooks'
-        yield unwrap(self.runner.model).data_preprocessor, 'forward', 'degradation'
-        wrapper = self.runner.optim_wrapper
-        for one in wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]:
-            yield one, 'backward', 'backward'
-            yield one, 'step', 'optimiser'
 
 
 def build_loop(config: Config, name: str, work_dir: str) -> MeasuredLoop:
@@ -121,12 +119,7 @@ def as_stock(config: Config) -> Config:
 
 
 def time_training(config: Config, rounds: int, iterations: int) -> Figures:
-    """Measure both ways in turn.
-
-    Args:
-        config: a training config.
-        rounds: turns of each way.
-        iterations: in a turn.
+    """Measure both ways in turn, so many iterations in each.
 
     Returns:
         ``seconds``: of each turn, by way and part; ``first``: seconds of the first iteration, with
@@ -144,23 +137,20 @@ def time_training(config: Config, rounds: int, iterations: int) -> Figures:
         with counter:
             loops['stock'].measure(1)
         first = {name: loop.measure(1)['total'] for name, loop in loops.items()}
-        taken: dict[str, list[Turn]] = {name: [] for name in loops}
+        seconds: dict[str, Any] = {name: {part: [] for part in PARTS} for name in loops}
         memory = dict.fromkeys(loops, 0)
         for _ in range(rounds):
             for name, loop in loops.items():
                 if torch.cuda.is_available():
                     torch.cuda.reset_peak_memory_stats()
-                taken[name].append(loop.measure(iterations))
-                if torch.cuda.is_available():
-                    memory[name] = max(memory[name], torch.cuda.max_memory_allocated())
+                for part, value in loop.measure(iterations).items():
+                    seconds[name][part].append(value)
+                memory[name] = max(memory[name], torch.cuda.max_memory_allocated())
         for loop in loops.values():
             loop.runner.visualizer.close()  # before its folder goes
     passes = 2 if torch.cuda.is_available() else 1  # iterations under the counter
     return {
-        'seconds': {
-            name: {part: [turn[part] for turn in turns] for part in PARTS}
-            for name, turns in taken.items()
-        },
+        'seconds': seconds,
         'first': first,
         'flops': counter.get_total_flops() // passes,
         'memory': memory,
@@ -179,9 +169,8 @@ def format_parts(results: Figures) -> str:
     total = {name: median(parts['total']) for name, parts in seconds.items()}
     lines.append(f'ours takes 1/{total["stock"] / total["ours"]:.2f} of the time')
     for name, middle in total.items():
-        rate = results['flops'] / sum(
-            median(seconds[name][part]) for part in ('forward', 'backward')
-        )
+        nets = sum(median(seconds[name][part]) for part in ('forward', 'backward'))
+        rate = results['flops'] / nets
         used = results['memory'][name]
         lines.append(
             f'{name}: {max_iters:,} iterations in {middle * max_iters / 3600:.2f} h; '
@@ -192,26 +181,23 @@ def format_parts(results: Figures) -> str:
     return '\n'.join(lines)
 
 
-def _timed(owner: Any, name: str, seconds: Turn, part: str) -> AbstractContextManager[Any]:
+def _timed(
+    owner: Any, name: str, seconds: dict[str, float], part: str
+) -> AbstractContextManager[Any]:
     """Within the context, add the time that calls of a method take to a part."""
     target = type(owner) if name.startswith('__') else owner
     stock: Callable[..., Any] = getattr(target, name)
 
     @wraps(stock)
     def timed(*args: Any, **kwargs: Any) -> Any:
-        _synchronise()
+        synchronise()
         start = time.perf_counter()
         result = stock(*args, **kwargs)
-        _synchronise()
+        synchronise()
         seconds[part] += time.perf_counter() - start
         return result
 
     return patch.object(target, name, timed)
-
-
-def _synchronise() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
 
 
 if __name__ == '__main__':

@@ -19,19 +19,13 @@ from torch.nn.functional import interpolate
 from facesr.errors import UserError
 from facesr.nets import find_device
 
-from .measure import Figures, run_benchmark, take_turns
+from .measure import Figures, run_benchmark, take_turns, time_call
 
 Samples = Sequence[dict[str, Any]]
 
 
 def time_scoring(config: Config, images: int, rounds: int, device: str | None = None) -> Figures:
     """Measure the metrics on validation images enlarged by bicubic, and compare their scores.
-
-    Args:
-        config: a training config; its validation set, metrics and batch size are taken.
-        images: how many of the set.
-        rounds: how often each way is measured.
-        device: where the images are; None takes a CUDA GPU if there is one.
 
     Returns:
         ``seconds`` of CPU time per image; ``difference``: the largest between an image's scores,
@@ -51,14 +45,15 @@ def time_scoring(config: Config, images: int, rounds: int, device: str | None = 
         name: max(abs(float(stock[name] - ours[name])) for stock, ours in pairs)
         for name in pairs[0][0]
     }
-    sides = {
-        name: partial(time_scores, build_evaluator(config, stock, len(samples)), samples, size)
-        for name, stock, size in (
-            ("MMagic's metrics", True, 1),
-            ('ours, one at a time', False, 1),
-            (f'ours, batches of {batch_size}', False, batch_size),
-        )
-    }
+    sides = {}
+    for name, stock, size in (
+        ("MMagic's metrics", True, 1),
+        ('ours, one at a time', False, 1),
+        (f'ours, batches of {batch_size}', False, batch_size),
+    ):
+        evaluator = build_evaluator(config, stock, len(samples))
+        work = partial(score_samples, evaluator, samples, size)
+        sides[name] = partial(time_call, work, len(samples), time.process_time)
     return {'difference': difference, 'seconds': take_turns(sides, rounds)}
 
 
@@ -92,13 +87,6 @@ def score_samples(evaluator: Evaluator, samples: Samples, batch_size: int) -> di
         evaluator.process(samples[first : first + batch_size], None, evaluator.metrics)
     scores: dict[str, float] = evaluator.evaluate()
     return scores
-
-
-def time_scores(evaluator: Evaluator, samples: Samples, batch_size: int) -> float:
-    """Seconds of CPU time per image, the wait for a GPU included."""
-    start = time.process_time()
-    score_samples(evaluator, samples, batch_size)
-    return (time.process_time() - start) / len(samples)
 
 
 if __name__ == '__main__':
