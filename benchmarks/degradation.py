@@ -89,8 +89,8 @@ def degrade_both(
         same[number - seed, :, : values.length, : values.length] = noise
     gt = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(device)
     batch = BatchDegradation(settings).to(device)
-    drawn = torch.tensor(rows, dtype=torch.float64, device=device)
-    found = [batch(gt, drawn, noise.to(device)).permute(0, 2, 3, 1) for noise in (same, own)]
+    table = torch.tensor(rows, dtype=torch.float64, device=device)
+    found = [batch(gt, table, noise.to(device)).permute(0, 2, 3, 1) for noise in (same, own)]
     return np.stack(expected), found[0].cpu().numpy(), found[1].cpu().numpy()
 
 

@@ -22,7 +22,7 @@ def run(work: Callable[[argparse.Namespace], None], args: argparse.Namespace) ->
         return
     try:
         from facesr.errors import StoppedError, UserError
-    except ImportError as error:  # the stack is not there, or not whole
+    except ImportError as error:  # the stack is missing or incomplete
         raise SystemExit(f'error: {error}') from None
     try:
         work(args)
