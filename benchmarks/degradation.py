@@ -1,10 +1,9 @@
-"""The degradation on the device against MMagic's transforms: the same levels, and how fast."""
+"""The degradation on the device against MMagic's transforms: equal levels, and how fast?"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -14,8 +13,8 @@ from mmengine.config import Config
 from numpy.random import RandomState
 from numpy.typing import NDArray
 from rich.progress import track
+from torch import Tensor
 
-from benchmarks.measure import take_turns
 from facesr.degradation.batch import BatchDegradation
 from facesr.degradation.settings import DegradationSettings, degrade, normal_noise
 from facesr.images import Image8, list_images, read_image
@@ -23,30 +22,41 @@ from facesr.nets import find_device
 from facesr.restoring.metrics import psnr
 from facesr.restoring.score import bicubic
 
+from .measure import Figures, run_benchmark, take_turns, time_call
+
 EQUAL = 98.0  # dB, for images that are equal: one pixel off by a level has 95
+Images = NDArray[np.uint8]
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """How far two sets of 8-bit images are from each other.
+def time_degradation(
+    config: Config, images: int, rounds: int, device: str | None = None
+) -> Figures:
+    """Compare the two ways over a config's training images, and measure both on its first batch.
 
-    Attributes:
-        psnr: mean over the images in dB; equal images count as 98 dB.
-        equal: share of images that are equal.
-        worst: largest difference of a pixel in levels, by image.
+    Returns:
+        ``agreement``: see :func:`measure_agreement`, both from the same random numbers;
+        ``bicubic_psnr``: how difficult the two are, in dB, each with noise of its own; ``seconds``
+        per image: MMagic's transforms on one core, and one batch on the device.
     """
-
-    psnr: float
-    equal: float
-    worst: list[int]
-
-    def __str__(self) -> str:
-        above = sum(worst > 4 for worst in self.worst)
-        return (
-            f'{len(self.worst)} images: mean PSNR between the two {self.psnr:.2f} dB, '
-            f'{self.equal:.1%} equal; largest difference {max(self.worst)} levels, '
-            f'more than 4 in {above} images'
-        )
+    place = find_device(device)
+    dataset = config.train_dataloader.dataset
+    settings = DegradationSettings(**dataset.degradation)
+    size = config.train_dataloader.batch_size
+    paths = list(list_images(Path(dataset.data_root, dataset.data_prefix.gt)).values())
+    compared = paths[:images]
+    parts, scores = [], []
+    for first in track(range(0, len(compared), size), 'comparing', transient=True):
+        faces = [read_image(path) for path in compared[first : first + size]]
+        stock, same_noise, own_noise = degrade_both(settings, faces, place, first)
+        parts.append((stock, same_noise))
+        scores.append([score_bicubic(lq, np.stack(faces)) for lq in (stock, own_noise)])
+    sides = [np.concatenate(side) for side in zip(*parts, strict=True)]
+    stock_psnr, our_psnr = (torch.cat(side).mean().item() for side in zip(*scores, strict=True))
+    return {
+        'agreement': measure_agreement(*sides),
+        'bicubic_psnr': {'stock': stock_psnr, 'ours': our_psnr},
+        'seconds': time_both(settings, [read_image(path) for path in paths[:size]], place, rounds),
+    }
 
 
 def degrade_both(
@@ -54,124 +64,82 @@ def degrade_both(
     images: Sequence[Image8],
     device: torch.device | str = 'cpu',
     seed: int = 0,
-    own_noise: bool = False,
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+) -> tuple[Images, Images, Images]:
     """Degrade images by MMagic's transforms and on a device, with the same values.
 
     Args:
         settings: of the degradation.
-        images: (S, S, 3) uint8 each.
+        images: (S, S, 3) uint8 RGB each.
         device: where the batch is degraded.
-        seed: of the first image; the others count on.
-        own_noise: PyTorch's normal numbers on the device, as in training, instead of the same.
+        seed: of the first image; the next has the next number.
 
     Returns:
-        MMagic's results and the device's, (N, s, s, 3) uint8 each.
+        (N, s, s, 3) uint8 each: MMagic's results; the device's with the same noise; the device's
+        with PyTorch's noise, as in training.
     """
     side = settings.gt_size
-    noise = torch.randn(len(images), 3, side, side, generator=torch.Generator().manual_seed(seed))
+    own = torch.randn(len(images), 3, side, side, generator=torch.Generator().manual_seed(seed))
+    same = own.clone()
     rows, expected = [], []
-    for index, image in enumerate(images):
-        values = settings.sample(RandomState(seed + index))
-        expected.append(degrade(image, settings, values, seed + index))
+    for number, image in enumerate(images, seed):
+        values = settings.sample(RandomState(number))
+        expected.append(degrade(image, settings, values, number))
         rows.append(values.row())
-        if not own_noise:
-            levels = torch.from_numpy(normal_noise(seed + index, values.length))
-            noise[index, :, : values.length, : values.length] = levels.permute(2, 0, 1)
+        noise = torch.from_numpy(normal_noise(number, values.length)).permute(2, 0, 1)
+        same[number - seed, :, : values.length, : values.length] = noise
     gt = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(device)
     batch = BatchDegradation(settings).to(device)
-    found = batch(gt, torch.tensor(rows, dtype=torch.float64, device=device), noise.to(device))
-    return np.stack(expected), found.permute(0, 2, 3, 1).cpu().numpy()
+    table = torch.tensor(rows, dtype=torch.float64, device=device)
+    found = [batch(gt, table, noise.to(device)).permute(0, 2, 3, 1) for noise in (same, own)]
+    return np.stack(expected), found[0].cpu().numpy(), found[1].cpu().numpy()
 
 
-def compare(expected: NDArray[np.uint8], found: NDArray[np.uint8]) -> Agreement:
-    """Compare two sets of images, (N, H, W, 3) uint8."""
-    difference = np.abs(found.astype(int) - expected)
-    levels = psnr(torch.from_numpy(expected), torch.from_numpy(found)).clamp(max=EQUAL)
-    worst = difference.max((1, 2, 3))
-    return Agreement(levels.mean().item(), float((worst == 0).mean()), worst.tolist())
+def score_bicubic(lq: Images, gt: Images) -> Tensor:
+    """Each image's PSNR in dB: (N,)."""
+    enlarged = [bicubic(image, *gt.shape[1:3]) for image in lq]
+    return psnr(torch.from_numpy(np.stack(enlarged)), torch.from_numpy(gt))
 
 
-def check_levels(config: Config, images: int, device: str | None = None) -> Agreement:
-    """Compare the two ways over a config's training images, from the same random numbers.
-
-    Args:
-        config: a training config; its chain and its training images are taken.
-        images: how many.
-        device: where batches are degraded; None takes a CUDA GPU if there is one.
-    """
-    pairs = [pair for _, *pair in _degrade_images(config, images, device, own_noise=False)]
-    expected, found = (np.concatenate(side) for side in zip(*pairs, strict=True))
-    return compare(expected, found)
-
-
-def check_difficulty(config: Config, images: int, device: str | None = None) -> tuple[float, float]:
-    """Mean PSNR of bicubic, of MMagic's images and of the device's, each with noise of its own.
-
-    Args: as :func:`check_levels`.
+def measure_agreement(expected: Images, found: Images) -> dict[str, float]:
+    """How far apart two sets of images are, (N, H, W, 3) uint8 each.
 
     Returns:
-        The two means in dB.
+        ``images``: N; ``psnr``: mean in dB, equal images count as 98; ``equal``: share of equal
+        images; ``worst``: largest difference of a pixel in levels; ``above_4``: images with a pixel
+        that differs by more than 4 levels.
     """
-    scores = []
-    for faces, *sides in _degrade_images(config, images, device, own_noise=True):
-        enlarged = [[bicubic(lq, *faces.shape[1:3]) for lq in side] for side in sides]
-        truths = torch.from_numpy(faces)
-        scores.append([psnr(torch.from_numpy(np.stack(side)), truths) for side in enlarged])
-    stock, ours = (torch.cat(side).mean().item() for side in zip(*scores, strict=True))
-    return stock, ours
+    worst = np.abs(found.astype(int) - expected).max((1, 2, 3))
+    decibels = psnr(torch.from_numpy(expected), torch.from_numpy(found)).clamp(max=EQUAL)
+    return {
+        'images': len(worst),
+        'psnr': decibels.mean().item(),
+        'equal': float((worst == 0).mean()),
+        'worst': int(worst.max()),
+        'above_4': int((worst > 4).sum()),
+    }
 
 
-def _degrade_images(
-    config: Config, images: int, device: str | None, own_noise: bool
-) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]]:
-    """Batches of ground truth, MMagic's results and the device's."""
-    place = find_device(device)
-    paths = _image_paths(config)[:images]
-    size = config.train_dataloader.batch_size
-    for first in track(range(0, len(paths), size), 'comparing', transient=True):
-        faces = [read_image(path) for path in paths[first : first + size]]
-        yield np.stack(faces), *degrade_both(_settings(config), faces, place, first, own_noise)
-
-
-def time_both(config: Config, rounds: int, device: str | None = None) -> dict[str, list[float]]:
-    """Seconds per image: MMagic's transforms on one core, and one batch on a device.
-
-    Args:
-        config: a training config; its chain and its first batch of training images are taken.
-        rounds: how often each way is measured.
-        device: as in :func:`check_levels`.
-    """
-    place = find_device(device)
-    settings = _settings(config)
-    batch = BatchDegradation(settings).to(place)
-    size = config.train_dataloader.batch_size
-    images = [read_image(path) for path in _image_paths(config)[:size]]
-    gt = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(place)
+def time_both(
+    settings: DegradationSettings, images: Sequence[Image8], device: torch.device, rounds: int
+) -> dict[str, list[float]]:
+    """Seconds per image of each round, by way."""
+    batch = BatchDegradation(settings).to(device)
+    gt = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(device)
     cv2.setNumThreads(0)  # as in a loader's process
 
-    def by_transforms() -> float:
-        start = time.perf_counter()
+    def by_transforms() -> None:
         for seed, image in enumerate(images):
             degrade(image, settings, settings.sample(RandomState(seed)), seed)
-        return (time.perf_counter() - start) / len(images)
 
-    def on_device() -> float:
-        start = time.perf_counter()
+    def on_device() -> None:
         rows = [settings.sample(RandomState(seed)).row() for seed in range(len(images))]
-        values = torch.tensor(rows, dtype=torch.float64).to(place)
-        batch(gt, values, torch.randn(gt.shape, device=place))
-        if place.type == 'cuda':
-            torch.cuda.synchronize()
-        return (time.perf_counter() - start) / len(images)
+        values = torch.tensor(rows, dtype=torch.float64).to(device)
+        batch(gt, values, torch.randn(gt.shape, device=device))
 
-    return take_turns({"MMagic's transforms": by_transforms, f'on {place}': on_device}, rounds)
-
-
-def _settings(config: Config) -> DegradationSettings:
-    return DegradationSettings(**config.train_dataloader.dataset.degradation)
+    sides = {"MMagic's transforms": by_transforms, f'on {device}': on_device}
+    timers = {name: partial(time_call, side, len(images)) for name, side in sides.items()}
+    return take_turns(timers, rounds)
 
 
-def _image_paths(config: Config) -> list[Path]:
-    dataset = config.train_dataloader.dataset
-    return list(list_images(Path(dataset.data_root, dataset.data_prefix.gt)).values())
+if __name__ == '__main__':
+    run_benchmark(time_degradation, __doc__, 'images', 'rounds', 'device')

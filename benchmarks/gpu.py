@@ -1,87 +1,111 @@
-"""All that has to be seen on a GPU, in one go: every config trains, then every timing is taken."""
+"""Everything that has to be seen on a GPU: each config trains, then the timings are taken:
+python -m benchmarks.gpu configs/*.py --faces data/FFHQ --out work_dirs/gpu
+"""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
-from mmengine.config import Config
-
-from benchmarks.measure import describe_machine
+from _cli import count, run
 from facesr.config import load_config
 from facesr.errors import UserError
 from facesr.files import write_whole
+
+from .measure import describe_machine, format_machine, make_parser
 
 #: Iterations of a config's first run, and after its resume.
 ITERATIONS, RESUMED = 4, 6
 #: Seconds that a step may take.
 LIMIT = 420
+#: The timings and their options; training is timed for each config, the others for the first.
+TIMINGS = {
+    'degradation': ('images', 'rounds'),
+    'validation': ('images', 'rounds'),
+    'restoring': ('images', 'rounds'),
+    'training': ('iterations', 'rounds'),
+}
 
 
-@dataclass(frozen=True)
+@dataclass
 class Step:
-    """One process and how it ended.
-
-    Attributes:
-        name: what it shows.
-        arguments: of Python.
-        code: its exit code; None where it was ended at :data:`LIMIT` or has not run.
-        seconds: how long it took.
-        said: its last line, or all of a benchmark's.
-    """
+    """One process, with these arguments of Python, and how it ended."""
 
     name: str
-    arguments: Sequence[str]
-    code: int | None = None
+    arguments: list[str]
+    code: int | None = None  # also if it was stopped at LIMIT
     seconds: float = 0.0
-    said: str = ''
+    output: str = ''  # its last line; all of a timing's
+
+    @property
+    def is_timing(self) -> bool:
+        return self.arguments[0] == '-m'
+
+    @property
+    def verdict(self) -> str:
+        return 'passed' if self.code == 0 else 'too long' if self.code is None else 'FAILED'
+
+    def run(self, out: Path) -> Step:
+        """Run the process, with a log in ``out``."""
+        log = out / f'{self.name.replace(": ", "_")}.log'
+        command = [sys.executable, *self.arguments]
+        begin = perf_counter()
+        with log.open('wb') as file, suppress(subprocess.TimeoutExpired):
+            self.code = subprocess.run(
+                command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, timeout=LIMIT
+            ).returncode
+        self.seconds = perf_counter() - begin
+        lines = log.read_text(encoding='utf-8', errors='replace').strip().splitlines()
+        self.output = '\n'.join(lines if self.is_timing else lines[-1:])
+        print(f'{self.verdict:>8}  {self.seconds:6.1f} s  {self.name}', flush=True)
+        return self
 
 
-def run_everything(
-    paths: Sequence[str], options: Sequence[str], out: Path, sizes: Mapping[str, Any], jobs: int = 4
-) -> list[Step]:
-    """Train, validate, save and resume every config, several at a time; then measure, one by one.
+def run_everything(args: Namespace) -> list[Step]:
+    """Train, validate, save and resume every config, several at a time; then time one by one.
 
-    A step that fails leaves the others' results; each has a log of its name in ``out``, and a
-    benchmark its figures.
+    A step that fails leaves the others' results; each has a log of its name in ``args.out``, and a
+    timing its figures. ``gpu.md`` and ``gpu.json`` there have all of them.
 
     Args:
-        paths: the configs. One that starts from another's generator comes after it.
-        options: ``key=value`` strings for all, such as where the faces are.
-        out: a folder; ``gpu.md`` and ``gpu.json`` are written there.
-        sizes: options of ``tools/benchmark.py`` and their values, such as ``{'images': 200}``.
-        jobs: trainings at a time.
-
-    Returns:
-        The steps as they ended.
+        args: the command line's. A config that starts from another's generator comes after it.
 
     Raises:
-        UserError: the folder holds something, which would be taken for this run's.
+        UserError: the folder is not empty: its files would be taken for this run's.
     """
+    out: Path = args.out
     if out.is_dir() and any(out.iterdir()):
         raise UserError(f'{out}: not empty; name another folder with --out')
     out.mkdir(parents=True, exist_ok=True)
-    configs = {path: load_config(path) for path in paths}
-    changes = {path: [*options, *_without_files(config)] for path, config in configs.items()}
-    sources = {path: _source(config) for path, config in configs.items()}
+    sources: dict[str, str | None] = {}
+    options: dict[str, list[str]] = {}
+    splits = ('train', 'val', 'test') if args.faces is not None else ()
+    faces = [f'{split}_dataloader.dataset.data_root={args.faces}' for split in splits]
+    for path in args.config:
+        config = load_config(path)
+        sources[path] = config.default_hooks.get('pretrained', {}).get('source')
+        options[path] = [*args.cfg_options, *faces]
+        if 'perceptual_loss' in config.model:  # without VGG's weights: any cost the same
+            options[path].append('model.perceptual_loss.pretrained=random')
+
+    def train(path: str) -> list[Step]:
+        return [step.run(out) for step in _trainings(path, options[path], sources[path], out)]
+
     done: list[Step] = []
-    with ThreadPoolExecutor(jobs) as pool:
+    with ThreadPoolExecutor(args.jobs) as pool:
         for later in (False, True):
-            trainings = [
-                _train(path, changes[path], source, out)
-                for path, source in sources.items()
-                if (source is not None) == later
-            ]
-            for steps in pool.map(lambda training: _run_all(training, out), trainings):
+            group = [path for path in options if (sources[path] is not None) == later]
+            for steps in pool.map(train, group):
                 done += steps
-    done += _run_all(_measure(changes, out, sizes), out)
+    done += [step.run(out) for step in _timings(options, args)]
     report = {
         'machine': describe_machine(),
         'steps': [asdict(step) for step in done],
@@ -93,93 +117,64 @@ def run_everything(
     return done
 
 
-def _source(config: Config) -> str | None:
-    """The work directory of the run whose generator a config starts from."""
-    hooks = [*config.get('custom_hooks', []), *config.get('default_hooks', {}).values()]
-    for hook in hooks:
-        if hook.get('type') == 'PretrainedGeneratorHook':
-            source: str = hook.source
-            return source
-    return None
+def _trainings(path: str, options: list[str], source: str | None, out: Path) -> Iterator[Step]:
+    name = Path(path).stem
+    command = ['tools/train.py', path, '--work-dir', str(out / name)]
+    intervals = ['train_cfg.val_interval=2', 'default_hooks.checkpoint.interval=2']
+    intervals += ['default_hooks.logger.interval=1', 'randomness.seed=0']
+    changes = ['--cfg-options', *options, *intervals]
+    start = [f'load_from={out / Path(source).name / f"iter_{RESUMED}.pth"}'] if source else []
+    yield Step(f'{name}: train', [*command, *changes, *start, f'train_cfg.max_iters={ITERATIONS}'])
+    command.append('--resume')
+    yield Step(f'{name}: resume', [*command, *changes, f'train_cfg.max_iters={RESUMED}'])
 
 
-def _without_files(config: Config) -> list[str]:
-    """What has a config do without VGG's weights: any weights cost the same."""
-    return ['model.perceptual_loss.pretrained=random'] * ('perceptual_loss' in config.model)
-
-
-def _train(path: str, options: Sequence[str], source: str | None, out: Path) -> Iterable[Step]:
-    changes = [
-        *options,
-        'train_cfg.val_interval=2',
-        'default_hooks.checkpoint.interval=2',
-        'default_hooks.logger.interval=1',
-        'randomness.seed=0',
-    ]
-    start = []
-    if source is not None:
-        start = [f'load_from={out / Path(source).name / f"iter_{RESUMED}.pth"}']
-    command = ['tools/train.py', path, '--work-dir', str(out / Path(path).stem)]
-    for name, more, last in (('train', start, ITERATIONS), ('resume', [], RESUMED)):
-        arguments = [*command, *(['--resume'] if name == 'resume' else [])]
-        values = [*changes, *more, f'train_cfg.max_iters={last}']
-        yield Step(f'{Path(path).stem}: {name}', [*arguments, '--cfg-options', *values])
-
-
-def _measure(
-    changes: Mapping[str, Sequence[str]], out: Path, sizes: Mapping[str, Any]
-) -> list[Step]:
-    paths = list(changes)
-    flags = [text for name, value in sizes.items() for text in (f'--{name}', str(value))]
-    steps = []
-    for what, config in (
-        *((what, paths[0]) for what in ('degradation', 'validation', 'test')),
-        *(('train', path) for path in paths),
-    ):
-        name = f'{what}_{Path(config).stem}'
-        figures = ['--json', str(out / f'figures_{name}.json')]
-        command = ['tools/benchmark.py', what, config, *flags, *figures]
-        options = ['--cfg-options', *changes[config]] if changes[config] else []
-        steps.append(Step(name, [*command, *options]))
-    return steps
-
-
-def _run_all(steps: Iterable[Step], out: Path) -> list[Step]:
-    return [_run(step, out) for step in steps]
-
-
-def _run(step: Step, out: Path) -> Step:
-    log = out / f'{step.name.replace(": ", "_")}.log'
-    begin = perf_counter()
-    with log.open('w', encoding='utf-8') as file:
-        try:
-            code: int | None = subprocess.run(
-                [sys.executable, *step.arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                timeout=LIMIT,
-            ).returncode
-        except subprocess.TimeoutExpired:
-            code = None
-    lines = log.read_text(encoding='utf-8', errors='replace').strip().splitlines() or ['']
-    said = '\n'.join(lines) if 'benchmark' in step.arguments[0] else lines[-1]
-    ended = Step(step.name, step.arguments, code, perf_counter() - begin, said)
-    print(f'{_verdict(ended):>8}  {ended.seconds:6.1f} s  {step.name}', flush=True)
-    return ended
-
-
-def _verdict(step: Step) -> str:
-    if step.code == 0:
-        return 'passed'
-    return 'too long' if step.code is None else 'FAILED'
+def _timings(options: dict[str, list[str]], args: Namespace) -> Iterator[Step]:
+    for benchmark, flags in TIMINGS.items():
+        for path in options if benchmark == 'training' else args.config[:1]:
+            name = f'{benchmark}_{Path(path).stem}'
+            command = ['-m', f'benchmarks.{benchmark}', path]
+            command += ['--json', str(args.out / f'figures_{name}.json')]
+            for flag in flags:
+                command += [f'--{flag}', str(getattr(args, flag))]
+            if options[path]:
+                command += ['--cfg-options', *options[path]]
+            yield Step(name, command)
 
 
 def _format(steps: Sequence[Step]) -> str:
-    machine = ', '.join(f'{name} {fact}' for name, fact in describe_machine().items())
-    lines = [machine, '', '| step | | seconds |', '| --- | --- | --- |']
-    lines += [f'| {step.name} | {_verdict(step)} | {step.seconds:.1f} |' for step in steps]
-    told = [step for step in steps if step.code != 0 or 'benchmark' in step.arguments[0]]
-    for step in told:
-        lines += ['', f'{step.name}:', '', *(f'    {line}' for line in step.said.splitlines())]
+    lines = [format_machine(), '', '| step | | seconds |', '| --- | --- | --- |']
+    lines += [f'| {step.name} | {step.verdict} | {step.seconds:.1f} |' for step in steps]
+    for step in steps:
+        if step.is_timing or step.code != 0:
+            lines += ['', f'{step.name}:', '']
+            lines += [f'    {line}' for line in step.output.splitlines()]
     return '\n'.join([*lines, ''])
+
+
+def parse_args() -> Namespace:
+    parser = make_parser(__doc__, ('rounds', 'images', 'iterations'), several=True)
+    parser.add_argument(
+        '--faces', type=Path, metavar='DIR', help="the data set, instead of each config's own"
+    )
+    parser.add_argument(
+        '--out',
+        type=Path,
+        default=Path('work_dirs/gpu'),
+        metavar='DIR',
+        help='an empty folder for the runs, the logs and the tables; default: work_dirs/gpu',
+    )
+    parser.add_argument('--jobs', type=count, default=4, metavar='N', help='trainings at a time')
+    return parser.parse_args()
+
+
+def main(args: Namespace) -> None:
+    steps = run_everything(args)
+    print(args.out / 'gpu.md')
+    failed = [step.name for step in steps if step.code != 0]
+    if failed:
+        raise UserError(f'{args.out}: {len(failed)} of {len(steps)} steps failed: {failed[0]}, ...')
+
+
+if __name__ == '__main__':
+    run(main, parse_args())

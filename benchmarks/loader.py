@@ -3,48 +3,46 @@
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Callable
+from functools import partial
 
 import cv2
 import torch
 from mmagic.registry import DATASETS
 from mmengine.config import Config
 
-from benchmarks.measure import take_turns
-from facesr.degradation.transform import collate_faces
+from facesr.data.loader import SampleKey, collate_faces
+
+from .measure import Figures, run_benchmark, take_turns, time_call
+
+BATCHES = 4  # in a round
 
 
-def time_loader(config: Config, rounds: int, batches: int = 4) -> dict[str, list[float]]:
-    """Seconds per image in one loader process, collating included.
-
-    Args:
-        config: a training config; its training data set is read.
-        rounds: how often each way is measured.
-        batches: how many are drawn in a round.
-    """
+def time_loader(config: Config, rounds: int) -> Figures:
+    """Measure one loader process, collating included, on a config's training data set."""
     torch.set_num_threads(1)
     cv2.setNumThreads(0)  # as in a loader's process
-    batch_size = config.train_dataloader.batch_size
-    images: int = batches * batch_size
+    size: int = config.train_dataloader.batch_size
+    images = BATCHES * size
 
-    def loader(on: str, cache_dir: str | None) -> Callable[[], float]:
+    def loader(degrade_on: str, cache_dir: str | None) -> Callable[[], float]:
         settings = copy.deepcopy(config.train_dataloader.dataset)
-        settings.cache_dir = cache_dir
-        settings.pipeline[1].on = on
+        settings.update(degrade_on=degrade_on, cache_dir=cache_dir)
         dataset = DATASETS.build(settings)
+        keys = [SampleKey(number % len(dataset), 0, number) for number in range(images)]
 
-        def draw_images() -> float:
-            start = time.perf_counter()
-            for first in range(0, images, batch_size):
-                places = range(first, first + batch_size)
-                collate_faces([dataset[place % len(dataset)] for place in places])
-            return (time.perf_counter() - start) / images
+        def load() -> None:
+            for first in range(0, images, size):
+                collate_faces([dataset[key] for key in keys[first : first + size]])
 
-        return draw_images
+        return partial(time_call, load, images)
 
     sides = {
         'decode, degrade and pack by MMagic': loader('loader', None),
         'cached pixels for the device': loader('device', config.train_dataloader.dataset.cache_dir),
     }
-    return take_turns(sides, rounds)
+    return {'seconds': take_turns(sides, rounds)}
+
+
+if __name__ == '__main__':
+    run_benchmark(time_loader, __doc__, 'rounds')

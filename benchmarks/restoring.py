@@ -22,35 +22,25 @@ from mmengine.hooks import IterTimerHook
 from mmengine.runner import Runner
 from mmengine.visualization import LocalVisBackend
 
-from benchmarks.degradation import Agreement, compare
-from benchmarks.measure import take_turns
 from facesr.errors import UserError
 from facesr.images import list_images, read_image
 from facesr.nets import build_part, find_device, use_tf32
 from facesr.restoring.folder import restore_folder
 from facesr.restoring.restorer import Restorer
 
+from .degradation import measure_agreement
+from .measure import Figures, run_benchmark, take_turns, time_call
+
 WARM_UP, COMPARED = 2, 50  # images
 
 
 def time_folder(
-    config: Config,
-    images: int,
-    rounds: int,
-    device: str | None = None,
-    checkpoint: str | None = None,
-) -> tuple[dict[str, list[float]], Agreement]:
-    """Measure restoring the first images of a config's test set to PNGs.
-
-    Args:
-        config: a training config; its generator and its test images, of one size, are taken.
-        images: how many.
-        rounds: how often each way is measured.
-        device: None takes a CUDA GPU if there is one.
-        checkpoint: of the generator; None takes it as it is initialised, which is as fast.
+    config: Config, images: int, rounds: int, device: str | None, checkpoint: str | None = None
+) -> Figures:
+    """Measure restoring the first images of a config's test set, all of one size, to PNGs.
 
     Returns:
-        Seconds per image of each round, by way, and how far the stock PNGs are from ours.
+        ``seconds`` per image, and the ``agreement`` of the stock PNGs with ours.
 
     Raises:
         UserError: no such images or checkpoint, or MMEngine would take another device.
@@ -80,31 +70,28 @@ def time_folder(
         }
         if restorer.device.type == 'cuda':
             fast = Restorer(config, checkpoint, device, precision='bf16')
-            sides['ours, PNGs, bf16, batches of 16'] = partial(
-                by_ours, fast, root / 'fast', scored=False, batch_size=16
-            )
+            batches = partial(by_ours, fast, root / 'fast', scored=False, batch_size=16)
+            sides['ours, PNGs, bf16, batches of 16'] = batches
 
         def in_turn(side: Callable[[Path], float]) -> Callable[[], float]:
             # The first call is the warm-up.
             inputs = chain([root / 'warm_up'], repeat(root / 'lq'))
             return lambda: side(next(inputs))
 
-        taken = take_turns({name: in_turn(side) for name, side in sides.items()}, rounds)
+        seconds = take_turns({name: in_turn(side) for name, side in sides.items()}, rounds)
         stock = {path.name[: -len('_0.png')]: path for path in root.glob('stock/*/*/lq/*.png')}
         pairs = [
             (read_image(stock[path.stem]), read_image(root / f'ours/{path.stem}.png'))
             for path in paths[:COMPARED]
         ]
-    return taken, compare(*(np.stack(side) for side in zip(*pairs, strict=True)))
+    agreement = measure_agreement(*(np.stack(side) for side in zip(*pairs, strict=True)))
+    return {'agreement': agreement, 'seconds': seconds}
 
 
 def by_stock(config: Config, restorer: Restorer, work_dir: Path, folder: Path) -> float:
     """Seconds per image of ``Runner.test()`` with the parts and settings of MMagic's own configs.
 
-    Args:
-        config: gives the generator; its weights are the restorer's.
-        work_dir: where the PNGs go, as LocalVisBackend puts them.
-        folder: the degraded images.
+    The PNGs go where LocalVisBackend puts them in ``work_dir``.
     """
     model = BaseEditModel(
         generator=config.model.generator,
@@ -112,15 +99,13 @@ def by_stock(config: Config, restorer: Restorer, work_dir: Path, folder: Path) -
         data_preprocessor=dict(type=DataPreprocessor, mean=[0.0] * 3, std=[255.0] * 3),
     )
     model.generator.load_state_dict(restorer.generator.state_dict())
+    load = dict(type=LoadImageFromFile, key='img', channel_order='rgb')  # as the net was trained
     dataset = dict(
         type=BasicImageDataset,
         metainfo=dict(dataset_type='sr', task_name='realsr'),
         data_root=str(folder),
         data_prefix=dict(img=''),
-        pipeline=[
-            dict(type=LoadImageFromFile, key='img', channel_order='rgb'),  # as the net was trained
-            dict(type=PackInputs),
-        ],
+        pipeline=[load, dict(type=PackInputs)],
     )
     runner = Runner(
         model=model,
@@ -146,32 +131,28 @@ def by_stock(config: Config, restorer: Restorer, work_dir: Path, folder: Path) -
         default_scope='mmagic',
         log_level='ERROR',
     )
-    start = time.perf_counter()
-    runner.test()
-    return (time.perf_counter() - start) / len(runner.test_dataloader.dataset)
+    return time_call(runner.test, len(list_images(folder)))
 
 
 def by_ours(
     restorer: Restorer, out: Path, folder: Path, scored: bool = True, batch_size: int = 1
 ) -> float:
-    """Seconds per image of what tools/test.py does between starting and its figures."""
+    """Seconds per image of what tools/test.py does after its start and before its figures."""
     images = list_images(folder)
-    start = time.perf_counter()
-    restore_folder(restorer, images, out, batch_size=batch_size, scored=scored)
-    return (time.perf_counter() - start) / len(images)
+    work = partial(restore_folder, restorer, images, out, batch_size=batch_size, scored=scored)
+    return time_call(work, len(images))
 
 
 @torch.inference_mode()
 def by_forward_passes(restorer: Restorer, folder: Path) -> float:
-    """Seconds per image of the channels-last net on tensors that wait on its device."""
+    """Seconds per image of the net in channels-last, its inputs on the device already."""
     inputs = [
         torch.from_numpy(read_image(path)[None]).to(restorer.device).permute(0, 3, 1, 2) / 255
         for path in list_images(folder).values()
     ]
-    start = time.perf_counter()
     with use_tf32(False):  # as the restorer computes
-        for lq in inputs:
-            restorer.generator(lq)
-    if restorer.device.type == 'cuda':
-        torch.cuda.synchronize()
-    return (time.perf_counter() - start) / len(inputs)
+        return time_call(lambda: [restorer.generator(lq) for lq in inputs], len(inputs))
+
+
+if __name__ == '__main__':
+    run_benchmark(time_folder, __doc__, 'images', 'rounds', 'device', 'checkpoint')

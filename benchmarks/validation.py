@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -17,38 +16,20 @@ from mmagic.registry import DATASETS, EVALUATORS
 from mmengine.config import Config
 from torch.nn.functional import interpolate
 
-from benchmarks.measure import take_turns
 from facesr.errors import UserError
 from facesr.nets import find_device
+
+from .measure import Figures, run_benchmark, take_turns, time_call
 
 Samples = Sequence[dict[str, Any]]
 
 
-@dataclass(frozen=True)
-class Difference:
-    """The largest difference of an image's scores, by metric; PSNR's in dB."""
-
-    images: int
-    largest: dict[str, float]
-
-    def __str__(self) -> str:
-        parts = [f'{name} within {value:.1e}' for name, value in self.largest.items()]
-        return f'{self.images} images: {", ".join(parts)}'
-
-
-def time_scoring(
-    config: Config, images: int, rounds: int, device: str | None = None
-) -> tuple[dict[str, list[float]], Difference]:
-    """Measure the metrics on validation images that bicubic enlarged, and compare their scores.
-
-    Args:
-        config: a training config; its validation set, metrics and batch size are taken.
-        images: how many of the set.
-        rounds: how often each way is measured.
-        device: where the images are; None takes a CUDA GPU if there is one.
+def time_scoring(config: Config, images: int, rounds: int, device: str | None = None) -> Figures:
+    """Measure the metrics on validation images enlarged by bicubic, and compare their scores.
 
     Returns:
-        Seconds of CPU time per image of each round, by way, and how far the scores are apart.
+        ``seconds`` of CPU time per image; ``difference``: the largest between an image's scores,
+        by metric, PSNR's in dB, and how many ``images`` there are.
 
     Raises:
         UserError: no validation set.
@@ -58,21 +39,22 @@ def time_scoring(
     cv2.setNumThreads(0)  # as in a run
     samples = load_samples(config, images, find_device(device))
     batch_size: int = config.val_dataloader.batch_size
-    one = {stock: build_evaluator(config, stock, 1) for stock in (True, False)}
-    pairs = [[score(one[stock], [sample], 1) for stock in one] for sample in samples]
-    largest = {
+    one = [build_evaluator(config, stock, 1) for stock in (True, False)]
+    pairs = [[score_samples(evaluator, [sample], 1) for evaluator in one] for sample in samples]
+    difference = {'images': float(len(samples))} | {
         name: max(abs(float(stock[name] - ours[name])) for stock, ours in pairs)
         for name in pairs[0][0]
     }
-    sides: dict[str, Callable[[], float]] = {
-        name: partial(time_scores, build_evaluator(config, stock, len(samples)), samples, size)
-        for name, stock, size in (
-            ("MMagic's metrics", True, 1),
-            ('ours, one at a time', False, 1),
-            (f'ours, batches of {batch_size}', False, batch_size),
-        )
-    }
-    return take_turns(sides, rounds), Difference(len(samples), largest)
+    sides = {}
+    for name, stock, size in (
+        ("MMagic's metrics", True, 1),
+        ('ours, one at a time', False, 1),
+        (f'ours, batches of {batch_size}', False, batch_size),
+    ):
+        evaluator = build_evaluator(config, stock, len(samples))
+        work = partial(score_samples, evaluator, samples, size)
+        sides[name] = partial(time_call, work, len(samples), time.process_time)
+    return {'difference': difference, 'seconds': take_turns(sides, rounds)}
 
 
 def load_samples(config: Config, images: int, device: torch.device) -> Samples:
@@ -88,7 +70,7 @@ def load_samples(config: Config, images: int, device: torch.device) -> Samples:
 
 
 def build_evaluator(config: Config, stock: bool, images: int) -> Evaluator:
-    """The config's evaluator, or with MMagic's metrics of the same settings, for so many images."""
+    """The config's evaluator for so many images; ``stock`` takes MMagic's metrics instead."""
     settings = copy.deepcopy(config.val_evaluator)
     for metric in settings.metrics if stock else ():
         metric.type = metric.type.removeprefix('Batch')
@@ -99,7 +81,7 @@ def build_evaluator(config: Config, stock: bool, images: int) -> Evaluator:
     return evaluator
 
 
-def score(evaluator: Evaluator, samples: Samples, batch_size: int) -> dict[str, float]:
+def score_samples(evaluator: Evaluator, samples: Samples, batch_size: int) -> dict[str, float]:
     """The mean scores, as a validation gets them."""
     for first in range(0, len(samples), batch_size):
         evaluator.process(samples[first : first + batch_size], None, evaluator.metrics)
@@ -107,8 +89,5 @@ def score(evaluator: Evaluator, samples: Samples, batch_size: int) -> dict[str, 
     return scores
 
 
-def time_scores(evaluator: Evaluator, samples: Samples, batch_size: int) -> float:
-    """Seconds of CPU time per image, the wait for a GPU included."""
-    start = time.process_time()
-    score(evaluator, samples, batch_size)
-    return (time.process_time() - start) / len(samples)
+if __name__ == '__main__':
+    run_benchmark(time_scoring, __doc__, 'images', 'rounds', 'device')

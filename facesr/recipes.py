@@ -1,24 +1,22 @@
-"""An arena for recipes: several configs trained alike, scored alike, in one table."""
+"""Recipes against each other: several configs trained alike, scored alike, in one table."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from statistics import fmean, median
 from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import Any
 
 from mmengine.config import Config
-
-from benchmarks.measure import take_turns
 
 from .checkpoint import read_checkpoint
 from .config import load_config
 from .errors import UserError
 from .files import write_whole
-from .images import Image8, list_images, pair_images, read_image
+from .images import list_images, pair_images, read_image
 from .nets import build_part, count_parameters
 from .report.run import read_run
 from .restoring.folder import restore_folder
@@ -26,33 +24,40 @@ from .restoring.restorer import Restorer
 from .restoring.score import mean_scores
 from .training.train import train
 
-VALIDATIONS = 5
-#: How a checkpoint is scored: Restorer's options, by what the table calls them.
+VALIDATIONS = 5  # during a training
+TIMED_ROUNDS = 5
+#: How a checkpoint is scored, by what the table calls it: averaged weights? the mirrored image too?
 WAYS = {
-    'raw': dict(ema=False, flip=False),
-    'raw, flip': dict(ema=False, flip=True),
-    'average': dict(ema=True, flip=False),
-    'average, flip': dict(ema=True, flip=True),
+    'raw': (False, False),
+    'raw, flip': (False, True),
+    'average': (True, False),
+    'average, flip': (True, True),
 }
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A recipe that runs: one config with one seed.
+    """A config with a seed, to be trained and scored.
 
     Attributes:
         path: the config file.
-        config: as loaded, with the overrides that every entry has.
-        seed: of the weights, the data's order and the degradation.
-        overrides: ``key=value`` strings for all entries, and the seed.
-        work_dir: where it is trained; holds everything that is known of it.
+        config: as loaded, with the overrides, the seed among them.
+        iterations: how many to train; the schedule is scaled to them.
+        work_dir: of its run; it also holds the scores.
+        pairs: folders of the validation set's degraded images and ground truths.
     """
 
     path: Path
     config: Config
-    seed: int
     overrides: list[str]
+    seed: int
+    iterations: int
     work_dir: Path
+    pairs: tuple[Path, Path]
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.work_dir / f'iter_{self.iterations}.pth'
 
 
 @dataclass(frozen=True)
@@ -60,14 +65,11 @@ class Result:
     """A row of the table.
 
     Attributes:
-        name: the config's stem.
-        seed: the entry's.
         parameters: trainable ones in the generator.
-        iterations: how many it was trained.
-        training_seconds: the iterations' own time, validations left out.
-        scores: ``{'psnr': dB, 'ssim': ...}`` of 8-bit images, by the names in :data:`WAYS`; those
-            of averaged weights are missing where the config keeps none.
-        image_ms: milliseconds to restore one face alone, a median.
+        training_seconds: the iterations' own time, without validations.
+        scores: ``{'psnr': dB, 'ssim': ...}`` of 8-bit images, by the names in :data:`WAYS`; no
+            averaged weights where the config keeps none.
+        image_ms: milliseconds to restore one face, a median.
     """
 
     name: str
@@ -76,171 +78,122 @@ class Result:
     iterations: int
     training_seconds: float
     scores: dict[str, dict[str, float]]
-    image_ms: float = 0.0
+    image_ms: float
 
 
 def list_entries(
-    paths: Sequence[str], overrides: Sequence[str], seeds: Sequence[int], out: Path
+    paths: Sequence[str], overrides: Sequence[str], seeds: Sequence[int], iterations: int, out: Path
 ) -> list[Entry]:
     """Load every config before the first is trained.
 
     Raises:
         UserError: a config cannot be loaded, two have one name, or one has no validation pairs.
     """
-    names = [Path(path).stem for path in paths]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise UserError(f'{twice[0]}: named twice, and each recipe has a folder of its name')
+    for name, times in Counter(Path(path).stem for path in paths).items():
+        if times > 1:
+            raise UserError(f'{name}: named twice, and each recipe has a folder of its name')
     entries = []
-    for path, seed in product(paths, seeds):
+    for path, seed in product(map(Path, paths), seeds):
         interval = max(1, load_config(path, overrides).train_cfg.max_iters // VALIDATIONS)
         options = [f'train_cfg.val_interval={interval}', *overrides, f'randomness.seed={seed}']
-        work_dir = out / f'{Path(path).stem}_seed{seed}'
-        entries.append(Entry(Path(path), load_config(path, options), seed, options, work_dir))
-        _pairs(entries[-1])
+        config = load_config(path, options)
+        try:
+            dataset = config.val_dataloader.dataset
+            lq, gt = (Path(dataset.data_root, dataset.data_prefix[role]) for role in ('img', 'gt'))
+        except (AttributeError, KeyError, TypeError):
+            problem = f'{path}: no validation pairs in it, and a recipe needs a score'
+            raise UserError(problem) from None
+        pair_images({'img': lq, 'gt': gt})
+        work_dir = out / f'{path.stem}_seed{seed}'
+        entries.append(Entry(path, config, options, seed, iterations, work_dir, (lq, gt)))
     return entries
 
 
-def compare(
-    entries: Sequence[Entry], iterations: int, device: str | None = None, rounds: int = 5
-) -> list[Result]:
-    """Train and score entries one after the other; what is in their folders is not done again.
+def train_and_score(entries: Sequence[Entry]) -> tuple[list[Result], dict[str, float]]:
+    """Train and score entries one after the other; what their folders hold is not repeated.
 
-    Args:
-        entries: see :func:`list_entries`.
-        iterations: for all; each schedule is scaled to it.
-        device: where to restore; None takes a CUDA GPU if there is one.
-        rounds: of the time per image, which is measured of all nets in turn, after the training.
+    Returns:
+        The results, and the first entry's scores of bicubic.
 
     Raises:
-        StoppedError: asked to stop; the same call goes on.
+        StoppedError: asked to stop; the same call resumes.
         UserError: a folder holds a run of other settings, or a config cannot be trained.
     """
     for entry in entries:
-        _claim(entry, iterations)
-        checkpoint = entry.work_dir / f'iter_{iterations}.pth'
-        if not checkpoint.is_file():
-            train(
-                entry.path,
-                entry.overrides,
-                work_dir=str(entry.work_dir),
-                resume='auto',
-                iterations=iterations,
-            )
-    results = [_score(entry, iterations, device) for entry in entries]
-    times = _time_images(entries, iterations, device, rounds)
-    return [replace(result, image_ms=1e3 * median(times[result.name])) for result in results]
+        _claim(entry)
+        if not entry.checkpoint.is_file():
+            folder, number = str(entry.work_dir), entry.iterations
+            train(entry.path, entry.overrides, work_dir=folder, resume='auto', iterations=number)
+    scores = [_score_entry(entry) for entry in entries]
+    times = _time_images(entries)
+    results = []
+    for entry, kept in zip(entries, scores, strict=True):
+        name, number = entry.path.stem, entry.iterations
+        parameters = count_parameters(build_part(entry.config, 'generator'))
+        seconds = number * fmean(read_run(entry.work_dir, name).training['time'].values())
+        ways = {way: kept[way] for way in WAYS if way in kept}
+        results.append(Result(name, entry.seed, parameters, number, seconds, ways, times[name]))
+    return results, scores[0]['bicubic']
 
 
-def bicubic_scores(entry: Entry) -> dict[str, float]:
-    """The mean scores of bicubic on the validation pairs, as its last scoring kept them."""
-    kept: dict[str, dict[str, float]] = json.loads(_scores_file(entry).read_text())
-    return kept['bicubic']
-
-
-def format_recipes(results: Sequence[Result], bicubic: dict[str, float]) -> str:
+def format_results(results: Sequence[Result], bicubic: dict[str, float]) -> str:
     """A Markdown table: first bicubic, then the recipes, each with dB and SSIM in every way."""
+
+    def cells(scores: dict[str, dict[str, float]]) -> list[str]:
+        parts = [scores.get(way) for way in WAYS]
+        return [f'{part["psnr"]:.3f} dB, {part["ssim"]:.4f}' if part else '' for part in parts]
+
     heads = ['recipe', 'seed', 'parameters', 'iterations', 'training', 'an image', *WAYS]
-    rows = [['bicubic', '', '', '', '', '', _cell(bicubic), *[''] * (len(WAYS) - 1)]]
-    rows += [
-        [
-            result.name,
-            str(result.seed),
-            f'{result.parameters:,}',
-            f'{result.iterations:,}',
-            f'{result.training_seconds / 60:.1f} min',
-            f'{result.image_ms:.1f} ms',
-            *(_cell(result.scores.get(way)) for way in WAYS),
-        ]
-        for result in results
-    ]
-    lines = [heads, ['---'] * len(heads), *rows]
-    return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+    rows = [heads, ['---'] * len(heads), ['bicubic', *[''] * 5, *cells({'raw': bicubic})]]
+    for result in results:
+        counts = f'{result.parameters:,}', f'{result.iterations:,}'
+        times = f'{result.training_seconds / 60:.1f} min', f'{result.image_ms:.1f} ms'
+        rows.append([result.name, str(result.seed), *counts, *times, *cells(result.scores)])
+    return '\n'.join(f'| {" | ".join(row)} |' for row in rows)
 
 
-def _cell(scores: dict[str, float] | None) -> str:
-    return '' if scores is None else f'{scores["psnr"]:.3f} dB, {scores["ssim"]:.4f}'
-
-
-def _claim(entry: Entry, iterations: int) -> None:
-    """Keep what an entry's folder is for, or see that it is for this."""
+def _claim(entry: Entry) -> None:
+    """Keep what an entry's folder is for, or check that it is for this."""
     path = entry.work_dir / 'recipe.json'
-    recipe = {'number of iterations': iterations, 'config': entry.config.pretty_text}
-    if not path.is_file():
-        entry.work_dir.mkdir(parents=True, exist_ok=True)
-        with write_whole(path) as file:
-            file.write_text(json.dumps(recipe))
-    kept = json.loads(path.read_text())
+    recipe = {'number of iterations': entry.iterations, 'config': entry.config.pretty_text}
+    kept = json.loads(path.read_text()) if path.is_file() else recipe
     for key, value in recipe.items():
         if kept[key] != value:
             raise UserError(
                 f'{entry.work_dir}: was trained with another {key}; name another folder with --out'
             )
+    with write_whole(path) as file:
+        file.write_text(json.dumps(recipe))
 
 
-def _scores_file(entry: Entry) -> Path:
-    return entry.work_dir / 'scores.json'
-
-
-def _pairs(entry: Entry) -> tuple[dict[str, Path], dict[str, Path]]:
-    """The validation set's degraded images and ground truths, by stem."""
-    try:
-        dataset = entry.config.val_dataloader.dataset
-        lq, gt = (Path(dataset.data_root, dataset.data_prefix[name]) for name in ('img', 'gt'))
-    except (AttributeError, KeyError, TypeError):
-        raise UserError(
-            f'{entry.path}: no validation pairs in it, and a recipe needs a score'
-        ) from None
-    pair_images({'img': lq, 'gt': gt})
-    return list_images(lq), list_images(gt)
-
-
-def _restorer(
-    entry: Entry, iterations: int, device: str | None, ema: bool = False, flip: bool = False
-) -> Restorer:
-    checkpoint = entry.work_dir / f'iter_{iterations}.pth'
-    return Restorer(entry.config, checkpoint, device, ema=ema, flip=flip)
-
-
-def _score(entry: Entry, iterations: int, device: str | None) -> Result:
-    kept = _scores_file(entry)
-    scores: dict[str, Any] = json.loads(kept.read_text()) if kept.is_file() else {}
-    averaged = 'ema_state_dict' in read_checkpoint(entry.work_dir / f'iter_{iterations}.pth')
-    images, truths = _pairs(entry)
-    for name, way in WAYS.items():
-        if name in scores or (way['ema'] and not averaged):
+def _score_entry(entry: Entry) -> dict[str, dict[str, float]]:
+    """The mean scores of bicubic and of the checkpoint, by way; kept in ``scores.json``."""
+    path = entry.work_dir / 'scores.json'
+    scores = json.loads(path.read_text()) if path.is_file() else {}
+    averaged = 'ema_state_dict' in read_checkpoint(entry.checkpoint)
+    images, truths = map(list_images, entry.pairs)
+    for name, (ema, flip) in WAYS.items():
+        if name in scores or (ema and not averaged):
             continue
         print(f'{entry.work_dir}: {name}')
+        restorer = Restorer(entry.config, entry.checkpoint, ema=ema, flip=flip)
         with TemporaryDirectory(dir=entry.work_dir) as out:
-            restored = restore_folder(
-                _restorer(entry, iterations, device, **way), images, Path(out), truths
-            )
+            restored = restore_folder(restorer, images, Path(out), truths)
         scores[name] = mean_scores([image.score for image in restored if image.score])
         scores['bicubic'] = mean_scores([image.baseline for image in restored if image.baseline])
-        with write_whole(kept) as file:
+        with write_whole(path) as file:
             file.write_text(json.dumps(scores))
-    seconds = fmean(read_run(entry.work_dir, entry.path.stem).training['time'].values())
-    return Result(
-        entry.path.stem,
-        entry.seed,
-        count_parameters(build_part(entry.config, 'generator')),
-        iterations,
-        seconds * iterations,
-        {name: scores[name] for name in WAYS if name in scores},
-    )
+    return scores
 
 
-def _time_images(
-    entries: Sequence[Entry], iterations: int, device: str | None, rounds: int
-) -> dict[str, list[float]]:
-    """Seconds to restore the first validation image, by config."""
-    image = read_image(next(iter(_pairs(entries[0])[0].values())))
-    restorers = {entry.path.stem: _restorer(entry, iterations, device) for entry in entries}
-
-    def timer(restorer: Restorer, image: Image8) -> float:
-        begin = perf_counter()
-        restorer.restore(image)
-        return perf_counter() - begin
-
-    sides = {name: lambda net=net: timer(net, image) for name, net in restorers.items()}
-    return take_turns(sides, rounds)
+def _time_images(entries: Sequence[Entry]) -> dict[str, float]:
+    """Milliseconds to restore the first validation image, by config: a median of turns."""
+    image = read_image(next(iter(list_images(entries[0].pairs[0]).values())))
+    restorers = {entry.path.stem: Restorer(entry.config, entry.checkpoint) for entry in entries}
+    taken: dict[str, list[float]] = {name: [] for name in restorers}
+    for _ in range(1 + TIMED_ROUNDS):  # the first warms up
+        for name, restorer in restorers.items():
+            begin = perf_counter()
+            restorer.restore(image)
+            taken[name].append(1e3 * (perf_counter() - begin))
+    return {name: median(times[1:]) for name, times in taken.items()}

@@ -110,8 +110,9 @@ def forbid() -> Iterator[Callable[[Path], None]]:
 def run_tool(
     name: str, *arguments: object, environment: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
+    command = ['-m', name] if name.startswith('benchmarks.') else [f'tools/{name}.py']
     return subprocess.run(
-        [sys.executable, f'tools/{name}.py', *map(str, arguments)],
+        [sys.executable, *command, *map(str, arguments)],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -122,7 +123,7 @@ def run_tool(
 
 @pytest.fixture
 def tool() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run ``python tools/NAME.py ARGUMENTS`` as a user does, from the project's folder."""
+    """Run ``tools/NAME.py`` or ``-m benchmarks.NAME`` as a user does, from the project's folder."""
     return run_tool
 
 

@@ -1,4 +1,4 @@
-"""Tiny recipes in the arena: trained once, scored in every way, and not done again."""
+"""Tiny recipes compared: trained once, scored in every way, and not repeated."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 from conftest import TINY
 
 from facesr.errors import UserError
-from facesr.recipes import compare, list_entries
+from facesr.recipes import list_entries, train_and_score
 
 
 @pytest.fixture
@@ -15,19 +15,18 @@ def averaging(tmp_path: Path) -> Path:
     """The tiny recipe, which keeps an average."""
     path = tmp_path / 'averaging.py'
     path.write_text(
-        f"_base_ = ['{TINY}']\n"
-        "custom_hooks = [*_base_.custom_hooks, dict(type='GeneratorEMAHook', decay=0.5)]\n"
+        f"_base_ = ['{TINY}']\ndefault_hooks = dict(ema=dict(type='GeneratorEMAHook', decay=0.5))\n"
     )
     return path
 
 
-def test_one_command_trains_scores_and_goes_on(
+def test_one_command_trains_scores_and_resumes(
     tool, tiny_options: list[str], averaging: Path, tmp_path: Path
 ):
     out, figures = tmp_path / 'arena', tmp_path / 'figures.json'
-    command = ['recipes', TINY, averaging, '--iterations', 2, '--rounds', 1, '--out', out]
+    command = [TINY, averaging, '--iterations', 2, '--out', out]
     command += ['--seeds', 0, 1, '--json', figures, '--cfg-options', *tiny_options]
-    first = tool('benchmark', *command)
+    first = tool('compare', *command)
     assert first.returncode == 0, first.stderr
     results = json.loads(figures.read_text())['results']
     table = (out / 'recipes.md').read_text()
@@ -51,7 +50,7 @@ def test_one_command_trains_scores_and_goes_on(
     checkpoint = out / 'averaging_seed1/iter_2.pth'
     written = checkpoint.stat().st_mtime_ns
     (out / 'averaging_seed1/scores.json').unlink()
-    again = tool('benchmark', *command)
+    again = tool('compare', *command)
     assert again.returncode == 0, again.stderr
     assert checkpoint.stat().st_mtime_ns == written
     assert [row['scores'] for row in json.loads(figures.read_text())['results']['recipes']] == [
@@ -59,7 +58,7 @@ def test_one_command_trains_scores_and_goes_on(
     ]
 
     command[command.index('--iterations') + 1] = 3
-    other = tool('benchmark', *command)
+    other = tool('compare', *command)
     assert other.returncode == 1
     assert other.stderr.strip().endswith(
         f'error: {out}/tiny_srresnet_seed0: was trained with another number of iterations; '
@@ -70,15 +69,15 @@ def test_one_command_trains_scores_and_goes_on(
 def test_scores_are_of_the_last_iteration_of_the_scaled_schedule(
     tiny_options: list[str], tmp_path: Path
 ):
-    entries = list_entries([str(TINY)], tiny_options, [0], tmp_path / 'arena')
-    [result] = compare(entries, iterations=8, device='cpu', rounds=1)
+    entries = list_entries([str(TINY)], tiny_options, [0], 8, tmp_path / 'arena')
+    [result], _ = train_and_score(entries)
     assert result.iterations == 8 and result.parameters > 0
     assert (entries[0].work_dir / 'iter_8.pth').is_file()
 
 
 def test_two_recipes_of_one_name(tmp_path: Path):
     with pytest.raises(UserError, match='tiny_srresnet: named twice'):
-        list_entries([str(TINY), str(TINY)], [], [0], tmp_path)
+        list_entries([str(TINY), str(TINY)], [], [0], 2, tmp_path)
 
 
 def test_a_recipe_without_validation_pairs(tiny_options: list[str], tmp_path: Path):
@@ -86,4 +85,4 @@ def test_a_recipe_without_validation_pairs(tiny_options: list[str], tmp_path: Pa
     path.write_text(f"_base_ = ['{TINY}']\nval_dataloader = None\n")
     options = [option for option in tiny_options if not option.startswith('val_')]
     with pytest.raises(UserError, match=r'blind.py: no validation pairs in it'):
-        list_entries([str(path)], options, [0], tmp_path)
+        list_entries([str(path)], options, [0], 2, tmp_path)

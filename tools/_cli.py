@@ -22,7 +22,7 @@ def run(work: Callable[[argparse.Namespace], None], args: argparse.Namespace) ->
         return
     try:
         from facesr.errors import StoppedError, UserError
-    except ImportError as error:  # the stack is not there, or not whole
+    except ImportError as error:  # the stack is missing or incomplete
         raise SystemExit(f'error: {error}') from None
     try:
         work(args)
@@ -34,6 +34,13 @@ def run(work: Callable[[argparse.Namespace], None], args: argparse.Namespace) ->
         raise SystemExit(stop.exit_code) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+
+
+def count(text: str) -> int:
+    """The ``type`` of an argument that says how many."""
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f'{text}: at least 1 expected')
+    return int(text)
 
 
 def add_config_options(parser: argparse.ArgumentParser, several: bool = False) -> None:

@@ -51,7 +51,7 @@ def test_trains_validates_saves_and_resumes(gpu_tool, base: Path, faces: Path, t
 def test_degrades_as_opencv_does(gpu_tool, tiny_options: list[str], tmp_path: Path):
     figures = tmp_path / 'figures.json'
     arguments = ['--images', '4', '--rounds', '1', '--device', 'cuda', '--json', figures]
-    result = gpu_tool('benchmark', 'degradation', TINY, *arguments, '--cfg-options', *tiny_options)
+    result = gpu_tool('benchmarks.degradation', TINY, *arguments, '--cfg-options', *tiny_options)
     assert result.returncode == 0, result.stderr
     assert json.loads(figures.read_text())['results']['agreement']['psnr'] > 75
 

@@ -13,9 +13,7 @@ def test_one_failure_leaves_the_others(tool, tiny_options: list[str], faces: Pat
     cache = f'train_dataloader.dataset.cache_dir={tmp_path}/cache'
     sizes = ['--rounds', '1', '--images', '2', '--iterations', '1']
     options = ['--cfg-options', *tiny_options, 'default_hooks.panels.interval=1', cache]
-    result = tool(
-        'benchmark', 'gpu', TINY, broken, '--faces', faces, '--out', out, *sizes, *options
-    )
+    result = tool('benchmarks.gpu', TINY, broken, '--faces', faces, '--out', out, *sizes, *options)
     assert result.returncode == 1
     assert f'error: {out}: 3 of 9 steps failed: broken: train, ...' in result.stderr
 
@@ -25,11 +23,11 @@ def test_one_failure_leaves_the_others(tool, tiny_options: list[str], faces: Pat
     assert [step for step, code in codes.items() if code] == [
         'broken: train',
         'broken: resume',
-        'train_broken',
+        'training_broken',
     ]
     assert codes[f'{name}: train'] == codes[f'{name}: resume'] == 0
     assert set(report['figures']) == {
-        f'figures_{what}_{name}' for what in ('degradation', 'validation', 'test', 'train')
+        f'figures_{what}_{name}' for what in ('degradation', 'validation', 'restoring', 'training')
     }
     # A panel of each image at each validation, and a checkpoint that the resume began from.
     panels = {path.name for path in (out / name).glob('*/vis_data/vis_image/*.png')}
@@ -39,6 +37,6 @@ def test_one_failure_leaves_the_others(tool, tiny_options: list[str], faces: Pat
     assert f'| {name}: resume | passed |' in table and '| broken: train | FAILED |' in table
     assert 'cannot be trained' in table and 'stock' in table
 
-    result = tool('benchmark', 'gpu', TINY, '--out', out)
+    result = tool('benchmarks.gpu', TINY, '--out', out)
     assert result.returncode == 1
     assert f'error: {out}: not empty; name another folder with --out' in result.stderr
