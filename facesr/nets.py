@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import torch
@@ -103,36 +102,18 @@ def is_fast_in_bf16(device: torch.device) -> bool:
     return any(torch.cpu.get_capabilities().get(name) for name in ('avx512_bf16', 'amx_bf16'))
 
 
-_lock = Lock()
-#: The settings in force: first the process's own, then one for each ``use_tf32`` that is open.
-_settings: list[tuple[bool, bool]] = []
-
-
 @contextmanager
 def use_tf32(convolutions: bool) -> Iterator[None]:
     """Allow or forbid TF32 in convolutions, and forbid it in matrix products, as a context.
 
     TF32 keeps 10 of float32's 23 mantissa bits; tensor cores (Ampere and newer) compute with it.
-    PyTorch's default is ``convolutions=True``. The setting is the process's, so threads share it:
-    they may open the same one at the same time. On a CPU it changes nothing.
+    PyTorch's default is ``convolutions=True``. The setting is the process's: threads may open this
+    context only within another one with the same setting. On a CPU it changes nothing.
     """
-    setting = (convolutions, False)
-    with _lock:
-        if not _settings:
-            _settings.append(
-                (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32)
-            )
-        _settings.append(setting)
-        _apply_tf32()
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.allow_tf32, matmul.allow_tf32
+    cudnn.allow_tf32, matmul.allow_tf32 = convolutions, False
     try:
         yield
     finally:
-        with _lock:
-            del _settings[len(_settings) - 1 - _settings[::-1].index(setting)]
-            _apply_tf32()
-            if len(_settings) == 1:
-                _settings.clear()
-
-
-def _apply_tf32() -> None:
-    torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = _settings[-1]
+        cudnn.allow_tf32, matmul.allow_tf32 = before

@@ -4,7 +4,7 @@ import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, dataclass, fields
 from itertools import groupby
 from pathlib import Path
@@ -18,6 +18,7 @@ from rich.progress import track
 from ..errors import UserError
 from ..files import write_whole
 from ..images import Image8, find_images, list_images, pair_images, read_image, write_png
+from ..nets import use_tf32
 from ..panels import draw_panel, stack_panels
 from .restorer import Restorer, free_memory
 from .score import ImageScore, bicubic, format_scores, mean_scores, score_image, write_csv
@@ -170,8 +171,9 @@ def restore_folder(
     workers = min(max(threads, 2) if gpu else threads, len(batches), MOST_WORKERS)
     results: list[Restored] = []
     console = Console()
-    executor = ThreadPoolExecutor(workers)
+    executor, settings = ThreadPoolExecutor(workers), ExitStack()
     try:
+        settings.enter_context(use_tf32(False))  # of the process: one for all threads
         if not gpu:
             torch.set_num_threads(threads // workers)
             restorer.memory = free_memory(restorer.device) // workers
@@ -187,6 +189,7 @@ def restore_folder(
         restorer.stop.clear()
         restorer.memory = None
         torch.set_num_threads(threads)
+        settings.close()
     return results
 
 

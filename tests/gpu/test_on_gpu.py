@@ -15,25 +15,19 @@ from facesr.images import list_images, read_image
 pytestmark = pytest.mark.gpu
 
 CONFIGS = sorted((ROOT / 'configs').glob('*.py'))
-# Every validation image makes a panel; any weights do for the perceptual loss.
-CHILD = """
-_base_ = ['BASE']
-custom_hooks = [
-    {**hook, **(dict(interval=1) if hook['type'] == 'PanelHook' else {})}
-    for hook in _base_.custom_hooks
-]
-"""
-RANDOM_VGG = "model = dict(perceptual_loss=dict(pretrained='random'))\n"
 
 
 @pytest.mark.parametrize('base', CONFIGS, ids=lambda path: path.stem)
 def test_trains_validates_saves_and_resumes(gpu_tool, base: Path, faces: Path, tmp_path: Path):
     adversarial = 'perceptual_loss' in load_config(base).model
-    config, work = tmp_path / 'config.py', tmp_path / 'work'
-    config.write_text(CHILD.replace('BASE', str(base)) + (RANDOM_VGG if adversarial else ''))
+    work = tmp_path / 'work'
     options = [f'{split}_dataloader.dataset.data_root={faces}' for split in ('train', 'val')]
     options += [f'train_dataloader.dataset.cache_dir={tmp_path}/cache', 'train_cfg.val_interval=2']
-    arguments = [config, '--work-dir', work, *(['--from-scratch'] if adversarial else [])]
+    options.append('default_hooks.panels.interval=1')
+    if adversarial:  # any weights do
+        options += ['model.perceptual_loss.pretrained=random']
+        options += ['default_hooks.pretrained.source=None']
+    arguments = [base, '--work-dir', work]
     for end, more in ((2, []), (4, ['--resume'])):
         iterations = f'train_cfg.max_iters={end}'
         result = gpu_tool('train', *arguments, *more, '--cfg-options', *options, iterations)
