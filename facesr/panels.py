@@ -8,12 +8,10 @@ from typing import Any, ClassVar
 import cv2
 import numpy as np
 import torch
-from mmagic.registry import HOOKS, VISUALIZERS
+from mmagic.registry import HOOKS
 from mmagic.structures import DataSample
-from mmagic.visualization import ConcatImageVisualizer
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from mmengine.structures import BaseDataElement
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
@@ -86,53 +84,22 @@ def stack_panels(panels: Sequence[Image8]) -> Image8:
     )
 
 
-@VISUALIZERS.register_module()
-class PanelVisualizer(ConcatImageVisualizer):
-    """Draws ground truth | input | output of a validation image for the backends.
-
-    MMagic's ``ConcatImageVisualizer`` puts the small input in a grey corner and names nothing.
-
-    Args:
-        vis_backends, save_dir, name: as in ``mmengine.visualization.Visualizer``.
-    """
-
-    CAPTIONS: ClassVar = {'gt_img': 'ground truth', 'input': 'input', 'pred_img': 'output'}
-
-    def __init__(self, name: str = 'visualizer', **kwargs: object) -> None:
-        super().__init__(fn_key='img_path', img_keys=list(self.CAPTIONS), name=name, **kwargs)
-
-    def add_datasample(self, data_sample: DataSample, step: int = 0) -> None:
-        """Draw one data sample, its images in BGR, 0-255, as MMagic's models give them."""
-        sample = {**data_sample.to_dict(), **data_sample.output.to_dict()}
-        images = {
-            caption: _to_image8(sample[key])
-            for key, caption in self.CAPTIONS.items()
-            if sample.get(key) is not None
-        }
-        panel = draw_panel(images)
-        for backend in self._vis_backends.values():
-            backend.add_image(Path(sample[self.fn_key]).stem, panel, step)
-
-
-def _to_image8(image: Tensor) -> Image8:
-    """(3, H, W) BGR, 0-255 float, on any device -> (H, W, 3) uint8 RGB."""
-    levels = image.detach().flip(0).clamp(0, 255).round().to('cpu', torch.uint8)
-    return np.ascontiguousarray(levels.permute(1, 2, 0).numpy())
-
-
 @HOOKS.register_module()
 class PanelHook(Hook):
-    """Draws every n-th image of a validation.
+    """Draws ground truth | input | output of every n-th image of a validation, for all backends.
 
-    MMagic's ``BasicVisualizationHook`` counts batches, and draws all of a batch's images.
+    MMagic's ``BasicVisualizationHook`` counts batches and draws all images of one, and its
+    ``ConcatImageVisualizer`` puts the small input into a grey corner, without captions.
 
     Args:
         interval: in images of a process; the first panel is of image number ``interval``.
     """
 
+    #: By the name of the image in a sample.
+    CAPTIONS: ClassVar = {'gt_img': 'ground truth', 'input': 'input', 'pred_img': 'output'}
+
     def __init__(self, interval: int = 100) -> None:
         self.interval = interval
-        self._images = 0
 
     def before_val_epoch(self, runner: Runner) -> None:
         self._images = 0
@@ -142,9 +109,23 @@ class PanelHook(Hook):
         runner: Runner,
         batch_idx: int,
         data_batch: Any = None,
-        outputs: Sequence[BaseDataElement] | None = None,
+        outputs: Sequence[DataSample] | None = None,
     ) -> None:
         for sample in outputs or ():
             self._images += 1
             if self._images % self.interval == 0:
-                runner.visualizer.add_datasample(sample, step=runner.iter)
+                images = {**sample.to_dict(), **sample.output.to_dict()}
+                panel = draw_panel(
+                    {
+                        caption: _to_image8(images[name])
+                        for name, caption in self.CAPTIONS.items()
+                        if images.get(name) is not None
+                    }
+                )
+                runner.visualizer.add_image(Path(images['img_path']).stem, panel, runner.iter)
+
+
+def _to_image8(image: Tensor) -> Image8:
+    """(3, H, W) BGR, 0-255 float, on any device -> (H, W, 3) uint8 RGB."""
+    levels = image.detach().flip(0).clamp(0, 255).round().to('cpu', torch.uint8)
+    return np.ascontiguousarray(levels.permute(1, 2, 0).numpy())

@@ -35,7 +35,7 @@ default_hooks = dict(
 log_level = 'INFO'
 log_processor = dict(type='LogProcessor', window_size=100, by_epoch=False)
 visualizer = dict(
-    type='PanelVisualizer',
+    type='Visualizer',
     vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')],
 )
 
