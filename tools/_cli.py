@@ -17,16 +17,16 @@ def run(work: Callable[[argparse.Namespace], None], args: argparse.Namespace) ->
     FACESR_DEBUG=1 in the environment shows the traceback as well. Everything heavy is imported
     in ``work``, so that ``--help`` answers at once.
     """
-    if os.environ.get('FACESR_DEBUG') == '1':
-        work(args)
-        return
+    debug = os.environ.get('FACESR_DEBUG') == '1'
     try:
         from facesr.errors import StoppedError, UserError
     except ImportError as error:  # the stack is missing or incomplete
-        raise SystemExit(f'error: {error}') from None
+        raise SystemExit(f'error: {error}') from (error if debug else None)
     try:
         work(args)
     except UserError as error:
+        if debug:
+            raise
         raise SystemExit(f'error: {error}') from None
     except StoppedError as stop:
         if os.environ.get('RANK', '0') == '0':  # of several processes only the first

@@ -2,8 +2,8 @@
 _base_ = ['degradation.py']
 
 train_dataloader = dict(
-    batch_size=12,  # images per GPU, whole faces
-    num_workers=2,  # processes per GPU
+    batch_size=12,  # whole faces, of each process (one per GPU)
+    num_workers=2,  # loader processes, of each process
     persistent_workers=True,
     worker_init_fn=dict(type='outlive_signals'),
     collate_fn=dict(type='collate_faces'),
@@ -23,7 +23,7 @@ train_dataloader = dict(
 )
 
 val_dataloader = dict(
-    batch_size=8,  # images per GPU, to fill it; on a CPU, 1 is 10 to 25 % faster
+    batch_size=8,  # of each process, to fill a GPU; on a CPU, 1 is 10 to 25 % faster
     num_workers=2,
     persistent_workers=True,
     worker_init_fn=dict(type='outlive_signals'),
@@ -35,8 +35,8 @@ val_dataloader = dict(
         size=dict(img=128, gt=512),  # pixels a side
     ),
 )
-# Of the float output, RGB, no border crop, as the published runs logged it. The leaderboard scores
-# 8-bit files: tools/test.py and tools/score.py.
+# Of the float output, RGB, as the published runs logged it; dict(type='BatchPSNR', crop_border=4)
+# leaves out a border of 4 pixels. The leaderboard scores 8-bit files: tools/test.py, tools/score.py.
 val_evaluator = dict(type='Evaluator', metrics=[dict(type='BatchPSNR'), dict(type='BatchSSIM')])
 val_cfg = dict(type='MultiValLoop')
 

@@ -130,7 +130,7 @@ class StopHook(Hook):
     all of them after the same iteration. ``ResumableTrainLoop`` listens for the signals.
 
     Raises:
-        StoppedError: after the checkpoint is written; ``tools/train.py`` exits with 75 for it.
+        StoppedError: after the checkpoint is written; the tools exit with 75 for it.
     """
 
     priority = PRIORITIES['StopHook']
