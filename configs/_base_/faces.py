@@ -36,7 +36,8 @@ val_dataloader = dict(
     ),
 )
 # Of the float output, RGB, as the published runs logged it; dict(type='BatchPSNR', crop_border=4)
-# leaves out a border of 4 pixels. The leaderboard scores 8-bit files: tools/test.py, tools/score.py.
+# leaves out a border of 4 pixels. tools/test.py and tools/score.py score 8-bit files instead, as the
+# leaderboard does.
 val_evaluator = dict(type='Evaluator', metrics=[dict(type='BatchPSNR'), dict(type='BatchSSIM')])
 val_cfg = dict(type='MultiValLoop')
 
