@@ -35,9 +35,8 @@ val_dataloader = dict(
         size=dict(img=128, gt=512),  # pixels a side
     ),
 )
-# Of the float output, RGB, as the published runs logged it; dict(type='BatchPSNR', crop_border=4)
-# leaves out a border of 4 pixels. tools/test.py and tools/score.py score 8-bit files instead, as the
-# leaderboard does.
+# Of the float output, RGB, as the published runs logged it. dict(type='BatchPSNR', crop_border=4)
+# would leave out a border of 4 pixels. The leaderboard's score, of 8-bit files: tools/score.py.
 val_evaluator = dict(type='Evaluator', metrics=[dict(type='BatchPSNR'), dict(type='BatchSSIM')])
 val_cfg = dict(type='MultiValLoop')
 
