@@ -44,7 +44,7 @@ class BatchBlur(nn.Module):
             inverse: (N, 3) float64, see :func:`inverse_covariance`.
 
         Returns:
-            (N, 3, S, S) float32, whole numbers 0-255; in memory (N, S, 3, S).
+            (N, 3, S, S) float32, integers 0-255; in memory (N, S, 3, S).
         """
         size, reach = (self.padded, self.padded), 2 * self.radius
         padding = [self.radius, self.padded - self.side - self.radius] * 2
