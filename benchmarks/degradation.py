@@ -16,7 +16,7 @@ from rich.progress import track
 from torch import Tensor
 
 from facesr.degradation.batch import BatchDegradation
-from facesr.degradation.settings import DegradationSettings, degrade, normal_noise
+from facesr.degradation.settings import DegradationSettings, degrade
 from facesr.images import Image8, list_images, read_image
 from facesr.nets import find_device
 from facesr.restoring.metrics import psnr
@@ -59,6 +59,13 @@ def time_degradation(
     }
 
 
+def stock_noise(noise_seed: int, length: int) -> NDArray[np.float32]:
+    """The standard normal numbers that MMagic's transform draws: (length, length, 3)."""
+    rng = RandomState(noise_seed)
+    rng.random_sample(4)  # before, it draws whether, which kind, how much and whether grey
+    return rng.randn(length, length, 3).astype(np.float32)
+
+
 def degrade_both(
     settings: DegradationSettings,
     images: Sequence[Image8],
@@ -85,7 +92,7 @@ def degrade_both(
         values = settings.sample(RandomState(number))
         expected.append(degrade(image, settings, values, number))
         rows.append(values.row())
-        noise = torch.from_numpy(normal_noise(number, values.length)).permute(2, 0, 1)
+        noise = torch.from_numpy(stock_noise(number, values.length)).permute(2, 0, 1)
         same[number - seed, :, : values.length, : values.length] = noise
     gt = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(device)
     batch = BatchDegradation(settings).to(device)

@@ -15,7 +15,6 @@ from mmagic.datasets.transforms import (
     RandomResize,
 )
 from numpy.random import RandomState
-from numpy.typing import NDArray
 
 from ..errors import UserError
 from ..images import Image8
@@ -88,34 +87,31 @@ class DegradationSettings:
     def __post_init__(self) -> None:
         for name in ('blur_sigma', 'resize_scale', 'noise_sigma', 'jpeg_quality', 'resize_methods'):
             object.__setattr__(self, name, tuple(getattr(self, name)))  # settings can be compared
-        expected = {
-            'gt_size': (self.gt_size % 16 == 0, 'a multiple of 16'),
-            'lq_size': (
-                self.lq_size > 0 and self.gt_size % self.lq_size == 0 and self.scale >= 3,
-                'a third of gt_size, a quarter, or less',
-            ),
+        blur, scale, noise, quality = (
+            (values[0], values[-1])
+            for values in (self.blur_sigma, self.resize_scale, self.noise_sigma, self.jpeg_quality)
+        )
+        divides = self.lq_size > 0 and self.gt_size % self.lq_size == 0 and self.scale >= 3
+        methods = {*self.resize_methods}
+        for name, fits, expected in (
+            ('gt_size', self.gt_size % 16 == 0, 'a multiple of 16'),
+            ('lq_size', divides, 'a third of gt_size, a quarter, or less'),
             # OpenCV applies smaller kernels without a Fourier transform, and rounds otherwise.
-            'kernel_size': (self.kernel_size % 2 == 1 and self.kernel_size >= 13, 'odd, from 13'),
-            'isotropic_prob': (0 <= self.isotropic_prob <= 1, 'from 0 to 1'),
-            'blur_sigma': (0 < self.blur_sigma[0] <= self.blur_sigma[-1], 'above 0'),
+            ('kernel_size', self.kernel_size in range(13, 512, 2), 'odd, from 13'),
+            ('isotropic_prob', 0 <= self.isotropic_prob <= 1, 'from 0 to 1'),
+            ('blur_sigma', 0 < blur[0] <= blur[1], 'above 0'),
             # JPEG in the batch takes images from 5 pixels.
-            'resize_scale': (
-                self.shortest >= 5 and self.resize_scale[0] <= self.resize_scale[-1] <= 1,
-                'at most 1, and an image of 5 pixels or more',
+            (
+                'resize_scale',
+                self.shortest >= 5 and scale[0] <= scale[1] <= 1,
+                f'{5 / self.gt_size:.4f} to 1',
             ),
-            'resize_methods': (
-                bool(self.resize_methods) and {*self.resize_methods} <= {*METHODS},
-                f'some of {METHODS}',
-            ),
-            'noise_sigma': (0 <= self.noise_sigma[0] <= self.noise_sigma[-1], 'at least 0'),
-            'jpeg_quality': (
-                1 <= self.jpeg_quality[0] <= self.jpeg_quality[-1] <= 100,
-                'from 1 to 100',
-            ),
-        }
-        for name, (fits, what) in expected.items():
+            ('resize_methods', methods and methods <= {*METHODS}, f'some of {METHODS}'),
+            ('noise_sigma', 0 <= noise[0] <= noise[1], 'at least 0'),
+            ('jpeg_quality', 1 <= quality[0] <= quality[1] <= 100, 'from 1 to 100'),
+        ):
             if not fits:
-                raise UserError(f'degradation.{name}={getattr(self, name)}: {what} expected')
+                raise UserError(f'degradation.{name}={getattr(self, name)}: {expected} expected')
 
     @property
     def scale(self) -> int:
@@ -199,10 +195,3 @@ def degrade(
     finally:
         np.random.set_state(state)
     return np.asarray(results['img'], np.uint8)
-
-
-def normal_noise(noise_seed: int, length: int) -> NDArray[np.float32]:
-    """The standard normal numbers that :func:`degrade` draws: (length, length, 3)."""
-    rng = RandomState(noise_seed)
-    rng.random_sample(4)  # MMagic draws whether, which kind, how much and whether grey before
-    return rng.randn(length, length, 3).astype(np.float32)
