@@ -78,6 +78,8 @@ def tiny_options(faces: Path, tmp_path: Path) -> list[str]:
         *(f'{split}_dataloader.dataset.data_root={faces}' for split in ('train', 'val', 'test')),
         'train_dataloader.dataset.gt_patch_size=64',
         f'work_dir={tmp_path}/work',
+        # MMEngine gives two runs of one name, begun in one second, the same logs.
+        f'experiment_name={tmp_path.name}',
     ]
 
 

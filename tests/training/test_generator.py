@@ -120,7 +120,7 @@ def test_from_scratch_when_told(options, pretraining: Path, tmp_path: Path):
     assert (tmp_path / 'work/iter_1.pth').is_file()
     [log] = (tmp_path / 'work').glob('*/*.log')
     assert 'generator: from scratch, not trained before' in log.read_text()
-    with pytest.raises(UserError, match=r'default_hooks\.pretrained: no type is given'):
+    with pytest.raises(UserError, match="default_hooks: unknown hook: 'pretrained'"):
         train(TINY, [*options[:4], given[1]])
 
 
