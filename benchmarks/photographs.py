@@ -249,7 +249,7 @@ def measure_frame(folder: Path, device: str | None) -> str:
     """
     detector = FaceDetector(device)
     paths = list(list_images(folder).values())
-    found = [detector.find(read_image(path), 100)[:1] for path in track(paths, 'faces')]
+    found = [detector.find(read_image(path))[:1] for path in track(paths, 'faces')]
     points = np.array([face.points for faces in found for face in faces])
     if not len(points):
         raise UserError(f'{folder}: no face found')

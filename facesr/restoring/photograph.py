@@ -30,6 +30,7 @@ BATCH = 8  # faces that go through the net together
 MOST_PIXELS = 200_000_000  # of a result: 0.6 GB, and as much again while it is written
 # The mask: 1 inside, falling to 0 over this part of the way from the frame's centre to its border.
 FEATHER = 0.3
+DETAIL_WINDOW = 33  # pixels of an aligned face that keep_detail judges together
 BAND = 1024  # rows that are pasted together, which bounds the memory
 MARGIN = 4  # pixels around what a warp reads, for its interpolation
 WEIGHTS = Path(__file__).parents[2] / 'weights'
@@ -74,7 +75,7 @@ class RestoredPhotograph:
         image: (H, W, 3) uint8 RGB; (H, W) if the photograph was grey.
         faces: where they were found, in pixels of the input.
         cut: each face as the net saw it, (128, 128, 3) uint8 RGB.
-        restored: what the net made of it, (512, 512, 3) uint8 RGB.
+        restored: what is pasted in its place, (512, 512, 3) uint8 RGB.
     """
 
     image: Image8
@@ -128,6 +129,9 @@ class PhotographRestorer:
         for first in range(0, len(cut), BATCH):
             report(first, len(cut))
             restored += [sr for sr, _ in self.net.restore_batch(cut[first : first + BATCH])]
+        for index, (face, image) in enumerate(zip(faces, restored, strict=True)):
+            if math.hypot(*face.to_frame(LQ_SIZE)[:, 0]) < 1:
+                restored[index] = keep_detail(cut_face(photograph, face, len(image)), image)
         for face, image in zip(faces, restored, strict=True):  # of two, the smaller in front
             paste_face(canvas, image, face, options)
         report(len(cut), len(cut))
@@ -169,6 +173,41 @@ def cut_face(photograph: Image8, face: Face, size: int = LQ_SIZE) -> Image8:
         (size, size, 3) uint8 RGB.
     """
     return np.asarray(warp(photograph, face.to_frame(size), size, size), np.uint8)
+
+
+def keep_detail(face: Image8, restored: Image8) -> Image8:
+    """Take the photograph back where it is sharper than what the net saw of a large face.
+
+    The net sees 128x128 pixels. What is finer, the photograph may have, or only noise. So the
+    photograph's part of the result is, around each pixel, the share of the restored face's fine
+    detail that the photograph has too (sharpness: a blurred one has none), times the share of
+    their difference that is not noise (as in a Wiener filter).
+
+    Args:
+        face: as the photograph has it, aligned: (S, S, 3) uint8 RGB.
+        restored: the same from the net.
+
+    Returns:
+        (S, S, 3) uint8 RGB.
+    """
+    photo, net = face.astype(np.float32), restored.astype(np.float32)
+    fine, net_fine = (image - _coarse(image) for image in (photo, net))
+
+    def average(product: NDArray[np.float32]) -> NDArray[np.float32]:
+        mean = cv2.blur(product.mean(axis=2), (DETAIL_WINDOW, DETAIL_WINDOW))
+        return np.asarray(mean[..., None], np.float32)
+
+    sharpness = (average(fine * net_fine) / (average(net_fine**2) + 1e-3)).clip(0, 1)
+    noise = (1.4826 * np.median(np.abs(fine))) ** 2  # the median is of no edges
+    difference = average((fine - net_fine) ** 2) + 1e-3
+    weight = sharpness * (1 - noise / difference).clip(0, 1)
+    return np.asarray(np.rint(net + weight * (photo - net)), np.uint8)
+
+
+def _coarse(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What is left of an image that the net sees."""
+    small = cv2.resize(image, (LQ_SIZE, LQ_SIZE), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(small, image.shape[1::-1], interpolation=cv2.INTER_CUBIC))
 
 
 def paste_face(canvas: Image8, restored: Image8, face: Face, options: Options) -> None:

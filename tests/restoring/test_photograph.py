@@ -16,6 +16,7 @@ from facesr.restoring.photograph import (
     PhotographRestorer,
     cut_face,
     cut_faces,
+    keep_detail,
     paste_face,
     place_frame,
     restore_photographs,
@@ -244,3 +245,16 @@ def test_a_face_beyond_the_border(truth: np.ndarray):
     far = truth.copy()
     paste_face(far, np.zeros((512, 512, 3), np.uint8), Face(FRAME - 2000, 256, 1.0), Options())
     np.testing.assert_array_equal(far, truth)
+
+
+def test_a_sharp_photograph_keeps_what_the_net_cannot_see():
+    """Not so one that is blurred, or has more noise than detail."""
+    truth = data.astronaut()
+    net = cv2.GaussianBlur(truth, (0, 0), 2)
+    noise = np.random.default_rng(0).normal(0, 40, truth.shape)
+    noisy = np.clip(truth + noise, 0, 255).astype(np.uint8)
+    blurred = cv2.GaussianBlur(truth, (0, 0), 8)
+    assert psnr(keep_detail(truth, net), truth) > psnr(net, truth) + 3
+    assert psnr(keep_detail(noisy, net), truth) > psnr(net, truth) - 0.1
+    assert psnr(keep_detail(blurred, net), truth) > psnr(net, truth) - 0.1
+    np.testing.assert_array_equal(keep_detail(net, net), net)
