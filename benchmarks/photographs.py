@@ -24,14 +24,9 @@ from _cli import count, run
 from facesr.data.demo import PHOTOGRAPHS
 from facesr.errors import UserError
 from facesr.images import Image8, list_images, read_image
+from facesr.restoring.alignment import place_frame, warp, warp_mask
 from facesr.restoring.detector import FRAME, FRAME_SIZE, Face, FaceDetector, Matrix
-from facesr.restoring.photograph import (
-    Options,
-    PhotographRestorer,
-    place_frame,
-    warp,
-    warp_mask,
-)
+from facesr.restoring.photograph import Options, PhotographRestorer
 from facesr.restoring.score import bicubic
 
 from .measure import Figures, format_machine, write_json
