@@ -11,6 +11,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
@@ -189,7 +190,9 @@ def restore_photographs(
 
     def work(path: Path, report: Report) -> str:
         result = restorer.restore(read_image(path), options, report)
-        write_png(targets[path], result.image)
+        with Image.open(path) as file:  # a telephone's colours are wider than sRGB
+            profile = file.info.get('icc_profile') if result.image.ndim == 3 else None
+        write_png(targets[path], result.image, profile)
         for number, pair in enumerate(zip(result.cut, result.restored, strict=True), 1):
             if faces is not None:
                 panel = draw_panel(dict(zip(('input', 'restored'), pair, strict=True)))
@@ -263,7 +266,9 @@ def _run_each(paths: Sequence[Path], work: Callable[[Path, Report], str]) -> Non
             except (UserError, OSError) as error:
                 failed += 1
                 if isinstance(error, OSError):
-                    error = UserError(f'{error.filename}: cannot be written ({error.strerror})')
+                    error = UserError(
+                        f'{error.filename or path}: cannot be written ({error.strerror or error})'
+                    )
                 line = f'error: {error}' if str(path) in str(error) else f'error: {path}: {error}'
             progress.console.print(escape(line), highlight=False)
             progress.advance(files)

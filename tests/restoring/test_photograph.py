@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 from skimage import data
 
 from facesr.errors import UserError
@@ -21,6 +21,8 @@ from facesr.restoring.photograph import (
 from facesr.restoring.score import bicubic
 
 pytest.importorskip('facenet_pytorch', reason='needs: bash scripts/setup.sh photos')
+
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile('sRGB')).tobytes()
 
 
 @pytest.fixture(scope='module')
@@ -145,7 +147,9 @@ def test_files(restorer, degraded, tmp_path: Path, capsys: pytest.CaptureFixture
     (folder / 'broken.jpg').write_bytes(b'no image')
     exif = Image.Exif()
     exif[0x0112] = 6  # turn it by 90 degrees to the right
-    Image.fromarray(np.rot90(degraded).copy()).save(folder / 'sideways.jpg', exif=exif)
+    Image.fromarray(np.rot90(degraded).copy()).save(
+        folder / 'sideways.jpg', exif=exif, icc_profile=PROFILE
+    )
     Image.fromarray(data.astronaut()[..., 0].copy()).save(folder / 'grey.png')
     with pytest.raises(UserError, match=r'^1 of 4 photographs failed; they are named above'):
         restore_photographs(restorer, [folder], out, Options(), tmp_path / 'faces')
@@ -159,6 +163,8 @@ def test_files(restorer, degraded, tmp_path: Path, capsys: pytest.CaptureFixture
         read_image(out / 'coffee.png'), bicubic(data.coffee()[:100, :120].copy(), 200, 240)
     )
     assert read_image(out / 'sideways.png').shape == (800, 1200, 3)
+    with Image.open(out / 'sideways.png') as image:
+        assert image.info['icc_profile'] == PROFILE
     with Image.open(out / 'grey.png') as image:
         assert image.mode == 'L' and image.size == (1024, 1024)
     assert sorted(path.name for path in (tmp_path / 'faces').iterdir()) == [
