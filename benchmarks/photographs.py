@@ -12,6 +12,7 @@ import time
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -31,6 +32,7 @@ from facesr.restoring.score import bicubic
 
 from .measure import Figures, format_machine, write_json
 
+BACKGROUNDS = [name for name in PHOTOGRAPHS if name != 'camera']  # that one has a face
 SCALE = 2
 WIDTH, HEIGHT = 1024, 768  # of the degraded photographs
 SIDES = 60, 400  # pixels of a pasted 512x512 picture there; a face is half as wide
@@ -62,7 +64,7 @@ def compose(faces: Sequence[Path], rng: Generator) -> tuple[Image8, Image8, list
     """
     from skimage import data
 
-    background = getattr(data, str(rng.choice(PHOTOGRAPHS)))()
+    background = getattr(data, str(rng.choice(BACKGROUNDS)))()
     background = background[0] if isinstance(background, tuple) else background
     truth = np.asarray(cv2.resize(background, (WIDTH * SCALE, HEIGHT * SCALE)))
     truth = np.repeat(truth[..., None], 3, axis=2) if truth.ndim == 2 else truth.copy()
@@ -164,6 +166,8 @@ def measure(folder: Path, photographs: int, seed: int, device: str | None) -> Fi
     Raises:
         UserError: a package is missing, or the folder has no images.
     """
+    if not find_spec('skimage'):
+        raise UserError('scikit-image is missing; run: bash scripts/setup.sh demo')
     restorer = PhotographRestorer(device=device)
     faces = list(list_images(folder).values())
     rng = np.random.default_rng(seed)

@@ -172,8 +172,8 @@ def restore_photographs(
         faces: a folder for each face before and after, side by side.
 
     Raises:
-        UserError: at once if two results would have one name, or a folder comes without ``out``;
-            at the end if a photograph could not be restored.
+        UserError: at once if two results would have one name, a folder comes without ``out``, or
+            ``faces`` is a folder of photographs; at the end if a photograph could not be restored.
     """
     if out is None and (folder := next((path for path in photographs if path.is_dir()), None)):
         raise UserError(f'{folder}: a folder; name another for the results: --out DIR')
@@ -187,6 +187,9 @@ def restore_photographs(
         if target in targets.values() or target.resolve() in inputs:
             raise UserError(f'{path}: its result would be {target}, which is taken; rename one')
         targets[path] = target
+    used = {path.resolve().parent for path in (*paths, *targets.values())}
+    if faces is not None and faces.resolve() in used:
+        raise UserError(f'--faces {faces}: holds photographs or results; choose another folder')
 
     def work(path: Path, report: Report) -> str:
         result = restorer.restore(read_image(path), options, report)
@@ -219,18 +222,21 @@ def cut_faces(
     """
     paths = list_photographs(photographs)
     detector = FaceDetector(device)
-    written: set[Path] = set()
+    taken = {path.resolve() for path in paths}
+    written = False
 
     def work(path: Path, report: Report) -> str:
+        nonlocal written
         photograph = read_image(path)
         faces = detector.find(photograph, min_face)
         targets = [folder / _name_face(path, number) for number in range(1, len(faces) + 1)]
         targets = targets[:1] if only_largest else targets
         for target, face in zip(targets, faces, strict=False):
-            if target in written or target.resolve() == path.resolve():
+            if target.resolve() in taken:
                 raise UserError(f'{path}: {target} is taken; rename one, or take another --out')
             write_png(target, cut_face(photograph, face, size))
-            written.add(target)
+            taken.add(target.resolve())
+            written = True
         return '\n'.join(map(str, targets)) or f'{path}: no face found'
 
     _run_each(paths, work)
@@ -255,10 +261,10 @@ def _run_each(paths: Sequence[Path], work: Callable[[Path, Report], str]) -> Non
     failed = 0
     with Progress(console=Console(soft_wrap=True)) as progress:
         files = progress.add_task('photographs', total=len(paths))
-        faces = progress.add_task('faces', total=None)
+        faces = progress.add_task('faces', visible=False)
 
         def report(done: int, total: int) -> None:
-            progress.update(faces, completed=done, total=total)
+            progress.update(faces, completed=done, total=total, visible=total > 0)
 
         for path in paths:
             try:

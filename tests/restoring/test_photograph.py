@@ -190,6 +190,9 @@ def test_no_photograph_is_replaced(restorer, tmp_path: Path):
         restore_photographs(
             restorer, [tmp_path / 'a.png', tmp_path / 'other/a.png'], tmp_path / 'out'
         )
+    for folder in (tmp_path, tmp_path / 'out'):
+        with pytest.raises(UserError, match=r'^--faces .*: holds photographs or results; choose'):
+            restore_photographs(restorer, [tmp_path / 'a.png'], tmp_path / 'out', faces=folder)
     with pytest.raises(UserError, match=r'other: a folder; name another for the results: --out'):
         restore_photographs(restorer, [tmp_path / 'other'])
 
