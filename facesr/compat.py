@@ -2,7 +2,8 @@
 
 mmagic 1.2.0 (2023) imports all of its editors at once, and those need the diffusers, transformers
 and mediapipe of 2023. :func:`install` makes mmagic's packages lazy: their ``__init__`` files are
-read, not run, and a name is imported when it is first used (PEP 562).
+read, not run, and a name is imported when it is first used (PEP 562). So is the package of
+MTCNN, which would want tqdm and requests for other nets of its own.
 """
 
 import ast
@@ -17,7 +18,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 # Packages whose `__init__` imports more than is used here.
-LAZY_PACKAGES = frozenset(
+LAZY_PACKAGES = frozenset({'facenet_pytorch'}) | frozenset(
     f'mmagic.{name}'
     for name in (
         'datasets',

@@ -3,7 +3,8 @@
 # restore the portrait's face with the trained weights of the project, train configs/demo.py and a
 # few adversarial iterations after it, restore 16 degradations of the held-out portrait with both,
 # score them, and show it all in one page.
-# Photographs of your own come first, arguments of tools/train.py after them:
+# Photographs of your own, restored into work_dirs/photos/restored, come first, arguments of
+# tools/train.py after them:
 #   bash scripts/demo.sh me.jpg --cfg-options randomness.seed=1
 set -euo pipefail
 photos=()
@@ -13,14 +14,15 @@ while [ $# -gt 0 ] && [[ $1 != -* ]]; do
     shift
 done
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-bash scripts/setup.sh demo
+bash scripts/setup.sh demo photos
 . scripts/environment.sh
 export CUDA_VISIBLE_DEVICES=  # the same run everywhere
 tool() { "$PYTHON_BIN" "tools/$1.py" "${@:2}"; }
 
 [ -e data/demo/test/LQ/astronaut_15.png ] || tool make_demo data/demo
 rm -rf work_dirs/photos work_dirs/demo work_dirs/demo_srgan
-tool cut_faces data/demo/val/GT/astronaut_00.png "${photos[@]}" --out work_dirs/photos/LQ
+if [ "${#photos[@]}" -gt 0 ]; then tool restore "${photos[@]}" --out work_dirs/photos/restored; fi
+tool cut_faces data/demo/val/GT/astronaut_00.png "${photos[@]}" --only-largest --out work_dirs/photos/LQ
 for name in srresnet_24b face_unet; do
     tool test "configs/$name.py" "weights/$name.pth" \
         --input work_dirs/photos/LQ --out "work_dirs/photos/$name"

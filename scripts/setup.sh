@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Set up the environment: bash scripts/setup.sh [EXTRA...]   (extras: demo, export, tests)
+# Set up the environment: bash scripts/setup.sh [EXTRA...]   (extras: demo, export, photos, tests)
 #
 # Makes .venv with the versions of constraints.txt. Inside an active environment whose torch and
 # torchvision work together and are new enough, it installs the rest beside them instead and leaves
@@ -9,6 +9,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 MMAGIC='mmagic==1.2.0'
+MTCNN='facenet-pytorch==2.6.0' # of the extra photos
 
 fail() { echo "error: $*" >&2; exit 1; }
 usable() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; }
@@ -82,6 +83,8 @@ for need in requires("mmengine"):
 fi
 pip install -q -r "$work/requirements.txt"
 pip install -q --no-deps "$MMAGIC"
+# It names PyTorch 2.2 and NumPy 1 as its needs, and runs on later ones.
+if [[ " $* " == *" photos "* ]]; then pip install -q --no-deps "$MTCNN"; fi
 extras=$(IFS=,; echo "$*")
 pip install -q -e ".${extras:+[$extras]}"
 

@@ -1,26 +1,47 @@
-"""Cut the largest face out of each photograph, to restore it:
+"""Cut the faces out of photographs, aligned as the training data's:
 python tools/cut_faces.py me.jpg --out work_dirs/me
 """
 
 import argparse
 from pathlib import Path
 
-from _cli import run
+from _cli import count, run
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('photos', type=Path, nargs='+', metavar='PHOTO', help='PNG or JPEG')
-    parser.add_argument(
-        '--out', type=Path, required=True, metavar='FOLDER', help='FOLDER/NAME.png, 128x128 each'
+    add = parser.add_argument
+    add('photos', type=Path, nargs='+', metavar='PHOTO', help='file, or folder of PNGs and JPEGs')
+    add(
+        '--out',
+        type=Path,
+        required=True,
+        metavar='FOLDER',
+        help='FOLDER/NAME.png has the largest face, NAME_2.png the next ...',
     )
+    add(
+        '--size',
+        type=int,
+        choices=[128, 512],
+        default=128,
+        help='128: to restore, the default; 512: to train on',
+    )
+    add('--only-largest', action='store_true', help='cut out the largest face of each photograph')
+    add(
+        '--min-face',
+        type=count,
+        default=24,
+        metavar='PIXELS',
+        help='smallest width of a face, without hair and ears; default: 24',
+    )
+    add('--device', help='cuda, cuda:1 or cpu; default: a CUDA GPU if there is one')
     return parser.parse_args()
 
 
 def main(args: argparse.Namespace) -> None:
     from facesr.restoring.photograph import cut_faces
 
-    print(*cut_faces(args.photos, args.out), sep='\n')
+    cut_faces(args.photos, args.out, args.size, args.only_largest, args.min_face, args.device)
 
 
 if __name__ == '__main__':

@@ -1,89 +1,282 @@
-"""A face cut out of a photograph, framed and sized as the nets' inputs are."""
+"""A photograph -> every face in it restored and put back where it was, in the enlarged photograph.
 
+The nets restore aligned faces of 128x128. So each face is turned and scaled to the training data's
+frame, restored, and turned and scaled back, with a soft mask that leaves no seam.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress
 
 from ..errors import UserError
-from ..images import Image8, read_image, write_png
+from ..images import Image8, list_images, read_image, write_png
+from ..panels import draw_panel
+from .alignment import LQ_SIZE, cut_face, keep_detail, paste_face
+from .detector import Face, FaceDetector
+from .restorer import Restorer, open_exported
+from .score import bicubic
 
-LQ_SIZE = 128
-# Where scikit-image's detector finds an aligned face, in sides of its picture, and how wide: means
-# of 29 of the challenge's ground truths, with standard deviations of 0.03, 0.04 and 0.05.
-FACE_LEFT, FACE_TOP, FACE_WIDTH = 0.2, 0.245, 0.6
-# What the detector searches, and the smallest face that it can find there: a tenth.
-SEARCHED_SIDE = 256
-SMALLEST_FACE = 24
+BATCH = 8  # faces that go through the net together
+MOST_PIXELS = 200_000_000  # of a result: 0.6 GB, and as much again while it is written
+WEIGHTS = Path(__file__).parents[2] / 'weights'
+
+Report = Callable[[int, int], None]
 
 
-def cut_face(photograph: Image8) -> Image8:
-    """Cut the largest upright face out of a photograph, framed as FFHQ and CelebA-HQ frame theirs.
+@dataclass(frozen=True)
+class Options:
+    """How a photograph is restored.
 
-    The detector is scikit-image's (local binary patterns, frontal faces): OpenCV 5 has none without
-    a net to download.
+    Attributes:
+        scale: of the result: 1, 2 or 4 times the photograph's sides.
+        background: what enlarges the rest of the photograph: ``bicubic``, or ``net`` for the
+            24-block SRResNet.
+        only_largest: restore only the largest face.
+        min_face: the smallest width of a face in pixels of the photograph, without hair and ears.
+        strength: 1 replaces a face by the restored one, 0 leaves it; between, they are blended.
+
+    Raises:
+        UserError: a value is out of its range.
+    """
+
+    scale: int = 2
+    background: str = 'bicubic'
+    only_largest: bool = False
+    min_face: int = 24
+    strength: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.scale not in (1, 2, 4):
+            raise UserError(f'--scale {self.scale}: 1, 2 or 4 expected')
+        if not 0 <= self.strength <= 1:
+            raise UserError(f'--strength {self.strength}: a number from 0 to 1 expected')
+
+
+@dataclass(frozen=True)
+class RestoredPhotograph:
+    """A restored photograph, and its faces in the same order.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB; (H, W) if the photograph was grey.
+        faces: where they were found, in pixels of the input.
+        cut: each face as the net saw it, (128, 128, 3) uint8 RGB.
+        restored: what is pasted in its place, (512, 512, 3) uint8 RGB.
+    """
+
+    image: Image8
+    faces: list[Face]
+    cut: list[Image8]
+    restored: list[Image8]
+
+
+class PhotographRestorer:
+    """Restores the faces of photographs.
 
     Args:
-        photograph: (H, W, 3) uint8 RGB, of any size.
-
-    Returns:
-        (128, 128, 3) uint8 RGB; without a face, the middle square. What lies outside the
-        photograph is its border continued.
+        weights: of a net for aligned faces, as ``tools/export.py`` writes them.
+        device: where to compute; None takes a CUDA GPU if there is one.
 
     Raises:
-        UserError: scikit-image is not installed.
+        UserError: the detector's package is missing, the weights cannot be used, or the device is
+            missing.
     """
-    top, left, side = _find_frame(photograph) or _middle(photograph)
-    # A frame begins and ends at most its own side outside.
-    padded = np.pad(photograph, ((side, side), (side, side), (0, 0)), mode='edge')
-    face = padded[top + side : top + 2 * side, left + side : left + 2 * side]
-    method = cv2.INTER_AREA if side > LQ_SIZE else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(face, (LQ_SIZE, LQ_SIZE), interpolation=method), np.uint8)
+
+    def __init__(
+        self, weights: str | Path = WEIGHTS / 'face_unet.pth', device: str | None = None
+    ) -> None:
+        self.detector = FaceDetector(device)
+        self.net = open_exported(weights, device)
+        self._device = device
+        self._background: Restorer | None = None
+
+    def restore(
+        self,
+        photograph: Image8,
+        options: Options | None = None,
+        report: Report = lambda done, faces: None,
+    ) -> RestoredPhotograph:
+        """Restore a photograph.
+
+        Args:
+            photograph: (H, W, 3) uint8 RGB.
+            options: None: as :class:`Options` is without arguments.
+            report: called with the number of faces that are done, and of all.
+
+        Raises:
+            UserError: the result would be too large, or something does not fit into memory.
+        """
+        options = options or Options()
+        canvas = self._enlarge(photograph, options)
+        faces = self.detector.find(photograph, options.min_face)
+        faces = faces[:1] if options.only_largest else faces
+        cut = [cut_face(photograph, face) for face in faces]
+        restored: list[Image8] = []
+        for first in range(0, len(cut), BATCH):
+            report(first, len(cut))
+            restored += [sr for sr, _ in self.net.restore_batch(cut[first : first + BATCH])]
+        for index, (face, image) in enumerate(zip(faces, restored, strict=True)):
+            if math.hypot(*face.to_frame(LQ_SIZE)[:, 0]) < 1:
+                restored[index] = keep_detail(cut_face(photograph, face, len(image)), image)
+        for face, image in zip(faces, restored, strict=True):  # of two, the smaller in front
+            paste_face(canvas, image, face, options.scale, options.strength)
+        report(len(cut), len(cut))
+        if (photograph == photograph[..., :1]).all():
+            canvas = np.asarray(cv2.cvtColor(canvas, cv2.COLOR_RGB2GRAY), np.uint8)
+        return RestoredPhotograph(canvas, faces, cut, restored)
+
+    def _enlarge(self, photograph: Image8, options: Options) -> Image8:
+        height, width = (length * options.scale for length in photograph.shape[:2])
+        largest = height * width
+        if options.background == 'net':
+            largest = max(largest, 16 * photograph.shape[0] * photograph.shape[1])
+        if largest > MOST_PIXELS:
+            raise UserError(
+                f'{photograph.shape[1]}x{photograph.shape[0]} pixels are too many: enlarged, they '
+                f'are {largest / 1e6:.0f} million, {MOST_PIXELS / 1e6:.0f} million is the limit; '
+                'take a smaller --scale and --background bicubic, or shrink it before'
+            )
+        if options.background == 'bicubic':
+            return bicubic(photograph, height, width)
+        if self._background is None:
+            self._background = open_exported(WEIGHTS / 'srresnet_24b.pth', self._device)
+        enlarged = self._background.restore(photograph)
+        if enlarged.shape[:2] == (height, width):
+            return enlarged
+        shrunk = cv2.resize(enlarged, (width, height), interpolation=cv2.INTER_AREA)
+        return np.asarray(shrunk, np.uint8)
 
 
-def cut_faces(photographs: list[Path], folder: Path) -> list[Path]:
-    """Write the face of each photograph as a PNG of its stem.
+def restore_photographs(
+    restorer: PhotographRestorer,
+    photographs: Sequence[Path],
+    out: Path | None = None,
+    options: Options | None = None,
+    faces: Path | None = None,
+) -> None:
+    """Restore photographs into PNGs of their names; a bad one is named, and the others are done.
+
+    Args:
+        restorer: with the nets.
+        photographs: files, and folders, of which all PNG and JPEG files are taken.
+        out: the folder for the results, made if missing; None: beside each photograph, as
+            ``NAME_restored.png`` if there is a ``NAME.png``. No photograph is ever replaced.
+        options: as :class:`Options`.
+        faces: a folder for each face before and after, side by side.
 
     Raises:
-        UserError: a photograph cannot be read, two have one stem, or scikit-image is missing.
+        UserError: at once if two results would have one name, a folder comes without ``out``, or
+            ``faces`` is a folder of photographs; at the end if a photograph could not be restored.
     """
-    paths = [folder / f'{photograph.stem}.png' for photograph in photographs]
-    for photograph, path in zip(photographs, paths, strict=True):
-        if paths.count(path) > 1:
-            raise UserError(f'{photograph}: two photographs of this name; rename one')
-        write_png(path, cut_face(read_image(photograph)))
-    return paths
+    if out is None and (folder := next((path for path in photographs if path.is_dir()), None)):
+        raise UserError(f'{folder}: a folder; name another for the results: --out DIR')
+    paths = list_photographs(photographs)
+    inputs = {path.resolve() for path in paths}
+    targets: dict[Path, Path] = {}
+    for path in paths:
+        target = (out or path.parent) / f'{path.stem}.png'
+        if target.resolve() in inputs or (out is None and target.exists()):
+            target = target.with_stem(f'{path.stem}_restored')
+        if target in targets.values() or target.resolve() in inputs:
+            raise UserError(f'{path}: its result would be {target}, which is taken; rename one')
+        targets[path] = target
+    used = {path.resolve().parent for path in (*paths, *targets.values())}
+    if faces is not None and faces.resolve() in used:
+        raise UserError(f'--faces {faces}: holds photographs or results; choose another folder')
+
+    def work(path: Path, report: Report) -> str:
+        result = restorer.restore(read_image(path), options, report)
+        with Image.open(path) as file:  # a telephone's colours are wider than sRGB
+            profile = file.info.get('icc_profile') if result.image.ndim == 3 else None
+        write_png(targets[path], result.image, profile)
+        for number, pair in enumerate(zip(result.cut, result.restored, strict=True), 1):
+            if faces is not None:
+                panel = draw_panel(dict(zip(('input', 'restored'), pair, strict=True)))
+                write_png(faces / _name_face(path, number), panel)
+        found = {0: 'no face found, only enlarged', 1: '1 face'}
+        return f'{targets[path]}: {found.get(len(result.faces), f"{len(result.faces)} faces")}'
+
+    _run_each(paths, work)
 
 
-def _find_frame(photograph: Image8) -> tuple[int, int, int] | None:
-    """Top, left and side of the largest face's frame."""
-    try:
-        from skimage.data import lbp_frontal_face_cascade_filename
-        from skimage.feature import Cascade
-    except ImportError:
-        raise UserError('scikit-image is missing; run: bash scripts/setup.sh demo') from None
-    scale = max(1.0, max(photograph.shape[:2]) / SEARCHED_SIDE)
-    size = [max(1, round(length / scale)) for length in photograph.shape[1::-1]]
-    small = cv2.resize(photograph, size, interpolation=cv2.INTER_AREA)
-    if min(small.shape[:2]) <= SMALLEST_FACE:
-        return None
-    faces = Cascade(lbp_frontal_face_cascade_filename()).detect_multi_scale(
-        small,
-        scale_factor=1.2,
-        step_ratio=1,
-        min_size=(SMALLEST_FACE, SMALLEST_FACE),
-        max_size=small.shape[:2],
-        min_neighbor_number=3,
-    )
-    if not faces:
-        return None
-    face = max(faces, key=lambda face: face['width'])
-    side = face['width'] / FACE_WIDTH
-    top, left = face['r'] - FACE_TOP * side, face['c'] - FACE_LEFT * side
-    return round(top * scale), round(left * scale), max(1, round(side * scale))
+def cut_faces(
+    photographs: Sequence[Path],
+    folder: Path,
+    size: int = LQ_SIZE,
+    only_largest: bool = False,
+    min_face: int = Options.min_face,
+    device: str | None = None,
+) -> None:
+    """Write the faces of photographs, aligned: ``NAME.png``, the largest; ``NAME_2.png`` ...
+
+    Raises:
+        UserError: at once if the detector's package is missing; at the end if a photograph could
+            not be read, its faces' name was taken, or there was no face in any.
+    """
+    paths = list_photographs(photographs)
+    detector = FaceDetector(device)
+    taken = {path.resolve() for path in paths}
+    written = False
+
+    def work(path: Path, report: Report) -> str:
+        nonlocal written
+        photograph = read_image(path)
+        faces = detector.find(photograph, min_face)
+        targets = [folder / _name_face(path, number) for number in range(1, len(faces) + 1)]
+        targets = targets[:1] if only_largest else targets
+        for target, face in zip(targets, faces, strict=False):
+            if target.resolve() in taken:
+                raise UserError(f'{path}: {target} is taken; rename one, or take another --out')
+            write_png(target, cut_face(photograph, face, size))
+            taken.add(target.resolve())
+            written = True
+        return '\n'.join(map(str, targets)) or f'{path}: no face found'
+
+    _run_each(paths, work)
+    if not written:
+        raise UserError('no face found')
 
 
-def _middle(photograph: Image8) -> tuple[int, int, int]:
-    height, width = photograph.shape[:2]
-    side = min(height, width)
-    return (height - side) // 2, (width - side) // 2, side
+def list_photographs(photographs: Sequence[Path]) -> list[Path]:
+    """The files among them, and the PNG and JPEG files of the folders among them, each once."""
+    paths: list[Path] = []
+    for path in photographs:
+        paths += list_images(path).values() if path.is_dir() else [path]
+    return list(dict.fromkeys(paths))
+
+
+def _name_face(photograph: Path, number: int) -> str:
+    return f'{photograph.stem}{f"_{number}" if number > 1 else ""}.png'
+
+
+def _run_each(paths: Sequence[Path], work: Callable[[Path, Report], str]) -> None:
+    """Do the work for each file, with progress; what fails is named, and raised at the end."""
+    failed = 0
+    with Progress(console=Console(soft_wrap=True)) as progress:
+        files = progress.add_task('photographs', total=len(paths))
+        faces = progress.add_task('faces', visible=False)
+
+        def report(done: int, total: int) -> None:
+            progress.update(faces, completed=done, total=total, visible=total > 0)
+
+        for path in paths:
+            try:
+                line = work(path, report)
+            except (UserError, OSError) as error:
+                failed += 1
+                if isinstance(error, OSError):
+                    error = UserError(
+                        f'{error.filename or path}: cannot be written ({error.strerror or error})'
+                    )
+                line = f'error: {error}' if str(path) in str(error) else f'error: {path}: {error}'
+            progress.console.print(escape(line), highlight=False)
+            progress.advance(files)
+    if failed:
+        raise UserError(f'{failed} of {len(paths)} photographs failed; they are named above')

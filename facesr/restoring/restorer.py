@@ -18,7 +18,7 @@ from mmengine.config import Config
 from torch import Tensor
 from torch.nn import Module
 
-from ..checkpoint import load_generator
+from ..checkpoint import load_generator, read_checkpoint
 from ..errors import UserError
 from ..images import Image8
 from ..nets import build_part, find_device, use_tf32
@@ -182,6 +182,21 @@ class Restorer:
         # Ctrl-C reaches only the main thread; a net in another thread looks here.
         if self.stop.is_set():
             raise CancelledError
+
+
+def open_exported(weights: str | Path, device: str | None = None) -> Restorer:
+    """Make a restorer of weights that ``tools/export.py`` wrote; their metadata replace a config.
+
+    Raises:
+        UserError: as :class:`Restorer`, or the file has no such metadata.
+    """
+    meta = read_checkpoint(weights).get('meta', {})
+    if not {'generator', 'mean', 'std'} <= meta.keys():
+        export = f'python tools/export.py CONFIG {weights} FILE.pth'
+        raise UserError(f'{weights}: does not say which net it is for; export it first: {export}')
+    scaling = dict(type='DataPreprocessor', mean=meta['mean'], std=meta['std'])
+    model = dict(generator=meta['generator'], data_preprocessor=scaling)
+    return Restorer(Config(dict(model=model)), weights, device)
 
 
 def free_memory(device: torch.device) -> int:

@@ -1,56 +1,214 @@
-"""The astronaut's face in photographs of several sizes, and photographs without one."""
+"""Photographs with the astronaut's face in them, restored by the trained weights."""
 
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image, ImageCms
 from skimage import data
 
 from facesr.errors import UserError
 from facesr.images import read_image, write_png
-from facesr.restoring.photograph import cut_face, cut_faces
+from facesr.restoring.alignment import place_frame, warp_mask
+from facesr.restoring.detector import Face
+from facesr.restoring.photograph import (
+    Options,
+    PhotographRestorer,
+    cut_faces,
+    restore_photographs,
+)
+from facesr.restoring.score import bicubic
 
-# The frame in the portrait: the detector's box is 100 pixels wide, at (176, 64).
-TOP, LEFT, SIDE = 23, 143, 167
+pytest.importorskip('facenet_pytorch', reason='needs: bash scripts/setup.sh photos')
 
-
-def expected() -> np.ndarray:
-    frame = data.astronaut()[TOP : TOP + SIDE, LEFT : LEFT + SIDE]
-    return cv2.resize(frame, (128, 128), interpolation=cv2.INTER_AREA)
-
-
-def test_the_face_fills_the_frame_as_in_the_data():
-    np.testing.assert_array_equal(cut_face(data.astronaut()), expected())
-
-
-@pytest.mark.parametrize('factor', [0.5, 3])
-def test_also_in_a_smaller_and_a_larger_photograph(factor: float):
-    photograph = cv2.resize(data.astronaut(), None, fx=factor, fy=factor)
-    face = cut_face(photograph)
-    assert np.abs(face.astype(int) - expected()).mean() < 12
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile('sRGB')).tobytes()
 
 
-def test_a_frame_that_reaches_over_the_border():
-    face = cut_face(data.astronaut()[50:240, 150:330].copy())
-    assert face.shape == (128, 128, 3)
-    assert np.ptp(face[:4, 64].astype(int), axis=0).max() == 0  # the border's pixels, continued
+@pytest.fixture(scope='module')
+def restorer() -> PhotographRestorer:
+    return PhotographRestorer(device='cpu')
 
 
-@pytest.mark.parametrize('shape', [(200, 100, 3), (20, 30, 3), (1, 1, 3)])
-def test_without_a_face_the_middle_square(shape: tuple[int, int, int]):
-    photograph = np.full(shape, 128, np.uint8)
-    photograph[: (shape[0] - min(shape[:2])) // 2] = 0
-    if shape[0] > 100:
-        np.testing.assert_array_equal(cut_face(photograph), np.full((128, 128, 3), 128))
-    assert cut_face(photograph).shape == (128, 128, 3)
+@pytest.fixture(scope='module')
+def truth() -> np.ndarray:
+    """Two astronauts on a table, (800, 1200, 3)."""
+    table = cv2.resize(data.coffee(), (1200, 800))
+    for side, top, left in ((300, 40, 40), (512, 260, 600)):
+        astronaut = cv2.resize(data.astronaut(), (side, side), interpolation=cv2.INTER_AREA)
+        table[top : top + side, left : left + side] = astronaut
+    return table
 
 
-def test_files(tmp_path: Path):
-    for folder in ('a', 'b'):
-        write_png(tmp_path / folder / 'portrait.png', data.astronaut())
-    paths = [tmp_path / folder / 'portrait.png' for folder in ('a', 'b')]
-    [written] = cut_faces(paths[:1], tmp_path / 'LQ')
-    np.testing.assert_array_equal(read_image(written), expected())
-    with pytest.raises(UserError, match=r'a/portrait.png: two photographs of this name'):
-        cut_faces(paths, tmp_path / 'other')
+@pytest.fixture(scope='module')
+def degraded(truth: np.ndarray) -> np.ndarray:
+    small = cv2.resize(truth, (600, 400), interpolation=cv2.INTER_AREA)
+    blurred = cv2.GaussianBlur(small, (0, 0), 0.8)
+    code = cv2.imencode('.jpg', blurred, [cv2.IMWRITE_JPEG_QUALITY, 70])[1]
+    return cv2.imdecode(code, cv2.IMREAD_COLOR)
+
+
+def masks(faces: list[Face], scale: int, width: int, height: int) -> list[np.ndarray]:
+    return [warp_mask(512, place_frame(face, scale, 512), width, height) for face in faces]
+
+
+def psnr(image: np.ndarray, truth: np.ndarray) -> float:
+    return 10 * np.log10(255**2 / np.mean((image.astype(float) - truth) ** 2))
+
+
+def test_both_faces_are_restored_and_the_rest_is_enlarged(restorer, truth, degraded):
+    done = []
+    result = restorer.restore(degraded, report=lambda *step: done.append(step))
+    assert done == [(0, 2), (2, 2)]
+    assert len(result.faces) == 2 and result.faces[0].width > result.faces[1].width
+    assert [image.shape for image in (*result.cut, *result.restored)] == [
+        (128, 128, 3),
+        (128, 128, 3),
+        (512, 512, 3),
+        (512, 512, 3),
+    ]
+    enlarged = bicubic(degraded, 800, 1200)
+    mine = masks(result.faces, 2, 1200, 800)
+    for mask in mine:
+        inside = mask > 0.5
+        assert psnr(result.image[inside], truth[inside]) > psnr(enlarged[inside], truth[inside]) + 1
+    outside = np.max(mine, axis=0) == 0
+    assert 0.5 < outside.mean() < 1
+    np.testing.assert_array_equal(result.image[outside], enlarged[outside])
+
+
+def test_strength_blends_with_the_enlarged_photograph(restorer, degraded):
+    none, half, full = (
+        restorer.restore(degraded, Options(strength=strength)).image.astype(int)
+        for strength in (0, 0.5, 1)
+    )
+    np.testing.assert_array_equal(none, bicubic(degraded, 800, 1200))
+    assert np.abs(half - (none + full) / 2).max() <= 1
+    assert np.abs(full - none).max() > 20
+
+
+@pytest.mark.parametrize('scale', [1, 4])
+def test_scales(restorer, degraded, scale: int):
+    result = restorer.restore(degraded, Options(scale=scale, only_largest=True))
+    assert len(result.faces) == 1
+    height, width = 400 * scale, 600 * scale
+    enlarged = bicubic(degraded, height, width)
+    assert result.image.shape == enlarged.shape
+    [mask] = masks(result.faces, scale, width, height)
+    np.testing.assert_array_equal(result.image[mask == 0], enlarged[mask == 0])
+    # In its place: shifted by a pixel of the photograph, it fits less well.
+    inside = mask == 1
+    near = [
+        psnr(np.roll(result.image, shift, (0, 1))[inside], enlarged[inside])
+        for shift in ((0, 0), (scale, 0), (-scale, 0), (0, scale), (0, -scale))
+    ]
+    assert near[0] == max(near)
+
+
+def test_the_background_by_a_net(restorer):
+    photograph = data.astronaut()[:160, 140:300].copy()
+    by_net = restorer.restore(photograph, Options(background='net', strength=0)).image
+    assert by_net.shape == (320, 320, 3)
+    assert 25 < psnr(by_net, bicubic(photograph, 320, 320)) < 60
+
+
+def test_a_grey_photograph_stays_grey(restorer):
+    grey = np.repeat(data.astronaut()[..., :1], 3, axis=2)
+    result = restorer.restore(grey, Options(scale=1))
+    assert len(result.faces) == 1 and result.image.shape == (512, 512)
+
+
+def test_a_result_of_too_many_pixels_is_refused(restorer):
+    photograph = np.zeros((5000, 3000, 3), np.uint8)
+    with pytest.raises(UserError, match=r'^3000x5000 pixels .* 240 million, 200 million is the'):
+        restorer.restore(photograph, Options(scale=4))
+    with pytest.raises(UserError, match='240 million'):
+        restorer.restore(photograph, Options(scale=1, background='net'))
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [(dict(scale=3), '--scale 3: 1, 2 or 4'), (dict(strength=1.5), r'--strength 1\.5: a number')],
+)
+def test_options_out_of_range(options: dict, message: str):
+    with pytest.raises(UserError, match=message):
+        Options(**options)
+
+
+def test_a_training_checkpoint_does_not_say_its_net(tiny_checkpoint: Path):
+    with pytest.raises(UserError, match=r'does not say which net it is for; export it first'):
+        PhotographRestorer(tiny_checkpoint, 'cpu')
+
+
+def test_files(restorer, degraded, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """A folder with a bad file, a photograph without a face, a sideways one."""
+    folder, out = tmp_path / 'in', tmp_path / 'out'
+    write_png(folder / 'coffee.png', data.coffee()[:100, :120].copy())
+    (folder / 'broken.jpg').write_bytes(b'no image')
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn it by 90 degrees to the right
+    Image.fromarray(np.rot90(degraded).copy()).save(
+        folder / 'sideways.jpg', exif=exif, icc_profile=PROFILE
+    )
+    Image.fromarray(data.astronaut()[..., 0].copy()).save(folder / 'grey.png')
+    with pytest.raises(UserError, match=r'^1 of 4 photographs failed; they are named above'):
+        restore_photographs(restorer, [folder], out, Options(), tmp_path / 'faces')
+    said = capsys.readouterr().out
+    assert f'error: {folder}/broken.jpg: not a readable image' in said
+    assert f'{out}/coffee.png: no face found, only enlarged' in said
+    assert f'{out}/sideways.png: 2 faces' in said
+    assert f'{out}/grey.png: 1 face' in said
+    assert sorted(path.name for path in out.iterdir()) == ['coffee.png', 'grey.png', 'sideways.png']
+    np.testing.assert_array_equal(
+        read_image(out / 'coffee.png'), bicubic(data.coffee()[:100, :120].copy(), 200, 240)
+    )
+    assert read_image(out / 'sideways.png').shape == (800, 1200, 3)
+    with Image.open(out / 'sideways.png') as image:
+        assert image.info['icc_profile'] == PROFILE
+    with Image.open(out / 'grey.png') as image:
+        assert image.mode == 'L' and image.size == (1024, 1024)
+    assert sorted(path.name for path in (tmp_path / 'faces').iterdir()) == [
+        'grey.png',
+        'sideways.png',
+        'sideways_2.png',
+    ]
+
+
+def test_no_photograph_is_replaced(restorer, tmp_path: Path):
+    pixels = data.coffee()[:40, :60].copy()
+    for name in ('a', 'b', 'other/a'):
+        write_png(tmp_path / f'{name}.png', pixels)
+    Image.fromarray(pixels).save(tmp_path / 'c.jpg')
+    Image.fromarray(pixels).save(tmp_path / 'b.jpg')
+    before = {path: path.read_bytes() for path in tmp_path.rglob('*.*')}
+    restore_photographs(restorer, [tmp_path / name for name in ('a.png', 'b.jpg', 'c.jpg')])
+    restore_photographs(restorer, [tmp_path / 'a.png'], tmp_path, Options(scale=1))
+    assert all(path.read_bytes() == content for path, content in before.items())
+    made = {path.name for path in tmp_path.iterdir() if path.is_file()} - {p.name for p in before}
+    assert made == {'a_restored.png', 'b_restored.png', 'c.png'}
+    with pytest.raises(UserError, match=r'other/a\.png: its result would be .*a\.png, which is ta'):
+        restore_photographs(
+            restorer, [tmp_path / 'a.png', tmp_path / 'other/a.png'], tmp_path / 'out'
+        )
+    for folder in (tmp_path, tmp_path / 'out'):
+        with pytest.raises(UserError, match=r'^--faces .*: holds photographs or results; choose'):
+            restore_photographs(restorer, [tmp_path / 'a.png'], tmp_path / 'out', faces=folder)
+    with pytest.raises(UserError, match=r'other: a folder; name another for the results: --out'):
+        restore_photographs(restorer, [tmp_path / 'other'])
+
+
+def test_cut_faces(degraded, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    write_png(tmp_path / 'two.png', degraded)
+    write_png(tmp_path / 'none.png', data.coffee())
+    cut_faces([tmp_path], tmp_path / 'all', size=512, device='cpu')
+    assert sorted(path.name for path in (tmp_path / 'all').iterdir()) == ['two.png', 'two_2.png']
+    assert read_image(tmp_path / 'all/two.png').shape == (512, 512, 3)
+    assert f'{tmp_path}/none.png: no face found' in capsys.readouterr().out
+    cut_faces([tmp_path / 'two.png'], tmp_path / 'one', only_largest=True, device='cpu')
+    [path] = (tmp_path / 'one').iterdir()
+    assert read_image(path).shape == (128, 128, 3)
+    with pytest.raises(UserError, match=r'^no face found$'):
+        cut_faces([tmp_path / 'none.png'], tmp_path / 'one', device='cpu')
+    with pytest.raises(UserError, match=r'^1 of 1 photographs failed'):
+        cut_faces([tmp_path / 'two.png'], tmp_path, device='cpu')
+    assert f'{tmp_path}/two.png is taken' in capsys.readouterr().out

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -165,14 +166,32 @@ def test_out_folder_with_other_files_is_refused(tool, tiny_checkpoint, faces: Pa
 
 
 def test_cut_faces(tool, faces: Path, tmp_path: Path):
+    pytest.importorskip('facenet_pytorch', reason='needs: bash scripts/setup.sh photos')
     photograph = faces / 'val/GT/00000.png'
     result = tool('cut_faces', photograph, '--out', tmp_path / 'LQ')
     assert result.returncode == 0, result.stderr
-    assert result.stdout.strip() == f'{tmp_path}/LQ/00000.png'
+    assert result.stdout.splitlines()[0] == f'{tmp_path}/LQ/00000.png'
     assert read_image(tmp_path / 'LQ/00000.png').shape == (128, 128, 3)
     result = tool('cut_faces', tmp_path / 'none.jpg', '--out', tmp_path / 'LQ')
     assert result.returncode == 1
-    assert result.stderr.strip() == f'error: {tmp_path}/none.jpg: no such file'
+    assert f'error: {tmp_path}/none.jpg: no such file' in result.stdout
+    assert result.stderr.strip() == 'error: 1 of 1 photographs failed; they are named above'
+
+
+def test_restore(tool, faces: Path, tmp_path: Path):
+    pytest.importorskip('facenet_pytorch', reason='needs: bash scripts/setup.sh photos')
+    photograph = shutil.copy(faces / 'val/GT/00000.png', tmp_path / 'me.png')
+    options = ['--scale', '1', '--strength', '0.8', '--device', 'cpu']
+    result = tool('restore', photograph, tmp_path / 'none.jpg', *options)
+    assert result.returncode == 1
+    assert f'{tmp_path}/me_restored.png: 1 face' in result.stdout
+    assert f'error: {tmp_path}/none.jpg: no such file' in result.stdout
+    assert result.stderr.strip() == 'error: 1 of 2 photographs failed; they are named above'
+    before, after = (read_image(tmp_path / f'{name}.png') for name in ('me', 'me_restored'))
+    assert before.shape == after.shape and 0 < np.abs(after.astype(int) - before).mean() < 5
+    result = tool('restore', photograph, '--strength', '2')
+    assert result.returncode == 1
+    assert result.stderr.strip() == 'error: --strength 2.0: a number from 0 to 1 expected'
 
 
 def test_check_data_lists_what_is_wrong(tool, faces: Path, tmp_path: Path):

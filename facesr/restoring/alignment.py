@@ -1,0 +1,150 @@
+"""A face out of a photograph into the training data's frame, and back without a seam."""
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..images import Image8
+from .detector import Face, Matrix
+
+LQ_SIZE = 128
+# The mask: 1 inside, falling to 0 over this part of the way from the frame's centre to its border.
+FEATHER = 0.3
+DETAIL_WINDOW = 33  # pixels of an aligned face that keep_detail judges together
+BAND = 1024  # rows that are pasted together, which bounds the memory
+MARGIN = 4  # pixels around what a warp reads, for its interpolation
+
+
+def cut_face(photograph: Image8, face: Face, size: int = LQ_SIZE) -> Image8:
+    """Cut a face out, aligned to the training data's frame.
+
+    Args:
+        photograph: (H, W, 3) uint8 RGB; beyond it, its border is continued.
+        face: where it is.
+        size: of the result.
+
+    Returns:
+        (size, size, 3) uint8 RGB.
+    """
+    return np.asarray(warp(photograph, face.to_frame(size), size, size), np.uint8)
+
+
+def keep_detail(face: Image8, restored: Image8) -> Image8:
+    """Take the photograph back where it is sharper than what the net saw of a large face.
+
+    The net sees 128x128 pixels; what is finer may be detail, blur or noise. So the photograph's
+    weight is, around each pixel, the share of the net's fine detail that it has too (squared: a
+    blurred photograph keeps nothing), times the share of their difference that is not noise, as
+    in a Wiener filter.
+
+    Args:
+        face: as the photograph has it, aligned: (S, S, 3) uint8 RGB.
+        restored: the same from the net.
+
+    Returns:
+        (S, S, 3) uint8 RGB.
+    """
+    photo, net = face.astype(np.float32), restored.astype(np.float32)
+    fine, net_fine = (image - _coarse(image) for image in (photo, net))
+
+    def average(product: NDArray[np.float32]) -> NDArray[np.float32]:
+        mean = cv2.blur(product.mean(axis=2), (DETAIL_WINDOW, DETAIL_WINDOW))
+        return np.asarray(mean[..., None], np.float32)
+
+    sharpness = (average(fine * net_fine) / (average(net_fine**2) + 1e-3)).clip(0, 1)
+    noise = (1.4826 * np.median(np.abs(fine))) ** 2  # the median is of no edges
+    difference = average((fine - net_fine) ** 2) + 1e-3
+    weight = sharpness**2 * (1 - noise / difference).clip(0, 1)
+    return np.asarray(np.rint(net + weight * (photo - net)), np.uint8)
+
+
+def _coarse(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What is left of an image that the net sees."""
+    small = cv2.resize(image, (LQ_SIZE, LQ_SIZE), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(small, image.shape[1::-1], interpolation=cv2.INTER_CUBIC))
+
+
+def paste_face(
+    canvas: Image8, restored: Image8, face: Face, scale: int, strength: float = 1.0
+) -> None:
+    """Put a restored face back, in place; where the mask is 0, nothing changes.
+
+    Args:
+        canvas: (H, W, 3) uint8 RGB: the photograph, enlarged by ``scale``.
+        restored: (S, S, 3) uint8 RGB, aligned.
+        face: where it was found, in the photograph's pixels.
+        scale, strength: as in :class:`facesr.restoring.photograph.Options`.
+    """
+    size = len(restored)
+    matrix = place_frame(face, scale, size)
+    corners = _transform([(0, 0), (size, 0), (0, size), (size, size)], matrix)
+    height, width = canvas.shape[:2]
+    left, top = np.clip(np.floor(corners.min(0)).astype(int), 0, (width, height))
+    right, bottom = np.clip(np.ceil(corners.max(0)).astype(int) + 1, 0, (width, height))
+    for upper in range(top, bottom, BAND) if left < right else ():
+        place = canvas[upper : min(upper + BAND, bottom), left:right]
+        moved = matrix - [[0, 0, left], [0, 0, upper]]
+        image = warp(restored, moved, place.shape[1], place.shape[0])
+        mask = strength * warp_mask(size, moved, place.shape[1], place.shape[0])
+        place[:] = np.rint(place + mask[..., None] * (image - place.astype(np.float32)))
+
+
+def place_frame(face: Face, scale: int, size: int) -> Matrix:
+    """The (2, 3) matrix from an aligned face of ``size`` to the photograph enlarged by a scale."""
+    matrix = np.asarray(cv2.invertAffineTransform(face.to_frame(size)), np.float64) * scale
+    matrix[:, 2] += (scale - 1) / 2  # pixels are named by their centres
+    return matrix
+
+
+def warp_mask(size: int, matrix: Matrix, width: int, height: int) -> NDArray[np.float32]:
+    """The soft mask of an aligned face of ``size``, warped: (height, width), 0-1."""
+    mask: NDArray[np.float32] = warp(_make_mask(size), matrix, width, height).clip(0, 1)
+    return mask
+
+
+@lru_cache
+def _make_mask(size: int) -> NDArray[np.float32]:
+    """Between an ellipse and a square: the corners of the frame hold no face."""
+    side = np.abs(np.linspace(-1, 1, size))
+    radius = (side[:, None] ** 4 + side**4) ** 0.25
+    ramp = np.clip((1 - radius) / FEATHER, 0, 1)
+    return np.asarray(ramp * ramp * (3 - 2 * ramp), np.float32)
+
+
+def warp(image: NDArray[Any], matrix: Matrix, width: int, height: int) -> NDArray[Any]:
+    """Turn, scale and shift an image; OpenCV's ``warpAffine`` makes aliases where it shrinks.
+
+    Args:
+        image: (H, W) or (H, W, C), uint8 or float32; beyond it, its border is continued.
+        matrix: (2, 3), from its pixels to those of the result, without shearing.
+        width, height: of the result.
+    """
+    sides = np.array(image.shape[1::-1])
+    back = np.asarray(cv2.invertAffineTransform(matrix), np.float64)
+    corners = _transform([(0, 0), (width, 0), (0, height), (width, height)], back)
+    low = np.clip(np.floor(corners.min(0)).astype(int) - MARGIN, 0, sides - 1)
+    high = np.clip(np.ceil(corners.max(0)).astype(int) + MARGIN, low + 1, sides)
+    part = image[low[1] : high[1], low[0] : high[0]]
+    turn, shift = matrix[:, :2], matrix[:, 2] + matrix[:, :2] @ low
+    scale = math.hypot(*turn[:, 0])
+    if scale < 1:
+        small = np.maximum(np.rint((high - low) * scale), 1)
+        part = cv2.resize(part, small.astype(int).tolist(), interpolation=cv2.INTER_AREA)
+        factor = (high - low) / small
+        turn, shift = turn * factor, shift + turn @ (factor / 2 - 0.5)
+    return cv2.warpAffine(
+        part,
+        np.column_stack([turn, shift]),
+        (width, height),
+        flags=cv2.INTER_CUBIC,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+
+
+def _transform(points: Sequence[tuple[int, int]], matrix: Matrix) -> NDArray[np.float64]:
+    return np.asarray(points) @ matrix[:, :2].T + matrix[:, 2]

@@ -1,0 +1,76 @@
+"""Warps, the mask and the way back, against what they have to give."""
+
+import cv2
+import numpy as np
+import pytest
+from skimage import data
+
+from facesr.restoring.alignment import (
+    cut_face,
+    keep_detail,
+    paste_face,
+    place_frame,
+    warp,
+    warp_mask,
+)
+from facesr.restoring.detector import FRAME, Face
+from facesr.restoring.score import bicubic
+
+
+@pytest.fixture(scope='module')
+def truth() -> np.ndarray:
+    return cv2.resize(data.coffee(), (1200, 800))
+
+
+def psnr(image: np.ndarray, truth: np.ndarray) -> float:
+    return 10 * np.log10(255**2 / np.mean((image.astype(float) - truth) ** 2))
+
+
+def test_warp_leaves_an_image_that_fits(truth: np.ndarray):
+    unchanged = np.array([(1.0, 0, 0), (0, 1, 0)])
+    np.testing.assert_array_equal(warp(truth, unchanged, 1200, 800), truth)
+
+
+def test_warp_averages_where_it_shrinks():
+    """Lines of one pixel, shrunk to an eighth, are grey, not lines of another width."""
+    lines = np.zeros((512, 512), np.float32)
+    lines[::2] = 1
+    shrunk = warp(lines, np.array([(1 / 8, 0, -7 / 16), (0, 1 / 8, -7 / 16)]), 64, 64)
+    np.testing.assert_allclose(shrunk, 0.5, atol=1e-3)
+
+
+@pytest.mark.parametrize('scale', [1, 2, 4])
+@pytest.mark.parametrize('side', [70.0, 400.0])
+def test_a_face_cut_out_and_put_back_is_in_its_place(truth: np.ndarray, scale: int, side: float):
+    angle = np.exp(0.3j) * side / 512
+    points = (FRAME @ [1, 1j] - (256 + 256j)) * angle + (850 + 400j)
+    face = Face(np.column_stack([points.real, points.imag]), side / 2, 1.0)
+    canvas = bicubic(truth, 800 * scale, 1200 * scale)
+    before = canvas.copy()
+    paste_face(canvas, cut_face(truth, face, 512), face, scale)
+    mask = warp_mask(512, place_frame(face, scale, 512), 1200 * scale, 800 * scale)
+    assert psnr(canvas[mask > 0.9], before[mask > 0.9]) > 33
+    np.testing.assert_array_equal(canvas[mask == 0], before[mask == 0])
+
+
+def test_a_face_beyond_the_border(truth: np.ndarray):
+    face = Face(FRAME - 300, 256, 1.0)
+    canvas = truth.copy()
+    paste_face(canvas, np.zeros((512, 512, 3), np.uint8), face, 1)
+    assert (canvas[:100, :100] == 0).all() and (canvas[215:] == truth[215:]).all()
+    far = truth.copy()
+    paste_face(far, np.zeros((512, 512, 3), np.uint8), Face(FRAME - 2000, 256, 1.0), 2)
+    np.testing.assert_array_equal(far, truth)
+
+
+def test_a_sharp_photograph_keeps_what_the_net_cannot_see():
+    """Not so one that is blurred, or has more noise than detail."""
+    truth = data.astronaut()
+    net = cv2.GaussianBlur(truth, (0, 0), 2)
+    noise = np.random.default_rng(0).normal(0, 40, truth.shape)
+    noisy = np.clip(truth + noise, 0, 255).astype(np.uint8)
+    blurred = cv2.GaussianBlur(truth, (0, 0), 8)
+    assert psnr(keep_detail(truth, net), truth) > psnr(net, truth) + 3
+    assert psnr(keep_detail(noisy, net), truth) > psnr(net, truth) - 0.1
+    assert psnr(keep_detail(blurred, net), truth) > psnr(net, truth) - 0.1
+    np.testing.assert_array_equal(keep_detail(net, net), net)

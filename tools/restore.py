@@ -1,0 +1,65 @@
+"""Restore every face of photographs, put back where it was: python tools/restore.py me.jpg
+
+A result is NAME.png, beside its photograph or in --out. No photograph is ever replaced: where
+NAME.png is one, or is there already (without --out), the result is NAME_restored.png.
+"""
+
+import argparse
+from pathlib import Path
+
+from _cli import count, run
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add('photos', type=Path, nargs='+', metavar='PHOTO', help='file, or folder of PNGs and JPEGs')
+    add('--out', type=Path, metavar='DIR', help='for the results; a folder of photographs needs it')
+    add(
+        '--weights',
+        type=Path,
+        default=ROOT / 'weights/face_unet.pth',
+        metavar='FILE',
+        help='written by tools/export.py; default: weights/face_unet.pth',
+    )
+    add('--scale', type=int, choices=[1, 2, 4], default=2, help='of the result; default: 2')
+    add(
+        '--background',
+        choices=['bicubic', 'net'],
+        default='bicubic',
+        help='what enlarges the rest; net: weights/srresnet_24b.pth, slow on a CPU',
+    )
+    add('--only-largest', action='store_true', help='restore the largest face of each photograph')
+    add(
+        '--min-face',
+        type=count,
+        default=24,
+        metavar='PIXELS',
+        help='smallest width of a face, without hair and ears; default: 24',
+    )
+    add(
+        '--strength',
+        type=float,
+        default=1.0,
+        metavar='0..1',
+        help='of the restored faces over what was there; default: 1',
+    )
+    add('--faces', type=Path, metavar='DIR', help='also each face, before and after, side by side')
+    add('--device', help='cuda, cuda:1 or cpu; default: a CUDA GPU if there is one')
+    return parser.parse_args()
+
+
+def main(args: argparse.Namespace) -> None:
+    from facesr.restoring.photograph import Options, PhotographRestorer, restore_photographs
+
+    options = Options(args.scale, args.background, args.only_largest, args.min_face, args.strength)
+    restorer = PhotographRestorer(args.weights, args.device)
+    restore_photographs(restorer, args.photos, args.out, options, args.faces)
+
+
+if __name__ == '__main__':
+    run(main, parse_args())
