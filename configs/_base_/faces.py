@@ -35,8 +35,8 @@ val_dataloader = dict(
         size=dict(img=128, gt=512),  # pixels a side
     ),
 )
-# Of the float output, RGB, as the published runs logged it. dict(type='BatchPSNR', crop_border=4)
-# would leave out a border of 4 pixels. The leaderboard's score, of 8-bit files: tools/score.py.
+# PSNR and SSIM of the float output, RGB, as the published runs logged them; crop_border=4 in a
+# metric leaves out a border of 4 pixels. The leaderboard's score, of 8-bit files: tools/score.py.
 val_evaluator = dict(type='Evaluator', metrics=[dict(type='BatchPSNR'), dict(type='BatchSSIM')])
 val_cfg = dict(type='MultiValLoop')
 
