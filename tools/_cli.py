@@ -57,3 +57,18 @@ def add_config_options(parser: argparse.ArgumentParser, several: bool = False) -
         metavar='KEY=VALUE',
         help='override config entries: optim_wrapper.optimizer.lr=2e-4 train_cfg.max_iters=1000',
     )
+
+
+def add_photograph_options(parser: argparse.ArgumentParser) -> None:
+    """Add what every tool for photographs takes: which, which of their faces, and the device."""
+    add = parser.add_argument
+    add('photos', type=Path, nargs='+', metavar='PHOTO', help='file, or folder of PNGs and JPEGs')
+    add('--only-largest', action='store_true', help='only the largest face of each photograph')
+    add(
+        '--min-face',
+        type=count,
+        default=24,
+        metavar='PIXELS',
+        help='smallest width of a face, without hair and ears; default: 24',
+    )
+    add('--device', help='cuda, cuda:1 or cpu; default: a CUDA GPU if there is one')

@@ -5,13 +5,13 @@ python tools/cut_faces.py me.jpg --out work_dirs/me
 import argparse
 from pathlib import Path
 
-from _cli import count, run
+from _cli import add_photograph_options, run
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add('photos', type=Path, nargs='+', metavar='PHOTO', help='file, or folder of PNGs and JPEGs')
+    add_photograph_options(parser)
     add(
         '--out',
         type=Path,
@@ -26,15 +26,6 @@ def parse_args() -> argparse.Namespace:
         default=128,
         help='128: to restore, the default; 512: to train on',
     )
-    add('--only-largest', action='store_true', help='cut out the largest face of each photograph')
-    add(
-        '--min-face',
-        type=count,
-        default=24,
-        metavar='PIXELS',
-        help='smallest width of a face, without hair and ears; default: 24',
-    )
-    add('--device', help='cuda, cuda:1 or cpu; default: a CUDA GPU if there is one')
     return parser.parse_args()
 
 

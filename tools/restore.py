@@ -7,7 +7,7 @@ NAME.png is one, or is there already (without --out), the result is NAME_restore
 import argparse
 from pathlib import Path
 
-from _cli import count, run
+from _cli import add_photograph_options, run
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -17,7 +17,7 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add('photos', type=Path, nargs='+', metavar='PHOTO', help='file, or folder of PNGs and JPEGs')
+    add_photograph_options(parser)
     add('--out', type=Path, metavar='DIR', help='for the results; a folder of photographs needs it')
     add(
         '--weights',
@@ -33,14 +33,6 @@ def parse_args() -> argparse.Namespace:
         default='bicubic',
         help='what enlarges the rest; net: weights/srresnet_24b.pth, slow on a CPU',
     )
-    add('--only-largest', action='store_true', help='restore the largest face of each photograph')
-    add(
-        '--min-face',
-        type=count,
-        default=24,
-        metavar='PIXELS',
-        help='smallest width of a face, without hair and ears; default: 24',
-    )
     add(
         '--strength',
         type=float,
@@ -49,7 +41,6 @@ def parse_args() -> argparse.Namespace:
         help='of the restored faces over what was there; default: 1',
     )
     add('--faces', type=Path, metavar='DIR', help='also each face, before and after, side by side')
-    add('--device', help='cuda, cuda:1 or cpu; default: a CUDA GPU if there is one')
     return parser.parse_args()
 
 

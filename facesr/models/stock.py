@@ -13,7 +13,7 @@ class SRResNet(MSRResNet):
     """MMagic's ``MSRResNet``, whose output is float32 in mixed precision too.
 
     The stock net adds the enlarged input to its last convolution in that one's number format: in
-    bfloat16, whole levels above 128 of 255. Here the sum is float32.
+    bfloat16, integer levels above 128 of 255. Here the sum is float32.
 
     Args: as ``MSRResNet``.
     """

@@ -1,4 +1,4 @@
-"""The whole degradation against MMagic's transforms, with the same values."""
+"""The complete degradation against MMagic's transforms, with the same values."""
 
 from dataclasses import asdict, replace
 

@@ -48,7 +48,7 @@ def waves(zoom: int) -> np.ndarray:
 
 
 def extremes() -> dict[str, np.ndarray]:
-    """Images (3, 128, 128) of 0 and 255 alone."""
+    """Images (3, 128, 128) of only 0 and 255."""
     rng = np.random.default_rng(0)
     y, x = np.indices((128, 128))
     places, colours = np.tile(waves(1), (2, 2)), np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1]], bool)
