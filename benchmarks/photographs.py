@@ -2,6 +2,7 @@
 
 python -m benchmarks.photographs --faces data/FFHQ/val/GT
 python -m benchmarks.photographs --measure-frame data/FFHQ/train/GT   # the detector's FRAME
+python -m benchmarks.photographs --picture docs/photograph.jpg        # the README's picture
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
+from PIL import Image
 from rich.progress import track
 
 from _cli import count, run
@@ -92,7 +94,13 @@ def compose(faces: Sequence[Path], rng: Generator) -> tuple[Image8, Image8, list
         picture = warp(read_image(path), face.matrix, *size)
         truth = np.rint(truth + mask * (picture - truth.astype(np.float32))).astype(np.uint8)
         pasted.append(face)
-    photograph = cv2.resize(truth, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+    return truth, degrade(truth, rng), pasted
+
+
+def degrade(truth: Image8, rng: Generator) -> Image8:
+    """Make a photograph half as large, blurred, with noise and JPEG."""
+    size = [length // SCALE for length in truth.shape[1::-1]]
+    photograph = cv2.resize(truth, size, interpolation=cv2.INTER_AREA)
     photograph = cv2.GaussianBlur(photograph, (0, 0), rng.uniform(*BLUR))
     noisy = photograph + rng.normal(0, rng.uniform(*NOISE), photograph.shape)
     coded = cv2.imencode(
@@ -101,7 +109,7 @@ def compose(faces: Sequence[Path], rng: Generator) -> tuple[Image8, Image8, list
         [cv2.IMWRITE_JPEG_QUALITY, round(rng.uniform(*QUALITY))],
     )[1]
     decoded = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
-    return truth, np.ascontiguousarray(decoded[..., ::-1]), pasted
+    return np.ascontiguousarray(decoded[..., ::-1])
 
 
 def find_by_cascade(photograph: Image8) -> list[tuple[float, float]]:
@@ -259,8 +267,28 @@ def measure_frame(folder: Path, device: str | None) -> str:
     return f'{len(points)} of {len(paths)} faces\nmean {mean}\nstd  {std}'
 
 
+def draw_picture(path: Path, seed: int, device: str | None) -> None:
+    """Two portraits in the public domain as one photograph: degraded, and below it restored.
+
+    Rear Admiral Grace Hopper (US Navy, in matplotlib) and the astronaut Eileen Collins (NASA, in
+    scikit-image).
+    """
+    from matplotlib import get_data_path
+    from skimage import data
+
+    admiral = read_image(Path(get_data_path(), 'sample_data/grace_hopper.jpg'))
+    truth = np.hstack([admiral[:360], data.astronaut()[:360]])
+    photograph = degrade(truth, np.random.default_rng(seed))
+    restored = PhotographRestorer(device=device).restore(photograph, Options(scale=SCALE)).image
+    both = np.vstack([bicubic(photograph, *truth.shape[:2]), restored])
+    Image.fromarray(both).save(path, quality=88)
+
+
 def main(args: Namespace) -> None:
     """Do what the command line says."""
+    if args.picture is not None:
+        draw_picture(args.picture, args.seed, args.device)
+        return
     if args.measure_frame is not None:
         print(measure_frame(args.measure_frame, args.device))
         return
@@ -281,6 +309,7 @@ def parse_args() -> Namespace:
     way = parser.add_mutually_exclusive_group(required=True)
     way.add_argument('--faces', type=Path, metavar='DIR', help='512x512 faces to paste')
     way.add_argument('--measure-frame', type=Path, metavar='DIR', help='512x512 training faces')
+    way.add_argument('--picture', type=Path, metavar='FILE', help="for the README's picture")
     add = parser.add_argument
     add('--photographs', type=count, default=20, metavar='N', help='default: 20')
     add('--seed', type=int, default=0, help='of backgrounds, places and degradations; default: 0')

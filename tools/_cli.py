@@ -59,16 +59,19 @@ def add_config_options(parser: argparse.ArgumentParser, several: bool = False) -
     )
 
 
-def add_photograph_options(parser: argparse.ArgumentParser) -> None:
-    """Add what every tool for photographs takes: which, which of their faces, and the device."""
+def add_photograph_options(parser: argparse.ArgumentParser, min_face: str = '24') -> None:
+    """Add what every tool for photographs takes: which, which of their faces, and the device.
+
+    ``min_face`` says its default, where it is not given.
+    """
     add = parser.add_argument
     add('photos', type=Path, nargs='+', metavar='PHOTO', help='file, or folder of PNGs and JPEGs')
     add('--only-largest', action='store_true', help='only the largest face of each photograph')
     add(
         '--min-face',
         type=count,
-        default=24,
+        default=int(min_face) if min_face.isdigit() else None,
         metavar='PIXELS',
-        help='smallest width of a face, without hair and ears; default: 24',
+        help=f'smallest width of a face, without hair and ears; default: {min_face}',
     )
     add('--device', help='cuda, cuda:1 or cpu; default: a CUDA GPU if there is one')

@@ -11,7 +11,7 @@ from _cli import add_photograph_options, run
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add_photograph_options(parser)
+    add_photograph_options(parser, '24, with --size 512: 200')
     add(
         '--out',
         type=Path,
@@ -26,13 +26,24 @@ def parse_args() -> argparse.Namespace:
         default=128,
         help='128: to restore, the default; 512: to train on',
     )
+    add(
+        '--min-sharpness',
+        type=float,
+        metavar='LEVELS',
+        help='of a face, as the variance of its Laplacian; default: 0, with --size 512: 40',
+    )
     return parser.parse_args()
 
 
 def main(args: argparse.Namespace) -> None:
-    from facesr.restoring.photograph import cut_faces
+    from dataclasses import replace
 
-    cut_faces(args.photos, args.out, args.size, args.only_largest, args.min_face, args.device)
+    from facesr.restoring.photograph import TO_RESTORE, TO_TRAIN_ON, cut_faces
+
+    limits = dict(min_face=args.min_face, min_sharpness=args.min_sharpness)
+    given = {name: value for name, value in limits.items() if value is not None}
+    wanted = replace(TO_RESTORE if args.size == 128 else TO_TRAIN_ON, **given)
+    cut_faces(args.photos, args.out, args.size, wanted, args.only_largest, args.device)
 
 
 if __name__ == '__main__':

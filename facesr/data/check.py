@@ -15,8 +15,8 @@ LAYOUT: dict[str, int | None] = {
     'test/LQ': 128,
     'test_real/LQ': None,
 }
-# Not every user has these.
-OPTIONAL = frozenset({'test_real/LQ'})
+# No training needs these.
+OPTIONAL = frozenset({'test/LQ', 'test_real/LQ'})
 
 
 def check_data(root: str | Path) -> tuple[dict[str, int], list[str]]:

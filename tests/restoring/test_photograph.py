@@ -1,5 +1,7 @@
 """Photographs with the astronaut's face in them, restored by the trained weights."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,9 +12,10 @@ from skimage import data
 
 from facesr.errors import UserError
 from facesr.images import read_image, write_png
-from facesr.restoring.alignment import place_frame, warp_mask
+from facesr.restoring.alignment import measure_sharpness, place_frame, warp_mask
 from facesr.restoring.detector import Face
 from facesr.restoring.photograph import (
+    TO_TRAIN_ON,
     Options,
     PhotographRestorer,
     cut_faces,
@@ -209,6 +212,31 @@ def test_cut_faces(degraded, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert read_image(path).shape == (128, 128, 3)
     with pytest.raises(UserError, match=r'^no face found$'):
         cut_faces([tmp_path / 'none.png'], tmp_path / 'one', device='cpu')
+    assert capsys.readouterr().out.endswith('0 faces written, 0 left out\n')
     with pytest.raises(UserError, match=r'^1 of 1 photographs failed'):
         cut_faces([tmp_path / 'two.png'], tmp_path, device='cpu')
     assert f'{tmp_path}/two.png is taken' in capsys.readouterr().out
+
+
+def test_faces_to_train_on_are_large_and_sharp(truth, tmp_path, capsys):
+    large = cv2.resize(truth, None, fx=2.5, fy=2.5, interpolation=cv2.INTER_CUBIC)
+    write_png(tmp_path / 'blurred.png', cv2.GaussianBlur(large, (0, 0), 4))
+    with pytest.raises(UserError, match=r'^no face is large and sharp enough$'):
+        cut_faces([tmp_path / 'blurred.png'], tmp_path / 'out', 512, TO_TRAIN_ON, device='cpu')
+    said = capsys.readouterr().out
+    assert re.search(r'blurred.png: face 1 left out, blurred: \d+ \(--min-sharpness 40\)', said)
+    assert re.search(r'blurred.png: face 2 left out, 1\d\d pixels wide \(--min-face 200\)', said)
+    assert not (tmp_path / 'out').exists()
+
+    wanted = replace(TO_TRAIN_ON, min_sharpness=1)
+    cut_faces([tmp_path / 'blurred.png'], tmp_path / 'out', 512, wanted, device='cpu')
+    assert [path.name for path in (tmp_path / 'out').iterdir()] == ['blurred.png']
+
+
+def test_sharpness_falls_with_blur():
+    portrait = data.astronaut()
+    values = [
+        measure_sharpness(cv2.GaussianBlur(portrait, (0, 0), sigma) if sigma else portrait)
+        for sigma in (0, 1, 2)
+    ]
+    assert values[0] > 4 * values[1] > 8 * values[2]

@@ -1,0 +1,33 @@
+"""Make the inputs of a validation set from its ground truths, the same every time:
+python tools/degrade.py configs/face_unet.py data/mine/val/GT --out data/mine/val/LQ
+"""
+
+import argparse
+from pathlib import Path
+
+from _cli import add_config_options, run
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_config_options(parser)
+    add = parser.add_argument
+    add('gt', type=Path, help='folder of 512x512 faces')
+    add('--out', type=Path, required=True, metavar='DIR', help='for the PNGs, new or empty')
+    add('--seed', type=int, default=0, help='of blur, noise and JPEG; default: 0')
+    return parser.parse_args()
+
+
+def main(args: argparse.Namespace) -> None:
+    from facesr.config import load_config
+    from facesr.data.pairs import degrade_folder
+    from facesr.degradation.settings import DegradationSettings
+
+    config = load_config(args.config, args.cfg_options)
+    settings = DegradationSettings(**config.train_dataloader.dataset.degradation)
+    degrade_folder(args.gt, args.out, settings, args.seed)
+    print(args.out)
+
+
+if __name__ == '__main__':
+    run(main, parse_args())
