@@ -220,8 +220,8 @@ class Wanted:
 
 
 TO_RESTORE = Wanted(min_face=Options.min_face, min_sharpness=0.0)
-#: To train on. In 512x512 pixels a face is 280 wide without hair and ears, so one of 200 is enlarged
-#: 1.4 times. 99 % of 200 training faces are sharper than 40; after a blur of one pixel, a tenth.
+#: To train on. In 512x512 pixels a face is 280 wide without hair and ears: one of 200 is enlarged
+#: 1.4 times. Of 200 training faces 99 % are sharper than 40; after a blur of one pixel, 10 %.
 TO_TRAIN_ON = Wanted(min_face=200, min_sharpness=40.0)
 
 
