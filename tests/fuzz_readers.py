@@ -1,4 +1,4 @@
-"""Feed damaged images and checkpoints to the two readers of foreign bytes, for a bounded time:
+"""Feed damaged files to the readers of images, checkpoints and caches, for a bounded time:
 python tests/fuzz_readers.py --seconds 120
 
 Whole files are cut, changed, and spliced; PNG chunks and the pickle in a checkpoint also behind
@@ -8,6 +8,7 @@ a UserError, within ten seconds. The exit code is 1 where one is not; its bytes 
 
 import argparse
 import io
+import logging
 import random
 import resource
 import signal
@@ -27,6 +28,7 @@ import torch
 from PIL import Image
 
 from facesr.checkpoint import load_generator
+from facesr.data.cache import ImageCache
 from facesr.errors import UserError
 from facesr.images import read_image
 
@@ -170,9 +172,32 @@ def load(path: Path) -> object:
     return load_generator(torch.nn.Linear(3, 2), path)
 
 
+PIXELS = np.random.default_rng(1).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
+
+
+def caches() -> Iterator[bytes]:
+    yield PIXELS.tobytes() + b''.join(zlib.crc32(image).to_bytes(4, 'little') for image in PIXELS)
+
+
+def read_cache(path: Path) -> None:
+    """Every image of a cache is what was put in, or known to be damaged."""
+    place = path.with_stem(str(time.monotonic_ns()))  # a process keeps what it has opened
+    path.rename(place)
+    cache = ImageCache(place, PIXELS.shape)
+    intact = cache.is_complete()
+    for index, expected in enumerate(PIXELS if intact else ()):
+        image = cache.read(index)
+        intact = intact and image is not None
+        assert image is None or np.array_equal(image, expected), 'a damaged image was given'
+    place.unlink(missing_ok=True)
+    if not intact:
+        raise UserError(f'{path}: damaged')
+
+
 READERS: dict[str, tuple[Callable[[Path], object], Callable[[], Iterator[bytes]], str]] = {
     'images': (read_image, images, 'png'),
     'checkpoints': (load, checkpoints, 'pth'),
+    'caches': (read_cache, caches, 'u8'),
 }
 
 
@@ -180,9 +205,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--seconds', type=float, default=120, help='for each of the two readers')
+    parser.add_argument('--seconds', type=float, default=120, help='for each of the readers')
     parser.add_argument('--seed', type=int, default=0)
     args = parser.parse_args()
+    logging.disable(logging.WARNING)
     folder = Path(tempfile.mkdtemp())
     found: Counter[str] = Counter()
     with limits():

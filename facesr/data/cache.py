@@ -1,39 +1,97 @@
-"""Images decoded once: a memory-mapped file of 8-bit pixels."""
+"""Images decoded once: a memory-mapped file of 8-bit pixels, with a checksum for each image."""
 
 import fcntl
 import hashlib
 import logging
 import os
 import socket
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import BinaryIO
+from zlib import crc32
 
 import numpy as np
 from mmengine.logging import print_log
-from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
 from rich.progress import track
 
 from ..errors import UserError
 from ..files import allow_no_locks
 from ..images import Image8, read_image
 
+CHECKSUM = 4  # bytes
 
-def make_cache(paths: Sequence[str | Path], folder: str | Path) -> Path | None:
-    """Decode images into one file, unless it exists.
+
+@dataclass(frozen=True)
+class ImageCache:
+    """A ready cache: all images' pixels, then their CRC-32s; every process opens it for itself.
+
+    Attributes:
+        path: the file.
+        shape: (N, H, W, 3) of its 8-bit RGB pixels.
+    """
+
+    path: Path
+    shape: tuple[int, int, int, int]
+
+    @property
+    def size(self) -> int:
+        """Of the file, in bytes."""
+        images, height, width, channels = self.shape
+        return images * (height * width * channels + CHECKSUM)
+
+    def is_complete(self) -> bool:
+        """Whether the file is there, in its full length."""
+        return self.path.is_file() and self.path.stat().st_size == self.size
+
+    def read(self, index: int) -> Image8 | None:
+        """Copy an image, (H, W, 3) uint8 RGB; None if it is damaged or the file is gone.
+
+        A damaged file is removed, with a warning: the next start makes it again. Where it is in
+        use, its other images still are.
+        """
+        try:
+            pixels, checksums, _ = _open(self)
+        except (OSError, ValueError):  # gone or cut off since it was made
+            return None
+        image = np.array(pixels[index])
+        if crc32(image.data) == checksums[index]:
+            return image
+        with suppress(OSError):
+            self.path.unlink()
+            message = 'damaged, and removed; the next start makes it again'
+            print_log(f'{self.path}: {message}', 'current', logging.WARNING)
+        return None
+
+
+@lru_cache(maxsize=4)
+def _open(cache: ImageCache) -> tuple[Image8, NDArray[np.uint32], BinaryIO]:
+    """Map a cache's pixels and checksums; its open file says that it is in use (see ``_lock``)."""
+    file = cache.path.open('rb')
+    _lock(file, fcntl.LOCK_SH)
+    images = cache.shape[0]
+    mapped = np.memmap(file, np.uint8, 'r', shape=(cache.size,))
+    checksums = mapped[-images * CHECKSUM :].view(np.uint32)
+    return mapped[: -images * CHECKSUM].reshape(cache.shape), checksums, file
+
+
+def make_cache(paths: Sequence[str | Path], folder: str | Path) -> ImageCache | None:
+    """Decode images into one file, unless it is there; one of another length is made again.
 
     The file's name depends on the images' names, sizes and times: a changed data set makes a new
-    file, and the old one is deleted. When several processes ask at once, one decodes and the others
-    wait; on a file system without locks each decodes, and the last one's file stays.
+    file, and the old one is deleted if no process uses it. When several processes ask at once, one
+    decodes and the others wait; on a file system without locks each decodes, the last one's file
+    stays, and old ones are kept.
 
     Args:
         paths: images of one size, (H, W, 3) each.
         folder: where the file goes.
 
     Returns:
-        A ``.npy`` file of (N, H, W, 3) uint8 RGB for :func:`open_cache`; None and a warning
-        if it cannot be written.
+        The cache, opened; None and a warning if it cannot be written.
 
     Raises:
         UserError: an image cannot be read, or is of another size than the first.
@@ -43,16 +101,21 @@ def make_cache(paths: Sequence[str | Path], folder: str | Path) -> Path | None:
     facts = [(path.name, (stat := path.stat()).st_size, stat.st_mtime_ns) for path in files]
     version = hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
     place = hashlib.sha256(str(files[0].resolve().parent).encode()).hexdigest()[:16]
-    target = folder / f'{place}-{version}.npy'
+    height, width, channels = read_image(files[0]).shape
+    cache = ImageCache(folder / f'{place}-{version}.u8', (len(files), height, width, channels))
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with _lock(folder / f'{place}.lock') as locked:
-            if not target.is_file():
-                _decode(files, target)
-                # With the lock also what a killed process left.
-                for old in folder.glob(f'{place}-*' if locked else f'{place}-*.npy'):
-                    if old != target:
-                        old.unlink(missing_ok=True)
+        if not cache.is_complete():  # a ready one may lie on a read-only disk
+            folder.mkdir(parents=True, exist_ok=True)
+            with (folder / f'{place}.lock').open('wb') as file:
+                locked = _lock(file, fcntl.LOCK_EX)
+                if not cache.is_complete():
+                    if locked:  # also what killed processes left
+                        _remove_unused(
+                            old for old in folder.glob(f'{place}-*') if old != cache.path
+                        )
+                    _decode(files, cache)
+                _open(cache)
+        _open(cache)
     except OSError as error:
         print_log(
             f'{folder}: no cache of decoded images ({error.strerror or error}); each is decoded '
@@ -61,50 +124,47 @@ def make_cache(paths: Sequence[str | Path], folder: str | Path) -> Path | None:
             logging.WARNING,
         )
         return None
-    return target
+    return cache
 
 
-@lru_cache(maxsize=4)
-def open_cache(path: Path) -> Image8:
-    """Map a cache into memory, once a process: (N, H, W, 3) uint8, read-only."""
-    mapped: Image8 = np.load(path, mmap_mode='r')
-    return mapped
+def _remove_unused(paths: Iterable[Path]) -> None:
+    for path in paths:
+        with suppress(OSError), path.open('rb') as file:  # BlockingIOError: in use
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
 
 
-def _decode(paths: Sequence[Path], target: Path) -> None:
-    first = read_image(paths[0])
-    partial = target.with_suffix(f'.{socket.gethostname()}-{os.getpid()}.partial')
+def _decode(paths: Sequence[Path], cache: ImageCache) -> None:
+    print_log(
+        f'decoding {len(paths)} images into {cache.path}, {cache.size / 1e6:.0f} MB', 'current'
+    )
+    shape = cache.shape[1:]
+    partial = cache.path.with_suffix(f'.{socket.gethostname()}-{os.getpid()}.partial')
     try:
-        shape = (len(paths), *first.shape)
-        mapped = open_memmap(partial, mode='w+', dtype=np.uint8, shape=shape)
-        _reserve(partial)
-        for index, path in enumerate(track(paths, 'decoding, once')):
-            image = read_image(path)
-            if image.shape != first.shape:
-                raise UserError(
-                    f'{path}: {image.shape[1]}x{image.shape[0]} pixels, '
-                    f'{first.shape[1]}x{first.shape[0]} expected; tools/check_data.py lists all '
-                    'such files'
-                )
-            mapped[index] = image
-        mapped.flush()
-        partial.replace(target)
+        with partial.open('wb') as file:
+            os.posix_fallocate(file.fileno(), 0, cache.size)  # fails now if the disk is too small
+            checksums = []
+            for path in track(paths, 'decoding, once'):
+                image = read_image(path)
+                if image.shape != shape:
+                    raise UserError(
+                        f'{path}: {image.shape[1]}x{image.shape[0]} pixels, {shape[1]}x{shape[0]} '
+                        'expected; tools/check_data.py lists all such files'
+                    )
+                file.write(image.data)
+                checksums.append(crc32(image.data))
+            file.write(np.array(checksums, np.uint32).data)
+        partial.replace(cache.path)
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
 
 
-def _reserve(path: Path) -> None:
-    """Fail now if the disk is too small: later, a mapped write would kill the process."""
-    with path.open('r+b') as file:
-        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[bool]:
-    with path.open('w') as file:
-        locked = False
-        with allow_no_locks(path, 'each process that finds no cache makes it'):
-            fcntl.flock(file, fcntl.LOCK_EX)
-            locked = True
-        yield locked
+def _lock(file: BinaryIO, kind: int) -> bool:
+    """Lock an open file until it is closed; False, and a warning, where there are no locks."""
+    with allow_no_locks(
+        Path(file.name), 'each process that finds no cache makes it, and old ones stay'
+    ):
+        fcntl.flock(file, kind)
+        return True
+    return False

@@ -1,7 +1,6 @@
 """Folders of faces as MMEngine data sets: as they are, or degraded for training."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,7 +14,7 @@ from ..degradation.preprocessor import FaceBatch
 from ..degradation.settings import DegradationSettings, degrade
 from ..errors import UserError
 from ..images import Image8, pair_images, read_image
-from .cache import make_cache, open_cache
+from .cache import ImageCache, make_cache
 from .loader import SampleKey
 
 
@@ -135,7 +134,7 @@ class BlindFaceDataset(FaceDataset):
             degrade_on == 'auto' and torch.cuda.is_available()
         )
         self.gt_patch_size, self.flip_ratio, self.cache_dir = gt_patch_size, flip_ratio, cache_dir
-        self.cache: Path | None = None
+        self.cache: ImageCache | None = None
         super().__init__(data_root, data_prefix, {'gt': side}, indices)
 
     def full_init(self) -> None:
@@ -144,19 +143,16 @@ class BlindFaceDataset(FaceDataset):
             return
         super().full_init()
         if self.cache_dir is not None:
-            self.read(
-                self.get_data_info(0), 'gt'
-            )  # the cache takes only images of the first's size
+            self.read(self.get_data_info(0), 'gt')  # the cache takes only images of its size
             paths = [self.get_data_info(index)['gt_path'] for index in range(len(self))]
             self.cache = make_cache(paths, self.cache_dir)
 
     def prepare_data(self, idx: SampleKey) -> Any:  # type: ignore[override]
         """Make a training sample: a packed pair, or what :class:`FaceBatch` has for one image."""
         info = self.get_data_info(idx.image)
-        if self.cache is None:
+        gt = self.cache.read(idx.image) if self.cache else None
+        if gt is None:
             gt = self.read(info, 'gt')
-        else:
-            gt = np.array(open_cache(self.cache)[idx.image])
         settings, length = self.degradation, self.gt_patch_size
         rng = RandomState(MT19937(SeedSequence((idx.seed, idx.number))))
         values = settings.sample(rng)

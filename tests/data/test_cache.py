@@ -1,16 +1,19 @@
 import errno
 import fcntl
 import os
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from conftest import TINY
+from mmengine.logging import MMLogger
 
 from facesr.config import load_config
-from facesr.data.cache import make_cache, open_cache
+from facesr.data.cache import ImageCache, make_cache
 from facesr.data.dataset import BlindFaceDataset
 from facesr.data.loader import SampleKey
 from facesr.errors import UserError
@@ -60,23 +63,83 @@ def test_pixels_are_the_files(images: list[Path], tmp_path: Path):
         assert np.array_equal(face(plain, index), read_image(path))
 
 
+def pixels(cache: ImageCache) -> list[np.ndarray | None]:
+    return [cache.read(index) for index in range(cache.shape[0])]
+
+
+def in_a_process(work: Callable[..., object], *args: object) -> Any:
+    """As a start of its own: its caches are closed when it ends."""
+    with ProcessPoolExecutor(1, mp_context=get_context('fork')) as pool:
+        return pool.submit(work, *args).result()
+
+
 def test_changed_data_makes_a_new_cache_and_the_old_one_goes(images: list[Path], tmp_path: Path):
-    first = make_cache(images, tmp_path / 'cache')
-    assert make_cache(images, tmp_path / 'cache') == first
+    first = in_a_process(make_cache, images, tmp_path / 'cache')
+    assert in_a_process(make_cache, images, tmp_path / 'cache') == first
     write_png(images[1], np.zeros((SIDE, SIDE, 3), np.uint8))
-    first.with_suffix('.killed.partial').write_bytes(b'')
+    first.path.with_suffix('.killed.partial').write_bytes(b'')
     second = make_cache(images, tmp_path / 'cache')
-    assert second != first and not open_cache(second)[1].any()
-    assert list((tmp_path / 'cache').glob('*-*')) == [second]
+    assert second != first and not pixels(second)[1].any()
+    assert list((tmp_path / 'cache').glob('*-*')) == [second.path]
+
+
+def test_a_cache_in_use_stays(images: list[Path], tmp_path: Path):
+    caches = [make_cache(images[:count], tmp_path / 'cache') for count in (1, 2, 3)]
+    for cache in caches:
+        for image, path in zip(pixels(cache), images, strict=False):
+            assert np.array_equal(image, read_image(path))
+    assert sorted((tmp_path / 'cache').glob('*-*')) == sorted(cache.path for cache in caches)
 
 
 def test_processes_that_start_together_decode_once(images: list[Path], tmp_path: Path):
     with ProcessPoolExecutor(4, mp_context=get_context('fork')) as pool:
         jobs = [pool.submit(make_cache, images, tmp_path / 'cache') for _ in range(4)]
-        [target] = {job.result() for job in jobs}
-    for pixels, path in zip(open_cache(target), images, strict=True):
-        assert np.array_equal(pixels, read_image(path))
+        [cache] = {job.result() for job in jobs}
+    for image, path in zip(pixels(cache), images, strict=True):
+        assert np.array_equal(image, read_image(path))
     assert not list((tmp_path / 'cache').glob('*.partial'))
+
+
+@pytest.mark.parametrize('length', [0, 100, -1])
+def test_a_cut_off_cache_is_made_again(images: list[Path], tmp_path: Path, length: int):
+    cache = in_a_process(make_cache, images, tmp_path / 'cache')
+    content = cache.path.read_bytes()
+    cache.path.write_bytes(content[:length])
+    assert make_cache(images, tmp_path / 'cache') == cache
+    assert cache.path.read_bytes() == content
+
+
+def test_a_damaged_cache_trains_on_the_files_and_is_removed(
+    images: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    MMLogger.get_current_instance().addHandler(caplog.handler)
+    cache = in_a_process(make_cache, images, tmp_path / 'cache')
+    content = bytearray(cache.path.read_bytes())
+    content[SIDE * SIDE * 3 + 5] ^= 1  # in the second image
+    cache.path.write_bytes(content)
+    data = dataset(images, tmp_path / 'cache')
+    for index, path in enumerate(images):
+        assert np.array_equal(face(data, index), read_image(path))
+    assert caplog.text.count('damaged, and removed') == 1
+    assert not cache.path.exists()
+
+
+def test_a_ready_cache_on_a_read_only_disk_is_used(images: list[Path], tmp_path: Path):
+    cache = in_a_process(make_cache, images, tmp_path / 'cache')
+    (tmp_path / 'cache').chmod(0o555)
+    for path in (tmp_path / 'cache').glob('*.lock'):
+        path.unlink()
+        path.mkdir()  # root may write anywhere, but not open a folder as a file
+    assert make_cache(images, tmp_path / 'cache') == cache
+    (tmp_path / 'cache').chmod(0o755)
+
+
+def test_its_size_is_said_before_it_is_made(
+    images: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    MMLogger.get_current_instance().addHandler(caplog.handler)
+    cache = make_cache(images, tmp_path / 'cache')
+    assert f'decoding 3 images into {cache.path}, 0 MB' in caplog.text
 
 
 def test_a_file_system_without_locks(
