@@ -173,6 +173,11 @@ def _matching(weights: dict[str, Tensor], module: nn.Module, path: str | Path) -
         for name, value in expected.items()
         if name in weights and shapes[name] != tuple(value.shape)
     ]
+    problems += [
+        f'{name} is not finite'
+        for name, value in weights.items()
+        if name in expected and not torch.isfinite(torch.as_tensor(value)).all()
+    ]
     if problems:
         more = f' and {len(problems) - 1} more' if len(problems) > 1 else ''
         raise UserError(f"{path}: not this config's model: {problems[0]}{more}")

@@ -1,10 +1,99 @@
-"""Files that appear complete or not at all; file systems without locks."""
+"""Files that appear complete or not at all, and never in place of what is not ours."""
 
 import errno
+import json
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from .errors import UserError
+
+RECORD = '.facesr.json'  # in a folder: which of its files the tools wrote
+
+
+@contextmanager
+def claim(
+    targets: Iterable[Path],
+    inputs: Iterable[Path] = (),
+    overwrite: bool = False,
+    folders: Iterable[Path] = (),
+) -> Iterator[None]:
+    """Write files within, but only new ones and those that the tools wrote before.
+
+    A file is the tools' if ``.facesr.json`` in its folder says so, and has its size and time; one
+    that was changed since is not. What is written within is recorded, also after an error.
+
+    Args:
+        targets: what will be written. Their folders are made.
+        inputs: what is never replaced, not even with ``overwrite``.
+        overwrite: replace any other file.
+        folders: those only for results: anything else in them is refused as well.
+
+    Raises:
+        UserError: before anything is written; it names the file.
+        OSError: a folder cannot be made or written to.
+    """
+    files = [path.resolve() for path in targets]
+    protected = {path.resolve() for path in inputs}
+    for path, count in Counter(files).items():
+        if path in protected:
+            raise UserError(f'{path}: is an input; choose another place for the results')
+        if count > 1:
+            raise UserError(f'{path}: two results would have this name; choose another')
+        if path.is_dir():
+            raise UserError(f'{path}: is a folder; a file name expected')
+    others = [
+        path
+        for folder in folders
+        for path in (folder.resolve().iterdir() if folder.is_dir() else ())
+        if not path.name.startswith('.') and path.is_file()
+    ]
+    if not overwrite and (foreign := [path for path in (*others, *files) if not is_ours(path)]):
+        path = min(foreign)
+        raise UserError(
+            f'{path}: was there before, or was changed; choose another place for the results, or '
+            'replace what has their names: --overwrite'
+        )
+    before = {path: _stamp(path) for path in files}
+    for parent in {path.parent for path in files}:
+        parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(parent, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(parent))
+    try:
+        yield
+    finally:
+        written = [path for path in files if (stamp := _stamp(path)) and stamp != before[path]]
+        for parent in {path.parent for path in written}:
+            record = _read_record(parent)
+            record |= {path.name: _stamp(path) for path in written if path.parent == parent}
+            record = {name: stamp for name, stamp in record.items() if (parent / name).exists()}
+            with write_whole(parent / RECORD) as partial:
+                partial.write_text(json.dumps(record, indent=1), encoding='utf-8')
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file is missing, or as the tools wrote it (see :func:`claim`)."""
+    stamp = _stamp(path)
+    return stamp is None or stamp == _read_record(path.resolve().parent).get(path.name)
+
+
+def _stamp(path: Path) -> list[int] | None:
+    """Size in bytes and time in nanoseconds; None where there is no file."""
+    try:
+        stat = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return [stat.st_size, stat.st_mtime_ns]
+
+
+def _read_record(folder: Path) -> dict[str, list[int] | None]:
+    try:
+        record = json.loads((folder / RECORD).read_text('utf-8'))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
 @contextmanager
@@ -29,6 +118,10 @@ def write_whole(path: str | Path, durable: bool = False) -> Iterator[Path]:
         partial.replace(path)
         if durable:
             _flush(path.parent)
+    except OSError as error:  # a full disk names no file
+        if error.errno is not None:
+            error.filename, error.filename2 = str(path), None
+        raise
     finally:
         partial.unlink(missing_ok=True)
 

@@ -49,6 +49,10 @@ def find_images(folder: str | Path) -> tuple[dict[str, Path], list[Path]]:
     for path in paths:
         if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith('.'):
             continue
+        try:
+            path.name.encode()
+        except UnicodeEncodeError:
+            raise UserError(f'{folder}: {path.name!r} is not UTF-8; rename the file') from None
         if path.stem in images:
             doubles.append(path)
         else:
@@ -121,6 +125,8 @@ def read_image(path: str | Path) -> Image8:
             transparent somewhere, or is in CMYK or another space without a unique RGB.
     """
     try:
+        if Path(path).exists() and not Path(path).is_file():
+            raise UserError(f'{path}: not a regular file; an image file expected')
         with Image.open(path) as image:
             # Pillow reads 16-bit colour as 8-bit; only how it unpacks the file shows it.
             if image.mode.startswith(('I', 'F')) or any(';16' in str(tile) for tile in image.tile):

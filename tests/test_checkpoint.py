@@ -1,3 +1,4 @@
+import math
 import os
 from collections import OrderedDict
 from pathlib import Path
@@ -168,3 +169,12 @@ def test_python_in_the_meta_data_never_reaches_mmengine(tmp_path: Path):
 def test_remote_checkpoints_are_not_loaded():
     with pytest.raises(UserError, match='download the checkpoint first'):
         CheckpointLoader.load_checkpoint('https://127.0.0.1/a.pth')
+
+
+@pytest.mark.parametrize('value', [math.nan, math.inf])
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path, value: float):
+    net = nn.Linear(3, 2)
+    weights = net.state_dict() | {'bias': torch.tensor([0.0, value])}
+    torch.save(weights, tmp_path / 'a.pth')
+    with pytest.raises(UserError, match=r"a\.pth: not this config's model: bias is not finite"):
+        load_generator(net, tmp_path / 'a.pth')

@@ -1,3 +1,5 @@
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -130,3 +132,19 @@ def test_a_photograph_taken_sideways_is_turned_upright(tmp_path):
     Image.fromarray(RED).save(tmp_path / 'a.jpg', exif=exif)
     assert read_image(tmp_path / 'a.jpg').shape == cv2.imread(str(tmp_path / 'a.jpg')).shape
     assert read_image(tmp_path / 'a.jpg').shape == (6, 4, 3)
+
+
+@pytest.mark.skipif(not hasattr(os, 'mkfifo'), reason='needs named pipes')
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / 'a.png')
+    with pytest.raises(UserError, match=r'a\.png: not a regular file'):
+        read_image(tmp_path / 'a.png')
+    (tmp_path / 'b.png').mkdir()
+    with pytest.raises(UserError, match=r'b\.png: not a regular file'):
+        read_image(tmp_path / 'b.png')
+
+
+def test_a_name_that_is_not_utf8_is_refused(tmp_path):
+    (tmp_path / os.fsdecode(b'\xff.png')).touch()
+    with pytest.raises(UserError, match=r"'\\udcff\.png' is not UTF-8; rename the file"):
+        list_images(tmp_path)

@@ -2,9 +2,11 @@
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -17,13 +19,21 @@ def run(work: Callable[[argparse.Namespace], None], args: argparse.Namespace) ->
     FACESR_DEBUG=1 in the environment shows the traceback as well. Everything heavy is imported
     in ``work``, so that ``--help`` answers at once.
     """
+    for stream in (sys.stdout, sys.stderr):  # a name that is not UTF-8 can be printed too
+        stream.reconfigure(errors='backslashreplace')  # type: ignore[union-attr]
+    for name, value in vars(args).items():
+        setattr(args, name, expand_home(value))
     debug = os.environ.get('FACESR_DEBUG') == '1'
     try:
-        from facesr.errors import StoppedError, UserError
+        from facesr.errors import StoppedError, UserError, describe_refusal
     except ImportError as error:  # the stack is missing or incomplete
         raise SystemExit(f'error: {error}') from (error if debug else None)
     try:
         work(args)
+    except (OSError, UnicodeError) as error:
+        if debug:
+            raise
+        raise SystemExit(f'error: {describe_refusal(error)}') from None
     except UserError as error:
         if debug:
             raise
@@ -34,6 +44,27 @@ def run(work: Callable[[argparse.Namespace], None], args: argparse.Namespace) ->
         raise SystemExit(stop.exit_code) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+
+
+def expand_home(value: Any) -> Any:
+    """Replace the ``~`` that a path begins with, which a shell leaves in ``--out=~/faces``."""
+    if isinstance(value, list):
+        return [expand_home(part) for part in value]
+    if isinstance(value, Path):
+        return value.expanduser()
+    if isinstance(value, str) and re.match(r'~|[\w.]+=~', value):
+        key, equals, path = value.rpartition('=')
+        return f'{key}{equals}{Path(path).expanduser()}'
+    return value
+
+
+def add_overwrite(parser: argparse.ArgumentParser) -> None:
+    """Add the option of every tool that writes results."""
+    parser.add_argument(
+        '--overwrite',
+        action='store_true',
+        help='replace files that no tool of ours wrote; inputs never are',
+    )
 
 
 def count(text: str) -> int:

@@ -5,7 +5,7 @@ python tools/cut_faces.py me.jpg --out work_dirs/me
 import argparse
 from pathlib import Path
 
-from _cli import add_photograph_options, run
+from _cli import add_overwrite, add_photograph_options, run
 
 
 def parse_args() -> argparse.Namespace:
@@ -32,6 +32,7 @@ def parse_args() -> argparse.Namespace:
         metavar='LEVELS',
         help='of a face, as the variance of its Laplacian; default: 0, with --size 512: 40',
     )
+    add_overwrite(parser)
     return parser.parse_args()
 
 
@@ -43,7 +44,15 @@ def main(args: argparse.Namespace) -> None:
     limits = dict(min_face=args.min_face, min_sharpness=args.min_sharpness)
     given = {name: value for name, value in limits.items() if value is not None}
     wanted = replace(TO_RESTORE if args.size == 128 else TO_TRAIN_ON, **given)
-    cut_faces(args.photos, args.out, args.size, wanted, args.only_largest, args.device)
+    cut_faces(
+        args.photos,
+        args.out,
+        args.size,
+        wanted,
+        args.only_largest,
+        args.device,
+        args.overwrite,
+    )
 
 
 if __name__ == '__main__':

@@ -5,7 +5,7 @@ python tools/degrade.py configs/face_unet.py data/mine/val/GT --out data/mine/va
 import argparse
 from pathlib import Path
 
-from _cli import add_config_options, run
+from _cli import add_config_options, add_overwrite, run
 
 
 def parse_args() -> argparse.Namespace:
@@ -13,8 +13,9 @@ def parse_args() -> argparse.Namespace:
     add_config_options(parser)
     add = parser.add_argument
     add('gt', type=Path, help='folder of 512x512 faces')
-    add('--out', type=Path, required=True, metavar='DIR', help='for the PNGs, new or empty')
+    add('--out', type=Path, required=True, metavar='DIR', help='for the PNGs')
     add('--seed', type=int, default=0, help='of blur, noise and JPEG; default: 0')
+    add_overwrite(parser)
     return parser.parse_args()
 
 
@@ -25,7 +26,7 @@ def main(args: argparse.Namespace) -> None:
 
     config = load_config(args.config, args.cfg_options)
     settings = DegradationSettings(**config.train_dataloader.dataset.degradation)
-    degrade_folder(args.gt, args.out, settings, args.seed)
+    degrade_folder(args.gt, args.out, settings, args.seed, args.overwrite)
     print(args.out)
 
 

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from _cli import add_config_options, run
+from _cli import add_config_options, add_overwrite, run
 
 
 def parse_args() -> argparse.Namespace:
@@ -13,6 +13,7 @@ def parse_args() -> argparse.Namespace:
     add('checkpoint', help='training checkpoint')
     add('out', type=Path, metavar='FILE', help='.pth: weights, metadata; .onnx: a checked graph')
     add('--ema', action='store_true', help='the average of the weights (see GeneratorEMAHook)')
+    add_overwrite(parser)
     return parser.parse_args()
 
 
@@ -21,7 +22,8 @@ def main(args: argparse.Namespace) -> None:
     from facesr.restoring.export import export
 
     config = load_config(args.config, args.cfg_options)
-    print(export(config, Path(args.config).stem, args.checkpoint, args.out, args.ema))
+    name = Path(args.config).stem
+    print(export(config, name, args.checkpoint, args.out, args.ema, args.overwrite))
 
 
 if __name__ == '__main__':

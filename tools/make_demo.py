@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from _cli import run
+from _cli import add_overwrite, run
 
 
 def parse_args() -> argparse.Namespace:
@@ -11,6 +11,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         'root', type=Path, nargs='?', default=Path('data/demo'), help='default: data/demo'
     )
+    add_overwrite(parser)
     return parser.parse_args()
 
 
@@ -21,7 +22,9 @@ def main(args: argparse.Namespace) -> None:
     from facesr.degradation.settings import DegradationSettings
 
     path = Path(__file__).resolve().parents[1] / 'configs/_base_/degradation.py'
-    make_demo_set(args.root, DegradationSettings(**Config.fromfile(path).degradation))
+    make_demo_set(
+        args.root, DegradationSettings(**Config.fromfile(path).degradation), args.overwrite
+    )
     print(args.root)
 
 

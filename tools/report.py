@@ -5,7 +5,7 @@ python tools/report.py work_dirs/srresnet_24b work_dirs/srgan_26b
 import argparse
 from pathlib import Path
 
-from _cli import run
+from _cli import add_overwrite, run
 
 
 def parse_args() -> argparse.Namespace:
@@ -28,6 +28,7 @@ def parse_args() -> argparse.Namespace:
         help='place shown enlarged, in pixels of a 512x512 face; can be given more than once; '
         'default: eyes=128,192,256,96 and mouth=128,323,256,96',
     )
+    add_overwrite(parser)
     return parser.parse_args()
 
 
@@ -37,7 +38,7 @@ def main(args: argparse.Namespace) -> None:
 
     crops = [Crop.parse(text) for text in args.crop] or DEFAULT_CROPS
     out = args.out or args.work_dirs[0] / 'report'
-    for path in write_report(args.work_dirs, out, args.images, crops):
+    for path in write_report(args.work_dirs, out, args.images, crops, args.overwrite):
         print(path)
 
 

@@ -7,7 +7,7 @@ NAME.png is one, or is there already (without --out), the result is NAME_restore
 import argparse
 from pathlib import Path
 
-from _cli import add_photograph_options, run
+from _cli import add_overwrite, add_photograph_options, run
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -41,6 +41,7 @@ def parse_args() -> argparse.Namespace:
         help='of the restored faces over what was there; default: 1',
     )
     add('--faces', type=Path, metavar='DIR', help='also each face, before and after, side by side')
+    add_overwrite(parser)
     return parser.parse_args()
 
 
@@ -49,7 +50,7 @@ def main(args: argparse.Namespace) -> None:
 
     options = Options(args.scale, args.background, args.only_largest, args.min_face, args.strength)
     restorer = PhotographRestorer(args.weights, args.device)
-    restore_photographs(restorer, args.photos, args.out, options, args.faces)
+    restore_photographs(restorer, args.photos, args.out, options, args.faces, args.overwrite)
 
 
 if __name__ == '__main__':

@@ -3,6 +3,8 @@
 The astronaut's portrait (NASA, public domain) is held out for the demo to restore.
 """
 
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 import cv2
@@ -12,6 +14,7 @@ from rich.progress import track
 
 from ..degradation.settings import DegradationSettings, degrade
 from ..errors import UserError
+from ..files import claim
 from ..images import Image8, write_png
 
 GT_SIZE = 512
@@ -36,7 +39,7 @@ PHOTOGRAPHS = (
 )
 
 
-def make_demo_set(root: str | Path, settings: DegradationSettings) -> None:
+def make_demo_set(root: str | Path, settings: DegradationSettings, overwrite: bool = False) -> None:
     """Write ``train/GT``, ``val/GT``, ``val/LQ`` and ``test/LQ`` below a folder.
 
     Training images are 512x512 crops of 14 photographs; validation is one portrait, degraded in 16
@@ -45,29 +48,45 @@ def make_demo_set(root: str | Path, settings: DegradationSettings) -> None:
     Args:
         root: the data set's folder.
         settings: of the degradation.
+        overwrite: as in :func:`facesr.files.claim`.
 
     Raises:
-        UserError: scikit-image is not installed.
+        UserError: scikit-image is not installed, or one of the folders holds other files.
     """
     try:
         from skimage import data
     except ImportError:
         raise UserError('scikit-image is missing; run: bash scripts/setup.sh demo') from None
-    root = Path(root)
+    train, *pairs = (Path(root, name) for name in ('train/GT', 'val/GT', 'val/LQ', 'test/LQ'))
+    crops = {
+        name: [train / f'{name}_{index:02d}.png' for index in range(CROPS_PER_PHOTOGRAPH)]
+        for name in PHOTOGRAPHS
+    }
+    portraits = [
+        [folder / f'astronaut_{seed:02d}.png' for folder in pairs] for seed in range(PORTRAITS)
+    ]
+    targets = chain(*crops.values(), *portraits)
+    with claim(targets, overwrite=overwrite, folders=[train, *pairs]):
+        _write_crops(crops)
+        portrait = data.astronaut()
+        for seed, (gt, *lqs) in enumerate(track(portraits, 'portrait')):
+            write_png(gt, portrait)
+            for path in lqs:
+                write_png(path, degrade_portrait(portrait, settings, seed))
+
+
+def _write_crops(crops: Mapping[str, Sequence[Path]]) -> None:
+    from skimage import data
+
     rng = np.random.default_rng(0)
-    for name in track(PHOTOGRAPHS, 'photographs'):
+    for name, paths in track(crops.items(), 'photographs'):
         photograph = getattr(data, name)()
         if isinstance(photograph, tuple):  # a stereo pair and its disparity
             photograph = photograph[0]
         if photograph.ndim == 2:
             photograph = cv2.cvtColor(photograph, cv2.COLOR_GRAY2RGB)
-        for index in range(CROPS_PER_PHOTOGRAPH):
-            write_png(root / 'train/GT' / f'{name}_{index:02d}.png', _crop(photograph, rng))
-    portrait = data.astronaut()
-    for seed in track(range(PORTRAITS), 'portrait'):
-        lq = degrade_portrait(portrait, settings, seed)
-        for folder, image in (('val/GT', portrait), ('val/LQ', lq), ('test/LQ', lq)):
-            write_png(root / folder / f'astronaut_{seed:02d}.png', image)
+        for path in paths:
+            write_png(path, _crop(photograph, rng))
 
 
 def degrade_portrait(portrait: Image8, settings: DegradationSettings, seed: int) -> Image8:

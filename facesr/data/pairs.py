@@ -7,27 +7,31 @@ from rich.progress import track
 
 from ..degradation.settings import DegradationSettings, degrade
 from ..errors import UserError
+from ..files import claim
 from ..images import list_images, read_image, write_png
 
 
 def degrade_folder(
-    gt: str | Path, lq: str | Path, settings: DegradationSettings, seed: int = 0
+    gt: str | Path,
+    lq: str | Path,
+    settings: DegradationSettings,
+    seed: int = 0,
+    overwrite: bool = False,
 ) -> None:
     """Write a degraded PNG of the same name for each ground truth; the same every time.
 
     Args:
         gt: folder of square images of ``settings.gt_size``.
-        lq: folder for the results, new or empty.
+        lq: folder for the results.
         settings: of the degradation.
         seed: the first image's; the next have the numbers after it.
+        overwrite: as in :func:`facesr.files.claim`.
 
     Raises:
-        UserError: an image is unreadable or of another size, or ``lq`` holds files; nothing is
-            written then.
+        UserError: an image is unreadable or of another size, or ``lq`` holds other files; nothing
+            is written then.
     """
     images, lq = list_images(gt), Path(lq)
-    if lq.exists() and (not lq.is_dir() or any(lq.iterdir())):
-        raise UserError(f'{lq}: not an empty folder; choose another, or remove it')
     size = settings.gt_size
     for path in track(images.values(), 'checking'):
         height, width = read_image(path).shape[:2]
@@ -36,6 +40,8 @@ def degrade_folder(
                 f'{path}: {width}x{height} pixels, {size}x{size} expected; '
                 'tools/cut_faces.py --size 512 makes such faces'
             )
-    for number, (stem, path) in enumerate(track(images.items(), 'degrading'), seed):
-        values = settings.sample(RandomState(number))
-        write_png(lq / f'{stem}.png', degrade(read_image(path), settings, values, number))
+    targets = {path: lq / f'{stem}.png' for stem, path in images.items()}
+    with claim(targets.values(), images.values(), overwrite, folders=[lq]):
+        for number, (path, target) in enumerate(track(targets.items(), 'degrading'), seed):
+            values = settings.sample(RandomState(number))
+            write_png(target, degrade(read_image(path), settings, values, number))

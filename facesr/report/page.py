@@ -10,8 +10,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 from PIL import Image
 
-from ..errors import UserError
-from ..images import Image8, write_png
+from ..files import claim, write_whole
+from ..images import Image8
 from ..panels import stack_panels
 from .comparison import DEFAULT_CROPS, Crop
 from .curves import draw_curves, draw_shared_curves
@@ -26,31 +26,30 @@ def write_report(
     out: Path,
     images: Sequence[str] = (),
     crops: Sequence[Crop] = DEFAULT_CROPS,
+    overwrite: bool = False,
 ) -> list[Path]:
     """Draw the curves and panels of runs; return the PNGs written and, last, the page.
 
     Args:
         folders: work directories of tools/train.py.
-        out: made if missing; files of the same names are replaced.
+        out: made if missing.
         images: stems of those in the panels; empty chooses some of each set.
         crops: places shown enlarged under each picture.
+        overwrite: as in :func:`facesr.files.claim`.
 
     Raises:
-        UserError: a folder holds no log, an image is unknown, or ``out`` is a file.
+        UserError: a folder holds no log, an image is unknown, or ``out`` holds other files.
     """
     runs = read_runs(folders)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f'{out}: --out takes a folder ({error.strerror})') from error
     groups = group_by_input(found for run in runs for found in find_result_sets(run))
     check_names(groups, images)
-    written = []
+    files: dict[Path, bytes] = {}
 
     def save_figure(figure: Figure, name: str) -> str:
-        written.append(out / name.replace('/', '_'))
-        figure.savefig(written[-1])
-        return _data_uri(written[-1].read_bytes(), 'png')
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format='png')
+        files[out / name.replace('/', '_')] = buffer.getvalue()
+        return _data_uri(buffer.getvalue(), 'png')
 
     shared = draw_shared_curves(runs)
     curves = save_figure(shared, 'curves.png') if shared else None
@@ -59,8 +58,9 @@ def write_report(
     for group in groups:
         panels = draw_group(group, images, crops)
         if panels:
-            written.append(out / f'panel_{group.name}.png')
-            write_png(written[-1], stack_panels(list(panels.values())))
+            buffer = io.BytesIO()
+            Image.fromarray(stack_panels(list(panels.values()))).save(buffer, 'PNG')
+            files[out / f'panel_{group.name}.png'] = buffer.getvalue()
         pictures.append({stem: _jpeg_uri(panel) for stem, panel in panels.items()})
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -76,9 +76,12 @@ def write_report(
         curves=curves,
         runs=list(zip(runs, map(describe_settings, runs), run_curves, strict=True)),
     )
-    written.append(out / 'report.html')
-    written[-1].write_text(page, encoding='utf-8')
-    return written
+    files[out / 'report.html'] = page.encode()
+    with claim(files, overwrite=overwrite, folders=[out]):
+        for path, content in files.items():
+            with write_whole(path) as partial:
+                partial.write_bytes(content)
+    return list(files)
 
 
 def _jpeg_uri(image: Image8) -> str:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..checkpoint import load_generator, to_plain
 from ..errors import UserError
-from ..files import write_whole
+from ..files import claim, write_whole
 from ..nets import build_part, count_parameters
 
 TOLERANCE = 1e-4  # of pixel values 0-1, between PyTorch and ONNX Runtime
@@ -20,7 +20,14 @@ TOLERANCE = 1e-4  # of pixel values 0-1, between PyTorch and ONNX Runtime
 CHECKED_SIZES = ((1, 24, 32), (2, 37, 19))
 
 
-def export(config: Config, name: str, checkpoint: str | Path, out: Path, ema: bool = False) -> str:
+def export(
+    config: Config,
+    name: str,
+    checkpoint: str | Path,
+    out: Path,
+    ema: bool = False,
+    overwrite: bool = False,
+) -> str:
     """Write a checkpoint's generator to a file, and return a line that describes the file.
 
     Args:
@@ -30,15 +37,14 @@ def export(config: Config, name: str, checkpoint: str | Path, out: Path, ema: bo
             weights-only load can read; ``.onnx`` for a graph from ``lq`` (N, 3, H, W) to ``sr``
             (N, 3, 4H, 4W), any N, H and W, scaled by the metadata's ``mean`` and ``std``.
         ema: the average of the weights instead of the raw ones.
+        overwrite: as in :func:`facesr.files.claim`.
 
     Raises:
         UserError: the suffix is another, a package is missing, the checkpoint belongs to another
-            config, the file cannot be written, or the graph computes something else than the net.
+            config, there is another such file, or the graph computes something else than the net.
     """
     if out.suffix not in ('.pth', '.onnx') or out.is_dir():
         raise UserError(f'{out}: a file name that ends with .pth or .onnx expected')
-    if out.resolve() == Path(checkpoint).resolve():
-        raise UserError(f'{out}: is the training checkpoint itself; choose another name')
     for package in ('onnx', 'onnxscript', 'onnxruntime') if out.suffix == '.onnx' else ():
         if not find_spec(package):
             raise UserError(f'{package} is missing; run: bash scripts/setup.sh export')
@@ -46,17 +52,14 @@ def export(config: Config, name: str, checkpoint: str | Path, out: Path, ema: bo
     trained = load_generator(generator, checkpoint, ema)
     meta: dict[str, Any] = to_plain(_metadata(config, name, trained, ema))
     meta['parameters'] = count_parameters(generator)
-    try:
-        with write_whole(out) as partial:
-            if out.suffix == '.pth':
-                said = 'weights only'
-                with partial.open('wb') as file:  # given a path, PyTorch raises a RuntimeError
-                    torch.save({'meta': meta, 'state_dict': generator.state_dict()}, file)
-            else:
-                difference = _write_onnx(generator.eval(), partial, meta)
-                said = f'agrees with PyTorch to {difference:.1e}'
-    except OSError as error:
-        raise UserError(f'{out}: cannot be written ({error.strerror or error})') from error
+    with claim([out], [Path(checkpoint)], overwrite), write_whole(out) as partial:
+        if out.suffix == '.pth':
+            said = 'weights only'
+            with partial.open('wb') as file:  # given a path, PyTorch raises a RuntimeError
+                torch.save({'meta': meta, 'state_dict': generator.state_dict()}, file)
+        else:
+            difference = _write_onnx(generator.eval(), partial, meta)
+            said = f'agrees with PyTorch to {difference:.1e}'
     return f'{out}: {meta["parameters"]:,} parameters, {out.stat().st_size / 1e6:.1f} MB, {said}'
 
 

@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.progress import track
 
 from ..errors import UserError
-from ..files import write_whole
-from ..images import Image8, find_images, list_images, pair_images, read_image, write_png
+from ..files import claim, write_whole
+from ..images import Image8, list_images, pair_images, read_image, write_png
 from ..nets import use_tf32
 from ..panels import draw_panel, stack_panels
 from .restorer import Restorer, free_memory
@@ -44,7 +44,8 @@ class Manifest:
     def write(self, folder: Path) -> None:
         """Write the manifest of a results folder."""
         text = json.dumps(asdict(self), indent=2)
-        folder.with_name(f'{folder.name}.json').write_text(f'{text}\n', encoding='utf-8')
+        with write_whole(folder.with_name(f'{folder.name}.json')) as partial:
+            partial.write_text(f'{text}\n', encoding='utf-8')
 
     @classmethod
     def read(cls, path: Path) -> Self | None:
@@ -74,6 +75,7 @@ def test(
     gt: Path | None = None,
     zip_file: Path | None = None,
     batch_size: int = 1,
+    overwrite: bool = False,
 ) -> None:
     """Restore a folder of images of any size into ``out``, score the PNGs, draw and pack them.
 
@@ -82,43 +84,48 @@ def test(
     the score is NIQE. ``zip_file`` is the submission to write, if any.
 
     Raises:
-        UserError: at once if a folder is unusable or ``out`` holds other images; later as
-            :func:`restore_folder`.
+        UserError: at once if a folder is unusable or a result would replace what is not ours (see
+            :func:`facesr.files.claim`); later as :func:`restore_folder`.
     """
     if batch_size < 1:
         raise UserError(f'--batch-size {batch_size}: at least 1 image expected')
     out = out.resolve()  # '.' has no name
     images = _check_folders(folder, out, gt)
-    if restorer.precision != 'float32':
-        print(f'computing in {restorer.precision}; for scores to compare, take float32')
     truths = None if gt is None else list_images(gt)
-    restored = restore_folder(restorer, images, out, truths, batch_size)
-    scores = [result.score for result in restored if result.score]
-    baseline = [result.baseline for result in restored if result.baseline]
-    table = out.with_name(f'{out.name}.csv')
-    write_csv(table, scores)
-    print(f'{len(images)} images in {out}')
-    print(f' output: {format_scores(scores)}')
-    if baseline:
-        print(f'bicubic: {format_scores(baseline)}')
-    Manifest(
-        input=str(folder.resolve()),
-        gt=None if gt is None else str(gt.resolve()),
-        checkpoint=restorer.checkpoint,
-        ema=restorer.ema,
-        scores=mean_scores(scores),
-        bicubic=mean_scores(baseline) if baseline else None,
-        images=len(images),
-        precision=restorer.precision,
-        tta='flip' if restorer.flip else None,
-    ).write(out)
-    print(f'scores of each image: {table}')
-    panel = out.with_name(f'{out.name}_panel.png')
-    write_png(panel, _draw_panels(images, out, truths))
-    print(f'panel: {panel}')
-    if zip_file is not None:
-        write_submission(zip_file, out)
-        print(f'submission: {zip_file}')
+    pngs = [out / f'{stem}.png' for stem in images]
+    beside = [out.with_name(f'{out.name}{end}') for end in ('.csv', '.json', '_panel.png')]
+    targets = [*pngs, *beside, *([zip_file] if zip_file else [])]
+    inputs = [*images.values(), *(truths or {}).values()]
+    with claim(targets, inputs, overwrite, folders=[out]):
+        if restorer.precision != 'float32':
+            print(f'computing in {restorer.precision}; for scores to compare, take float32')
+        restored = restore_folder(restorer, images, out, truths, batch_size)
+        scores = [result.score for result in restored if result.score]
+        baseline = [result.baseline for result in restored if result.baseline]
+        table = out.with_name(f'{out.name}.csv')
+        write_csv(table, scores)
+        print(f'{len(images)} images in {out}')
+        print(f' output: {format_scores(scores)}')
+        if baseline:
+            print(f'bicubic: {format_scores(baseline)}')
+        Manifest(
+            input=str(folder.resolve()),
+            gt=None if gt is None else str(gt.resolve()),
+            checkpoint=restorer.checkpoint,
+            ema=restorer.ema,
+            scores=mean_scores(scores),
+            bicubic=mean_scores(baseline) if baseline else None,
+            images=len(images),
+            precision=restorer.precision,
+            tta='flip' if restorer.flip else None,
+        ).write(out)
+        print(f'scores of each image: {table}')
+        panel = out.with_name(f'{out.name}_panel.png')
+        write_png(panel, _draw_panels(images, out, truths))
+        print(f'panel: {panel}')
+        if zip_file is not None:
+            write_submission(zip_file, pngs)
+            print(f'submission: {zip_file}')
 
 
 def restore_folder(
@@ -193,13 +200,12 @@ def restore_folder(
     return results
 
 
-def write_submission(path: str | Path, folder: str | Path) -> None:
-    """Pack a folder's images into a zip file, in a subfolder with the folder's name."""
-    folder = Path(folder)
+def write_submission(path: str | Path, images: Sequence[Path]) -> None:
+    """Pack images into a zip file, in a subfolder with their folder's name."""
     # PNG is compressed already.
     with write_whole(path) as partial, zipfile.ZipFile(partial, 'w', zipfile.ZIP_STORED) as archive:
-        for image in list_images(folder).values():
-            archive.write(image, f'{folder.resolve().name}/{image.name}')
+        for image in images:
+            archive.write(image, f'{image.resolve().parent.name}/{image.name}')
 
 
 def spread(stems: Sequence[str], count: int) -> list[str]:
@@ -214,11 +220,8 @@ def _check_folders(folder: Path, out: Path, gt: Path | None) -> dict[str, Path]:
         pair_images({'input': folder, 'gt': gt})
     if out.exists() and not out.is_dir():
         raise UserError(f'{out}: is a file; --out takes a folder')
-    if out == folder.resolve():
-        raise UserError(f'{out}: is the input folder; choose another with --out')
-    for path in find_images(out)[0].values():
-        if path.suffix != '.png' or path.stem not in images:
-            raise UserError(f'{out}: holds other images ({path.name}); choose another with --out')
+    if not out.name:
+        raise UserError(f'{out}: --out takes a folder below it')
     return images
 
 

@@ -16,7 +16,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
-from ..errors import UserError
+from ..errors import UserError, describe_refusal
+from ..files import claim, is_ours
 from ..images import Image8, list_images, read_image, write_png
 from ..panels import draw_panel
 from .alignment import LQ_SIZE, cut_face, keep_detail, measure_sharpness, paste_face
@@ -160,6 +161,7 @@ def restore_photographs(
     out: Path | None = None,
     options: Options | None = None,
     faces: Path | None = None,
+    overwrite: bool = False,
 ) -> None:
     """Restore photographs into PNGs of their names; a bad one is named, and the others are done.
 
@@ -167,9 +169,10 @@ def restore_photographs(
         restorer: with the nets.
         photographs: files, and folders, of which all PNG and JPEG files are taken.
         out: the folder for the results, made if missing; None: beside each photograph, as
-            ``NAME_restored.png`` if there is a ``NAME.png``. No photograph is ever replaced.
+            ``NAME_restored.png`` if there is a ``NAME.png`` that is not ours.
         options: as :class:`Options`.
         faces: a folder for each face before and after, side by side.
+        overwrite: as in :func:`facesr.files.claim`; no photograph is ever replaced.
 
     Raises:
         UserError: at once if two results would have one name, a folder comes without ``out``, or
@@ -182,7 +185,7 @@ def restore_photographs(
     targets: dict[Path, Path] = {}
     for path in paths:
         target = (out or path.parent) / f'{path.stem}.png'
-        if target.resolve() in inputs or (out is None and target.exists()):
+        if target.resolve() in inputs or (out is None and not is_ours(target)):
             target = target.with_stem(f'{path.stem}_restored')
         if target in targets.values() or target.resolve() in inputs:
             raise UserError(f'{path}: its result would be {target}, which is taken; rename one')
@@ -191,15 +194,21 @@ def restore_photographs(
     if faces is not None and faces.resolve() in used:
         raise UserError(f'--faces {faces}: holds photographs or results; choose another folder')
 
+    with claim(targets.values(), paths, overwrite):
+        pass  # checked now, for each is written only when its photograph is restored
+
     def work(path: Path, report: Report) -> str:
         result = restorer.restore(read_image(path), options, report)
         with Image.open(path) as file:  # a telephone's colours are wider than sRGB
             profile = file.info.get('icc_profile') if result.image.ndim == 3 else None
-        write_png(targets[path], result.image, profile)
+        results: dict[Path, Image8] = {targets[path]: result.image}
         for number, pair in enumerate(zip(result.cut, result.restored, strict=True), 1):
             if faces is not None:
                 panel = draw_panel(dict(zip(('input', 'restored'), pair, strict=True)))
-                write_png(faces / _name_face(path, number), panel)
+                results[faces / _name_face(path, number)] = panel
+        with claim(results, paths, overwrite):
+            for target, image in results.items():
+                write_png(target, image, profile if target == targets[path] else None)
         found = {0: 'no face found, only enlarged', 1: '1 face'}
         return f'{targets[path]}: {found.get(len(result.faces), f"{len(result.faces)} faces")}'
 
@@ -232,6 +241,7 @@ def cut_faces(
     wanted: Wanted = TO_RESTORE,
     only_largest: bool = False,
     device: str | None = None,
+    overwrite: bool = False,
 ) -> None:
     """Write the faces of photographs, aligned: ``NAME.png``, the largest; ``NAME_2.png`` ...
 
@@ -261,7 +271,8 @@ def cut_faces(
             elif sharpness < wanted.min_sharpness:
                 reason = f'blurred: {sharpness:.0f} (--min-sharpness {wanted.min_sharpness:g})'
             else:
-                write_png(target, cut_face(photograph, face, size))
+                with claim([target], paths, overwrite):
+                    write_png(target, cut_face(photograph, face, size))
                 taken.add(target.resolve())
                 written += 1
                 lines.append(str(target))
@@ -305,11 +316,8 @@ def _run_each(paths: Sequence[Path], work: Callable[[Path, Report], str]) -> Non
                 line = work(path, report)
             except (UserError, OSError) as error:
                 failed += 1
-                if isinstance(error, OSError):
-                    error = UserError(
-                        f'{error.filename or path}: cannot be written ({error.strerror or error})'
-                    )
-                line = f'error: {error}' if str(path) in str(error) else f'error: {path}: {error}'
+                said = describe_refusal(error) if isinstance(error, OSError) else str(error)
+                line = f'error: {said}' if str(path) in said else f'error: {path}: {said}'
             progress.console.print(escape(line), highlight=False)
             progress.advance(files)
     if failed:

@@ -30,6 +30,7 @@ BYTES_PER_PIXEL = 16 * 1024
 # Pixels around a tile. The 26-block net sees about 55 pixels far, so tiles show no seams.
 MARGIN = 64
 SMALLEST_TILE = 32
+SMALLEST_FACE = 32  # pixels a side of an aligned face
 
 
 class Restorer:
@@ -101,6 +102,12 @@ class Restorer:
         Raises:
             UserError: an image does not fit into memory, even in tiles of 32 pixels.
         """
+        for height, width, _ in {lq.shape for lq in lqs} if self.whole else ():
+            if height != width or height < SMALLEST_FACE:
+                raise UserError(
+                    f'a {width}x{height} image: {self.name} needs aligned faces, square, of '
+                    f'{SMALLEST_FACE} pixels or more; cut them out: tools/cut_faces.py'
+                )
         if len(lqs) == 1:
             return [self._restore_single(lqs[0])]
         height, width = lqs[0].shape[:2]

@@ -13,6 +13,7 @@ from mmagic.evaluation import niqe
 from rich.progress import track
 
 from ..errors import UserError
+from ..files import write_whole
 from ..images import Image8, list_images, pair_images, read_image
 from .metrics import WINDOW, psnr, ssim
 
@@ -36,10 +37,13 @@ SCORES = tuple(field.name for field in fields(ImageScore))[1:]
 def score_image(name: str, image: Image8, gt: Image8 | None) -> ImageScore:
     """Score (H, W, 3) 8-bit RGB: PSNR and SSIM against ``gt``, of the same size, or else NIQE."""
     if gt is None:
-        if min(image.shape[:2]) < NIQE_MIN_PIXELS:
+        if min(image.shape[:2]) < NIQE_MIN_PIXELS or np.ptp(image) == 0:
             return ImageScore(name)
         bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-        return ImageScore(name, niqe=float(niqe(bgr, crop_border=0, convert_to='gray')))
+        try:
+            return ImageScore(name, niqe=float(niqe(bgr, crop_border=0, convert_to='gray')))
+        except np.linalg.LinAlgError:  # hardly any texture
+            return ImageScore(name)
     if image.shape != gt.shape:
         (height, width), (gt_height, gt_width) = image.shape[:2], gt.shape[:2]
         raise UserError(f'{name}: {width}x{height} pixels, its ground truth {gt_width}x{gt_height}')
@@ -84,15 +88,17 @@ def format_scores(scores: Sequence[ImageScore]) -> str:
     """One line for people: ``PSNR 29.4400 dB, SSIM 0.8041 (mean of 400 images)``."""
     units = {'psnr': 'PSNR {:.4f} dB', 'ssim': 'SSIM {:.4f}', 'niqe': 'NIQE {:.4f}'}
     parts = [units[name].format(value) for name, value in mean_scores(scores).items()]
+    without = sum(all(math.isnan(value) for value in astuple(score)[1:]) for score in scores)
+    reason = f'NIQE needs {NIQE_MIN_PIXELS} pixels a side and some texture'
     if not parts:
-        return f'no score: NIQE needs {NIQE_MIN_PIXELS} pixels a side'
-    return f'{", ".join(parts)} (mean of {len(scores)} images)'
+        return f'no score: {reason}'
+    left_out = f'; {without} more have none: {reason}' if without else ''
+    return f'{", ".join(parts)} (mean of {len(scores) - without} images{left_out})'
 
 
 def write_csv(path: str | Path, scores: Sequence[ImageScore]) -> None:
     """Write one line for each image, columns as :class:`ImageScore`; ``nan`` stays empty."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with Path(path).open('w', newline='', encoding='utf-8') as file:
+    with write_whole(path) as partial, partial.open('w', newline='', encoding='utf-8') as file:
         writer = csv.writer(file)
         writer.writerow(['name', *SCORES])
         for score in scores:

@@ -24,7 +24,7 @@ def test_pairs_are_the_same_every_time(
 def test_nothing_is_replaced_and_every_size_is_checked(
     faces: Path, degradation: DegradationSettings, tmp_path: Path
 ):
-    with pytest.raises(UserError, match=r'val/LQ: not an empty folder; choose another'):
+    with pytest.raises(UserError, match=r'val/LQ/00000.png: was there before'):
         degrade_folder(faces / 'val/GT', faces / 'val/LQ', degradation)
     write_png(tmp_path / 'GT/a.png', np.zeros((512, 512, 3), np.uint8))
     write_png(tmp_path / 'GT/b.png', np.zeros((100, 90, 3), np.uint8))

@@ -1,4 +1,5 @@
 import json
+import shutil
 import signal
 import threading
 import time
@@ -8,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import TINY
+from conftest import ROOT, TINY
 
 from facesr.config import load_config
 from facesr.errors import UserError
 from facesr.images import list_images, read_image, write_png
 from facesr.restoring.folder import Manifest, restore_folder, write_submission
 from facesr.restoring.folder import test as restore_and_score
-from facesr.restoring.restorer import Restorer
+from facesr.restoring.restorer import Restorer, open_exported
 from facesr.restoring.score import score_folder
 
 
@@ -89,7 +90,7 @@ def test_ctrl_c_ends_what_is_in_flight(restorer: Restorer, tmp_path: Path):
 
 
 def test_one_subfolder_and_the_same_names(faces: Path, tmp_path: Path):
-    write_submission(tmp_path / 'new/sub.zip', faces / 'test/LQ')
+    write_submission(tmp_path / 'new/sub.zip', list(list_images(faces / 'test/LQ').values()))
     with zipfile.ZipFile(tmp_path / 'new/sub.zip') as archive:
         assert archive.namelist() == ['LQ/00000.png', 'LQ/00001.png']
         assert archive.read('LQ/00001.png') == (faces / 'test/LQ/00001.png').read_bytes()
@@ -114,3 +115,29 @@ def test_an_older_manifest_and_other_files(tmp_path: Path):
     for text in ('{"input":', '[1]', 'null', '{"input": "LQ"}'):
         (tmp_path / 'out.json').write_text(text)
         assert Manifest.read(tmp_path / 'out.json') is None
+
+
+def test_nothing_that_is_not_ours_is_replaced(restorer: Restorer, faces: Path, tmp_path: Path):
+    shutil.copytree(faces / 'val', tmp_path / 'val')
+    lq, gt = tmp_path / 'val/LQ', tmp_path / 'val/GT'
+    (tmp_path / 'package.json').write_text('{}')
+    before = {path: path.read_bytes() for path in tmp_path.rglob('*') if path.is_file()}
+    for out, truths, zip_file, said in (
+        (gt, gt, None, 'GT/00000.png: is an input'),
+        (gt, None, None, 'GT/00000.png: was there before'),
+        (lq, None, None, 'LQ/00000.png: is an input'),
+        (tmp_path / 'package', None, None, 'package.json: was there before'),
+        (tmp_path / 'new', None, tmp_path / 'new.csv', 'new.csv: two results would have this name'),
+        (tmp_path / 'new', None, gt / '00000.png', '00000.png: was there before'),
+        (Path('/'), None, None, '/: --out takes a folder below it'),
+    ):
+        with pytest.raises(UserError, match=said):
+            restore_and_score(restorer, lq, out, truths, zip_file)
+    assert {path: path.read_bytes() for path in tmp_path.rglob('*') if path.is_file()} == before
+
+
+def test_one_net_is_for_aligned_faces_only(tmp_path: Path):
+    net = open_exported(ROOT / 'weights/face_unet.pth', 'cpu')
+    write_png(tmp_path / 'in/wide.png', np.zeros((10, 5000, 3), np.uint8))
+    with pytest.raises(UserError, match='a 5000x10 image: FaceUNet needs aligned faces, square'):
+        restore_and_score(net, tmp_path / 'in', tmp_path / 'out')

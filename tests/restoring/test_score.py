@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import ROOT
+from skimage import data
 
 from facesr.errors import UserError
 from facesr.images import read_image, write_png
@@ -86,3 +87,12 @@ def test_bicubic_on_the_200_pairs():
         for path in sorted((SHARED / 'LQ').iterdir())
     ]
     assert len(values) == 200 and np.mean(values) == pytest.approx(27.272, abs=5e-4)
+
+
+def test_an_image_of_one_colour_has_no_niqe(tmp_path: Path):
+    for name, level in (('black', 0), ('grey', 128), ('white', 255)):
+        write_png(tmp_path / f'{name}.png', np.full((256, 256, 3), level, np.uint8))
+    write_png(tmp_path / 'portrait.png', data.astronaut())
+    scores = score_folder(tmp_path, None)
+    assert [math.isnan(score.niqe) for score in scores] == [True, True, False, True]
+    assert '(mean of 1 images; 3 more have none: NIQE needs 192 pixels' in format_scores(scores)
