@@ -36,7 +36,7 @@ log_level = 'INFO'
 log_processor = dict(type='LogProcessor', window_size=100, by_epoch=False)
 visualizer = dict(
     type='Visualizer',
-    vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')],
+    vis_backends=[dict(type='TolerantLocalVisBackend'), dict(type='TolerantTensorboardVisBackend')],
 )
 
 load_from = None
