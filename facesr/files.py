@@ -4,7 +4,7 @@ import errno
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def claim(
     targets: Iterable[Path],
     inputs: Iterable[Path] = (),
     overwrite: bool = False,
-    folders: Iterable[Path] = (),
+    folders: Sequence[Path] = (),
 ) -> Iterator[None]:
     """Write files within, but only new ones and those that the tools wrote before.
 
@@ -44,6 +44,9 @@ def claim(
             raise UserError(f'{path}: two results would have this name; choose another')
         if path.is_dir():
             raise UserError(f'{path}: is a folder; a file name expected')
+    for folder in folders:
+        if folder.exists() and not folder.is_dir():
+            raise UserError(f'{folder}: is a file; a folder is expected')
     others = [
         path
         for folder in folders

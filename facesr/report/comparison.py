@@ -52,16 +52,14 @@ class Crop:
 DEFAULT_CROPS = (Crop('eyes', 128, 192, 256, 96), Crop('mouth', 128, 323, 256, 96))
 
 
-def draw_comparison(
-    name: str,
+def draw_columns(
     images: Mapping[str, Image8],
     scores: Mapping[str, str],
     crops: Sequence[Crop] = DEFAULT_CROPS,
-) -> Image8:
-    """Put pictures of one face side by side, each 520 pixels wide, with crops and scores below.
+) -> dict[str, Image8]:
+    """Draw pictures of one face, each 520 pixels wide, with crops and scores below, by caption.
 
     Args:
-        name: the face's, written below.
         images: (H, W, 3) uint8 RGB by caption, of one aspect ratio; smaller ones are enlarged
             with their pixels kept visible.
         scores: text under a picture, by caption.
@@ -70,14 +68,20 @@ def draw_comparison(
     # At a page's width as large as the page's own text, for any number of pictures.
     line = round((COLUMN + GAP) * (len(images) + 1) / 62)
     height, width = max(image.shape[:2] for image in images.values())
-    columns = []
+    columns = {}
     for caption, image in images.items():
         parts = [draw_text(caption, COLUMN, line)]
         parts += _draw_column(resize(image, height, width), crops)
         if scores:
             parts.append(draw_text(scores.get(caption, ''), COLUMN, line))
-        columns.append(_pad(np.concatenate(parts), right=GAP))
+        columns[caption] = _pad(np.concatenate(parts), right=GAP)
+    return columns
+
+
+def join_columns(name: str, columns: Sequence[Image8], crops: Sequence[Crop]) -> Image8:
+    """Put the columns side by side, the face's name and the crops' below."""
     row = np.concatenate(columns, axis=1)
+    line = round(row.shape[1] * (len(columns) + 1) / len(columns) / 62)
     return np.concatenate([row, _draw_footer(name, crops, row.shape[1], line)])
 
 

@@ -4,6 +4,7 @@ import base64
 import io
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import cycle
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -13,7 +14,7 @@ from PIL import Image
 from ..files import claim, write_whole
 from ..images import Image8
 from ..panels import stack_panels
-from .comparison import DEFAULT_CROPS, Crop
+from .comparison import DEFAULT_CROPS, FRAME_COLOURS, Crop, join_columns
 from .curves import draw_curves, draw_shared_curves
 from .result_sets import check_names, draw_group, find_result_sets, group_by_input
 from .run import describe_settings, read_runs
@@ -59,9 +60,15 @@ def write_report(
         panels = draw_group(group, images, crops)
         if panels:
             buffer = io.BytesIO()
-            Image.fromarray(stack_panels(list(panels.values()))).save(buffer, 'PNG')
+            joined = [join_columns(stem, [*row.values()], crops) for stem, row in panels.items()]
+            Image.fromarray(stack_panels(joined)).save(buffer, 'PNG')
             files[out / f'panel_{group.name}.png'] = buffer.getvalue()
-        pictures.append({stem: _jpeg_uri(panel) for stem, panel in panels.items()})
+        pictures.append(
+            {
+                stem: {caption: _jpeg_uri(column) for caption, column in row.items()}
+                for stem, row in panels.items()
+            }
+        )
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -72,6 +79,10 @@ def write_report(
     page = environment.get_template('page.html').render(
         title=', '.join(run.name for run in runs),
         date=f'{datetime.now():%Y-%m-%d %H:%M}',
+        legend=[
+            (crop.name, '#{:02x}{:02x}{:02x}'.format(*colour))
+            for crop, colour in zip(crops, cycle(FRAME_COLOURS), strict=False)
+        ],
         groups=list(zip(groups, pictures, strict=True)),
         curves=curves,
         runs=list(zip(runs, map(describe_settings, runs), run_curves, strict=True)),

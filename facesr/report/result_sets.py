@@ -10,7 +10,7 @@ from ..errors import UserError
 from ..images import Image8, find_images, read_image
 from ..restoring.folder import PANEL_ROWS, Manifest, spread
 from ..restoring.score import bicubic, read_csv, score_image
-from .comparison import Crop, draw_comparison
+from .comparison import Crop, draw_columns
 from .run import Run
 
 COLUMNS = ('ground truth', 'bicubic', 'input')
@@ -70,8 +70,10 @@ def check_names(groups: Sequence[Group], names: Sequence[str]) -> None:
             raise UserError(f'--images {name}: {unknown(name, known, "image")}')
 
 
-def draw_group(group: Group, names: Sequence[str], crops: Sequence[Crop]) -> dict[str, Image8]:
-    """Draw ground truth | bicubic | input | outputs, by stem.
+def draw_group(
+    group: Group, names: Sequence[str], crops: Sequence[Crop]
+) -> dict[str, dict[str, Image8]]:
+    """Draw input, outputs, ground truth and bicubic, by stem and caption.
 
     Of the images in ``names``; if the group has none of them, of some spread over the set.
     """
@@ -88,12 +90,11 @@ def draw_group(group: Group, names: Sequence[str], crops: Sequence[Crop]) -> dic
         scores = {caption: values.get(stem, '') for caption, values in niqe.items()}
         if truths:
             truth = read_image(truths[stem])
-            images = {'bicubic': bicubic(images['input'], *truth.shape[:2]), **images}
+            images |= {'ground truth': truth, 'bicubic': bicubic(images['input'], *truth.shape[:2])}
             for caption in ('bicubic', *group.sets):
                 score = score_image(stem, images[caption], truth)
                 scores[caption] = f'PSNR {score.psnr:.2f} dB, SSIM {score.ssim:.3f}'
-            images = {'ground truth': truth, **images}
-        panels[stem] = draw_comparison(stem, images, scores, crops)
+        panels[stem] = draw_columns(images, scores, crops)
     return panels
 
 

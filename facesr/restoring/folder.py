@@ -218,8 +218,6 @@ def _check_folders(folder: Path, out: Path, gt: Path | None) -> dict[str, Path]:
     images = list_images(folder)
     if gt is not None:
         pair_images({'input': folder, 'gt': gt})
-    if out.exists() and not out.is_dir():
-        raise UserError(f'{out}: is a file; --out takes a folder')
     if not out.name:
         raise UserError(f'{out}: --out takes a folder below it')
     return images

@@ -3,9 +3,13 @@ import pytest
 
 from facesr.errors import UserError
 from facesr.images import Image8
-from facesr.report.comparison import COLUMN, DEFAULT_CROPS, GAP, Crop, draw_comparison
+from facesr.report.comparison import COLUMN, DEFAULT_CROPS, GAP, Crop, draw_columns, join_columns
 
 GREEN = (0, 255, 0)
+
+
+def draw_comparison(name: str, images: dict, scores: dict, crops=DEFAULT_CROPS) -> np.ndarray:
+    return join_columns(name, [*draw_columns(images, scores, crops).values()], crops)
 
 
 def face(size: int, mark: tuple[int, int]) -> Image8:
