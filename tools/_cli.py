@@ -59,10 +59,11 @@ def add_config_options(parser: argparse.ArgumentParser, several: bool = False) -
     )
 
 
-def add_photograph_options(parser: argparse.ArgumentParser) -> None:
+def add_photograph_options(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """Add what every tool for photographs takes: which, which of their faces, and the device."""
     add = parser.add_argument
-    add('photos', type=Path, nargs='+', metavar='PHOTO', help='file, or folder of PNGs and JPEGs')
+    nargs = '+' if required else '*'
+    add('photos', type=Path, nargs=nargs, metavar='PHOTO', help='file, or folder of PNGs and JPEGs')
     add('--only-largest', action='store_true', help='only the largest face of each photograph')
     add(
         '--min-face',
