@@ -1,7 +1,7 @@
-"""A page that restores the photograph dropped on it, in a browser of this machine.
+"""A page that restores the photograph dropped on it.
 
-Gradio alone would keep every upload and result in a folder of the system until that is emptied,
-count its users at its makers' server, and take its fonts from Google.
+Gradio by itself keeps every upload and every result in the system's folder for temporary files,
+and tells its makers of each start. Here the files are deleted, and nobody is told.
 """
 
 import os
@@ -25,8 +25,8 @@ from ..images import Image8, read_image, write_png
 from .photograph import Options, PhotographRestorer, RestoredPhotograph
 from .score import bicubic
 
-MOST_BYTES = 50 << 20  # of an upload
-MOST_PIXELS = 50_000_000  # of a photograph: enlarged twice, they are the most of a result
+UPLOAD_BYTES = 50 << 20
+UPLOAD_PIXELS = 50_000_000  # enlarged twice, they are the most that a result may have
 SHOWN_SIDE = 2048  # pixels of the before and after in the page; the download has all
 INTRODUCTION = """# Restore the faces of a photograph
 Drop a photograph below, or paste one (Ctrl+V). The copy uploaded is deleted as soon as it is read,
@@ -56,15 +56,6 @@ class Visit:
     folder: Path | None = None  # of the last result's files
 
 
-@dataclass(frozen=True)
-class Files:
-    """What the page shows of a result."""
-
-    png: Path
-    before_after: tuple[Path, Path]
-    faces: list[tuple[Path, str]]  # each before and after, with captions
-
-
 def serve(
     restorer: PhotographRestorer, options: Options, host: str = '127.0.0.1', port: int = 7860
 ) -> None:
@@ -89,19 +80,21 @@ def serve(
         os.environ |= dict(
             GRADIO_TEMP_DIR=folder, GRADIO_ANALYTICS_ENABLED='False', NO_PROXY='*', no_proxy='*'
         )
+        from gradio.themes import Default
+
         page = _build(restorer, options, Path(folder))
         try:
             _, url, _ = page.launch(
                 server_name=host,
                 server_port=port,
-                max_file_size=MOST_BYTES,
+                max_file_size=UPLOAD_BYTES,
                 share=False,
                 ssr_mode=False,
                 mcp_server=False,
                 run_history=False,
                 enable_monitoring=False,
                 footer_links=[],
-                theme=_theme(),
+                theme=Default(font='system-ui', font_mono='ui-monospace'),
                 css='.gradio-container { max-width: 960px !important; margin: auto }',
                 js=EVENTS,
                 quiet=True,
@@ -118,14 +111,8 @@ def _check_free(host: str, port: int) -> None:
         family = socket.AF_INET6 if ':' in host else socket.AF_INET
         socket.create_server((host, port), family=family).close()
     except (OSError, OverflowError) as error:
-        reason = getattr(error, 'strerror', None) or error
+        reason = str(getattr(error, 'strerror', None) or error).partition(' (')[0].rstrip('.')
         raise UserError(f'{host}, port {port}: {reason}; take another --host or --port') from None
-
-
-def _theme() -> Any:
-    from gradio.themes import Default
-
-    return Default(font=['system-ui', 'sans-serif'], font_mono=['ui-monospace', 'monospace'])
 
 
 def _build(restorer: PhotographRestorer, options: Options, folder: Path) -> Any:
@@ -178,7 +165,7 @@ def _build(restorer: PhotographRestorer, options: Options, folder: Path) -> Any:
             )
             remove(visit.folder)
             visit.folder = Path(mkdtemp(dir=folder))
-            files = write_files(visit, result)
+            before_after, faces, png = write_files(visit, result)
         except (UserError, OSError) as error:
             remove(visit.folder)
             return [f'error: {error}', *hidden]
@@ -192,9 +179,9 @@ def _build(restorer: PhotographRestorer, options: Options, folder: Path) -> Any:
             f'{visit.name}: {count}; {width}x{height} pixels',
             None,
             gr.Column(visible=True),
-            files.before_after,
-            gr.Gallery(files.faces, visible=bool(files.faces)),
-            files.png,
+            before_after,
+            gr.Gallery(faces, visible=bool(faces)),
+            png,
         ]
 
     with gr.Blocks(title='Restore a photograph', analytics_enabled=False) as page:
@@ -232,7 +219,6 @@ def _build(restorer: PhotographRestorer, options: Options, folder: Path) -> Any:
             gallery = gr.Gallery(
                 label='Faces',
                 columns=2,
-                object_fit='contain',
                 height='auto',
                 buttons=['fullscreen'],
                 interactive=False,
@@ -272,7 +258,9 @@ def take_upload(upload: dict[str, Any]) -> tuple[str, Image8, bytes | None]:
     except UserError as error:
         raise UserError(str(error).replace(str(path), name)) from None
     finally:
-        remove(path.parent)  # Gradio makes a folder for each
+        with suppress(OSError):
+            path.unlink()
+            path.parent.rmdir()  # made for this file; never more than that: a client names the path
 
 
 def read_photograph(path: Path) -> tuple[Image8, bytes | None]:
@@ -284,36 +272,42 @@ def read_photograph(path: Path) -> tuple[Image8, bytes | None]:
     width, height, profile = 0, 0, None
     with suppress(Exception), Image.open(path) as file:  # read_image says what is wrong
         (width, height), profile = file.size, file.info.get('icc_profile')
-    if width * height > MOST_PIXELS:
-        limit = f'{MOST_PIXELS / 1e6:.0f} million are the limit'
+    if width * height > UPLOAD_PIXELS:
+        limit = f'{UPLOAD_PIXELS / 1e6:.0f} million are the limit'
         raise UserError(f'{path}: {width}x{height} pixels; {limit}; shrink it before')
     return read_image(path), profile
 
 
-def write_files(visit: Visit, result: RestoredPhotograph) -> Files:
-    """Write a result's PNG, and what the page shows of it, into the visit's folder."""
-    assert visit.photograph is not None and visit.folder is not None
+def write_files(
+    visit: Visit, result: RestoredPhotograph
+) -> tuple[tuple[Path, Path], list[tuple[Path, str]], Path]:
+    """Write a result's files into the visit's folder.
+
+    Returns:
+        Before and after, as large as the page shows them; each face before and after, with
+        captions; the result as PNG.
+    """
+    photograph, folder = visit.photograph, visit.folder
+    assert photograph is not None and folder is not None
     profile = visit.profile if result.image.ndim == 3 else None
-    stem = Path(visit.name).stem.lstrip('.') or 'photograph'
-    files = Files(
-        visit.folder / f'{stem}_restored.png',
-        (visit.folder / 'before.jpg', visit.folder / 'after.jpg'),
-        [],
-    )
-    write_png(files.png, result.image, profile)
+    stem = Path(visit.name).stem.lstrip('.')[:50] or 'photograph'
+    png = folder / f'{stem}_restored.png'
+    write_png(png, result.image, profile)
     height, width = result.image.shape[:2]
     shrink = min(1.0, SHOWN_SIDE / max(height, width))
     size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
-    for path, image in zip(files.before_after, (visit.photograph, result.image), strict=True):
+    before_after = folder / 'before.jpg', folder / 'after.jpg'
+    for path, image in zip(before_after, (photograph, result.image), strict=True):
         method = cv2.INTER_AREA if size[0] < image.shape[1] else cv2.INTER_CUBIC
         shown = np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
         Image.fromarray(shown).save(path, quality=95, icc_profile=profile)
+    faces = []
     for number, (cut, restored) in enumerate(zip(result.cut, result.restored, strict=True), 1):
         enlarged = bicubic(cut, *restored.shape[:2])
         for when, face in (('before', enlarged), ('after', restored)):
-            files.faces.append((visit.folder / f'{number}_{when}.png', when))
-            write_png(files.faces[-1][0], face, profile)
-    return files
+            faces.append((folder / f'{number}_{when}.png', when))
+            write_png(faces[-1][0], face, profile)
+    return before_after, faces, png
 
 
 def remove(path: Path | None) -> None:

@@ -26,7 +26,7 @@ from facesr.errors import UserError
 from facesr.images import read_image
 from facesr.restoring.photograph import Options
 from facesr.restoring.score import bicubic
-from facesr.restoring.serve import serve
+from facesr.restoring.serve import serve, take_upload
 
 for package, extra in (('facenet_pytorch', 'photos'), ('gradio', 'page'), ('selenium', 'tests')):
     pytest.importorskip(package, reason=f'needs: bash scripts/setup.sh {extra}')
@@ -204,6 +204,15 @@ def test_bad_files(opened: Page, temporary: Path, tmp_path: Path):
     assert not list_files(temporary)
 
 
+def test_only_the_upload_is_deleted(tmp_path: Path):
+    """Whatever path a client names, one of Gradio's own folders too."""
+    (tmp_path / 'cache').mkdir()
+    (tmp_path / 'cache/other').touch()
+    with pytest.raises(UserError, match=r'^me\.jpg: '):
+        take_upload(dict(path=str(tmp_path / 'cache'), orig_name='me.jpg'))
+    assert (tmp_path / 'cache/other').exists()
+
+
 def test_nothing_beyond_this_machine_is_asked(opened: Page):
     messages = [json.loads(entry['message']) for entry in opened.browser.get_log('performance')]
     urls = [message['message']['params'].get('request', {}).get('url') for message in messages]
@@ -232,7 +241,9 @@ def test_ctrl_c(server: tuple[subprocess.Popen[str], str], temporary: Path):
 def test_addresses_that_cannot_be_listened_on():
     with socket.create_server(('127.0.0.1', 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(UserError, match=rf'^127\.0\.0\.1, port {port}: Address already in use'):
+        with pytest.raises(
+            UserError, match=rf'^127\.0\.0\.1, port {port}: Address already in use; take'
+        ):
             serve(None, Options(), port=port)
     with pytest.raises(UserError, match=r'^none\.invalid, port 7860: .*; take another --host or'):
         serve(None, Options(), 'none.invalid')
