@@ -31,6 +31,9 @@ SHOWN_SIDE = 2048  # pixels of the before and after in the page; the download ha
 INTRODUCTION = """# Restore the faces of a photograph
 Drop a photograph below, or paste one (Ctrl+V). The copy uploaded is deleted as soon as it is read,
 the result when you close this page."""
+STYLE = """.gradio-container { max-width: 960px !important; margin: auto }
+#faces .grid-wrap { min-height: 0; max-height: none; overflow-y: visible }
+#faces:has(.preview) .grid-wrap { min-height: 30rem }"""
 # Gradio's field for files does not take what is pasted, and its slider not a key's release.
 EVENTS = """() => {
     document.addEventListener('paste', event => {
@@ -95,7 +98,7 @@ def serve(
                 enable_monitoring=False,
                 footer_links=[],
                 theme=Default(font='system-ui', font_mono='ui-monospace'),
-                css='.gradio-container { max-width: 960px !important; margin: auto }',
+                css=STYLE,
                 js=EVENTS,
                 quiet=True,
                 prevent_thread_lock=True,

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 from conftest import ROOT
-from PIL import Image
+from PIL import Image, ImageCms
 from skimage import data
 
 from facesr.errors import UserError
@@ -136,13 +136,20 @@ def test_a_photograph_is_restored_as_by_the_tool(
     opened: Page, temporary: Path, tool, tmp_path: Path
 ):
     photograph = tmp_path / 'me & _you_.jpg'
-    Image.fromarray(data.astronaut()[:256, 100:356]).save(photograph)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn it by 90 degrees to the right
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile('sRGB')).tobytes()
+    sideways = Image.fromarray(data.astronaut()[:256, 100:356]).rotate(90)
+    sideways.save(photograph, exif=exif, icc_profile=profile)
     assert opened.drop(photograph) == f'{photograph.name}: 1 face restored; 512x512 pixels'
     wait_for(lambda: opened.shown_widths() == [512, 512])
     assert len(opened.find(FACES)) == 2
     tool('restore', photograph, '--out', tmp_path, '--device', 'cpu')
     by_tool = read_image(photograph.with_suffix('.png'))
-    np.testing.assert_array_equal(read_image(opened.download()), by_tool)
+    downloaded = opened.download()
+    np.testing.assert_array_equal(read_image(downloaded), by_tool)
+    with Image.open(downloaded) as image:
+        assert image.info['icc_profile'] == profile
 
     shown = opened.sources()
     opened.find('#strength input[type=range]')[0].send_keys(webdriver.Keys.HOME)
