@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Set up the environment: bash scripts/setup.sh [EXTRA...]   (extras: demo, export, photos, tests)
+# Set up the environment: bash scripts/setup.sh [EXTRA...]   (extras: demo, export, page, photos, tests)
 #
 # Makes .venv with the versions of constraints.txt. Inside an active environment whose torch and
 # torchvision work together and are new enough, it installs the rest beside them instead and leaves

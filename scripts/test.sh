@@ -3,7 +3,7 @@
 # Arguments go to pytest: bash scripts/test.sh tests/data
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-bash scripts/setup.sh demo export photos tests
+bash scripts/setup.sh demo export page photos tests
 . scripts/environment.sh
 "$PYTHON_BIN" -m ruff check .
 "$PYTHON_BIN" -m ruff format --check .

@@ -90,13 +90,16 @@ def add_config_options(parser: argparse.ArgumentParser, several: bool = False) -
     )
 
 
-def add_photograph_options(parser: argparse.ArgumentParser, min_face: str = '24') -> None:
+def add_photograph_options(
+    parser: argparse.ArgumentParser, min_face: str = '24', required: bool = True
+) -> None:
     """Add what every tool for photographs takes: which, which of their faces, and the device.
 
     ``min_face`` says its default, where it is not given.
     """
     add = parser.add_argument
-    add('photos', type=Path, nargs='+', metavar='PHOTO', help='file, or folder of PNGs and JPEGs')
+    nargs = '+' if required else '*'
+    add('photos', type=Path, nargs=nargs, metavar='PHOTO', help='file, or folder of PNGs and JPEGs')
     add('--only-largest', action='store_true', help='only the largest face of each photograph')
     add(
         '--min-face',

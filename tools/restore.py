@@ -1,13 +1,15 @@
 """Restore every face of photographs, put back where it was: python tools/restore.py me.jpg
+or in a page to drop them on: python tools/restore.py --serve
 
 A result is NAME.png, beside its photograph or in --out. No photograph is ever replaced: where
 NAME.png is one, or is there already (without --out), the result is NAME_restored.png.
 """
 
 import argparse
+import os
 from pathlib import Path
 
-from _cli import add_overwrite, add_photograph_options, run
+from _cli import add_overwrite, add_photograph_options, count, run
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -17,7 +19,7 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add_photograph_options(parser)
+    add_photograph_options(parser, required=False)
     add('--out', type=Path, metavar='DIR', help='for the results; a folder of photographs needs it')
     add(
         '--weights',
@@ -42,15 +44,32 @@ def parse_args() -> argparse.Namespace:
     )
     add('--faces', type=Path, metavar='DIR', help='also each face, before and after, side by side')
     add_overwrite(parser)
-    return parser.parse_args()
+    add('--serve', action='store_true', help='a page in the browser instead of PHOTO ...')
+    add('--host', help='address of the page; default: 127.0.0.1, reached from this machine only')
+    add('--port', type=count, help='of the page; default: 7860')
+    args = parser.parse_args()
+    if args.serve and (args.photos or args.out or args.faces):
+        parser.error('--serve takes its photographs in the page: no PHOTO, --out or --faces')
+    if not args.serve and (args.host or args.port):
+        parser.error('--host and --port need --serve')
+    if not args.serve and not args.photos:
+        parser.error('PHOTO is missing, or --serve')
+    return args
 
 
 def main(args: argparse.Namespace) -> None:
     from facesr.restoring.photograph import Options, PhotographRestorer, restore_photographs
+    from facesr.restoring.serve import serve
 
     options = Options(args.scale, args.background, args.only_largest, args.min_face, args.strength)
     restorer = PhotographRestorer(args.weights, args.device)
-    restore_photographs(restorer, args.photos, args.out, options, args.faces, args.overwrite)
+    if args.serve:
+        try:
+            serve(restorer, options, args.host or '127.0.0.1', args.port or 7860)
+        except KeyboardInterrupt:
+            os._exit(130)  # at once: Python would wait for a restoration in another thread
+    else:
+        restore_photographs(restorer, args.photos, args.out, options, args.faces, args.overwrite)
 
 
 if __name__ == '__main__':

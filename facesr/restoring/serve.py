@@ -1,0 +1,321 @@
+"""A page that restores the photograph dropped on it.
+
+Gradio by itself keeps every upload and every result in the system's folder for temporary files,
+and tells its makers of each start. Here the files are deleted, and nobody is told.
+"""
+
+import os
+import shutil
+import signal
+import socket
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
+from threading import Event
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from ..errors import UserError
+from ..images import Image8, read_image, write_png
+from .photograph import Options, PhotographRestorer, RestoredPhotograph
+from .score import bicubic
+
+UPLOAD_BYTES = 50 << 20
+UPLOAD_PIXELS = 50_000_000  # enlarged twice, they are the most that a result may have
+SHOWN_SIDE = 2048  # pixels of the before and after in the page; the download has all
+INTRODUCTION = """# Restore the faces of a photograph
+Drop a photograph below, or paste one (Ctrl+V). The copy uploaded is deleted as soon as it is read,
+the result when you close this page."""
+STYLE = """.gradio-container { max-width: 960px !important; margin: auto }
+#faces .grid-wrap { min-height: 0; max-height: none; overflow-y: visible }
+#faces:has(.preview) .grid-wrap { min-height: 30rem }"""
+# Gradio's field for files does not take what is pasted, and its slider not a key's release.
+EVENTS = """() => {
+    document.addEventListener('paste', event => {
+        const field = document.querySelector('#photograph input[type=file]');
+        if (!field || !event.clipboardData.files.length) return;
+        field.files = event.clipboardData.files;
+        field.dispatchEvent(new Event('change'));
+    });
+    document.addEventListener('keyup', event => {
+        if (event.target.type === 'range' && /^(Arrow|Home|End|Page)/.test(event.key))
+            event.target.dispatchEvent(new PointerEvent('pointerup', {bubbles: true}));
+    });
+}"""
+
+
+@dataclass
+class Visit:
+    """What the server holds for an open page, until that is closed."""
+
+    name: str = ''
+    photograph: Image8 | None = None
+    profile: bytes | None = None
+    folder: Path | None = None  # of the last result's files
+
+
+def serve(
+    restorer: PhotographRestorer, options: Options, host: str = '127.0.0.1', port: int = 7860
+) -> None:
+    """Serve the page until Ctrl-C, SIGTERM or SIGHUP, which raise ``KeyboardInterrupt`` here.
+
+    Args:
+        restorer: with the nets.
+        options: what the page starts with.
+        host: the address to listen on; the default is reached from this machine only.
+        port: 1 to 65535.
+
+    Raises:
+        UserError: Gradio is not installed, or the address cannot be listened on.
+    """
+    if not find_spec('gradio'):
+        raise UserError('gradio is missing; run: bash scripts/setup.sh page photos')
+    _check_free(host, port)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    with TemporaryDirectory(prefix='facesr_page_', ignore_cleanup_errors=True) as folder:
+        # Read by Gradio when it is imported. No proxy stands between this process and itself.
+        os.environ |= dict(
+            GRADIO_TEMP_DIR=folder, GRADIO_ANALYTICS_ENABLED='False', NO_PROXY='*', no_proxy='*'
+        )
+        from gradio.themes import Default
+
+        page = _build(restorer, options, Path(folder))
+        try:
+            _, url, _ = page.launch(
+                server_name=host,
+                server_port=port,
+                max_file_size=UPLOAD_BYTES,
+                share=False,
+                ssr_mode=False,
+                mcp_server=False,
+                run_history=False,
+                enable_monitoring=False,
+                footer_links=[],
+                theme=Default(font='system-ui', font_mono='ui-monospace'),
+                css=STYLE,
+                js=EVENTS,
+                quiet=True,
+                prevent_thread_lock=True,
+            )
+            print(f'{url} (Ctrl-C ends it)', flush=True)
+            Event().wait()
+        finally:
+            page.close(verbose=False)
+
+
+def _check_free(host: str, port: int) -> None:
+    try:
+        family = socket.AF_INET6 if ':' in host else socket.AF_INET
+        socket.create_server((host, port), family=family).close()
+    except (OSError, OverflowError) as error:
+        reason = str(getattr(error, 'strerror', None) or error).partition(' (')[0].rstrip('.')
+        raise UserError(f'{host}, port {port}: {reason}; take another --host or --port') from None
+
+
+def _build(restorer: PhotographRestorer, options: Options, folder: Path) -> Any:
+    """The page, whose files are all in ``folder``."""
+    import gradio as gr
+
+    visits: dict[str, Visit] = {}
+
+    def open_visit(request: gr.Request) -> None:
+        visits[str(request.session_hash)] = Visit()
+
+    def close_visit(request: gr.Request) -> None:
+        visit = visits.pop(str(request.session_hash), Visit())
+        remove(visit.folder)
+        if not visits:  # also uploads that were broken off, and Gradio's empty folders
+            for path in folder.iterdir():
+                remove(path)
+
+    def answer(
+        upload: dict[str, Any] | None,
+        strength: float,
+        scale: int,
+        only_largest: bool,
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 (Gradio's way to ask for it)
+    ) -> list[Any]:
+        session = str(request.session_hash)
+        visit = visits.get(session, Visit())
+        hidden = [None, gr.Column(visible=False), None, None, None]
+
+        def report(done: int, faces: int) -> None:
+            if visits.get(session) is not visit:
+                raise UserError('the page was closed')
+            progress((done, faces), desc='Restoring', unit='faces')
+
+        try:
+            # One that was read before is sent again where a setting changed meanwhile.
+            if upload and (Path(upload['path']).exists() or visit.photograph is None):
+                visit.photograph = None
+                visit.name, visit.photograph, visit.profile = take_upload(upload)
+            if session not in visits:
+                raise UserError('the server does not know this page any more; load it again')
+            if visit.photograph is None:
+                return ['', *hidden]
+            progress(0, desc='Looking for faces')
+            result = restorer.restore(
+                visit.photograph,
+                replace(options, strength=strength, scale=scale, only_largest=only_largest),
+                report,
+            )
+            remove(visit.folder)
+            visit.folder = Path(mkdtemp(dir=folder))
+            before_after, faces, png = write_files(visit, result)
+        except (UserError, OSError) as error:
+            remove(visit.folder)
+            return [f'error: {error}', *hidden]
+        finally:
+            if visits.get(session) is not visit:  # closed meanwhile
+                remove(visit.folder)
+        height, width = result.image.shape[:2]
+        found = {0: 'no face found, only enlarged', 1: '1 face restored'}
+        count = found.get(len(result.faces), f'{len(result.faces)} faces restored')
+        return [
+            f'{visit.name}: {count}; {width}x{height} pixels',
+            None,
+            gr.Column(visible=True),
+            before_after,
+            gr.Gallery(faces, visible=bool(faces)),
+            png,
+        ]
+
+    with gr.Blocks(title='Restore a photograph', analytics_enabled=False) as page:
+        gr.Markdown(INTRODUCTION)
+        upload = gr.File(label='Photograph', height=150, elem_id='photograph')
+        with gr.Column():
+            with gr.Row():
+                strength = gr.Slider(
+                    0,
+                    1,
+                    options.strength,
+                    label='Strength (0: not restored)',
+                    min_width=250,
+                    elem_id='strength',
+                )
+                scale = gr.Radio(
+                    [('no', 1), ('2 times', 2), ('4 times', 4)],
+                    value=options.scale,
+                    label='Enlarge the photograph',
+                    min_width=250,
+                )
+            largest = gr.Checkbox(options.only_largest, label='Only the largest face')
+        said = gr.Textbox(label='What was done', interactive=False, elem_id='said')
+        with gr.Column(visible=False) as shown:
+            slider = gr.ImageSlider(
+                label='Before and after',
+                max_height=700,
+                buttons=['fullscreen'],
+                interactive=False,
+                elem_id='before_after',
+            )
+            download = gr.DownloadButton(
+                'Download the result as PNG', variant='primary', elem_id='download'
+            )
+            gallery = gr.Gallery(
+                label='Faces',
+                columns=2,
+                height='auto',
+                buttons=['fullscreen'],
+                interactive=False,
+                elem_id='faces',
+            )
+        gr.on(
+            [upload.upload, strength.release, scale.input, largest.input],
+            answer,
+            [upload, strength, scale, largest],
+            [said, upload, shown, slider, gallery, download],
+            preprocess=False,  # it would leave an empty file for each upload
+            show_progress_on=said,
+            trigger_mode='always_last',
+            concurrency_limit=1,
+            api_visibility='private',
+        )
+        page.load(open_visit, queue=False, api_visibility='private')
+        page.unload(close_visit)
+    return page
+
+
+def take_upload(upload: dict[str, Any]) -> tuple[str, Image8, bytes | None]:
+    """Read an upload, and delete it.
+
+    Args:
+        upload: as Gradio describes it: ``path``, and ``orig_name`` where it comes from.
+
+    Returns:
+        Its name, (H, W, 3) uint8 RGB, and its colour profile.
+
+    Raises:
+        UserError: as :func:`read_photograph`.
+    """
+    name, path = upload['orig_name'], Path(upload['path'])
+    try:
+        return name, *read_photograph(path)
+    except UserError as error:
+        raise UserError(str(error).replace(str(path), name)) from None
+    finally:
+        with suppress(OSError):
+            path.unlink()
+            path.parent.rmdir()  # made for this file; never more than that: a client names the path
+
+
+def read_photograph(path: Path) -> tuple[Image8, bytes | None]:
+    """Read a photograph, and its colour profile if it has one.
+
+    Raises:
+        UserError: as :func:`read_image`, or it has too many pixels, which are not decoded then.
+    """
+    width, height, profile = 0, 0, None
+    with suppress(Exception), Image.open(path) as file:  # read_image says what is wrong
+        (width, height), profile = file.size, file.info.get('icc_profile')
+    if width * height > UPLOAD_PIXELS:
+        limit = f'{UPLOAD_PIXELS / 1e6:.0f} million are the limit'
+        raise UserError(f'{path}: {width}x{height} pixels; {limit}; shrink it before')
+    return read_image(path), profile
+
+
+def write_files(
+    visit: Visit, result: RestoredPhotograph
+) -> tuple[tuple[Path, Path], list[tuple[Path, str]], Path]:
+    """Write a result's files into the visit's folder.
+
+    Returns:
+        Before and after, as large as the page shows them; each face before and after, with
+        captions; the result as PNG.
+    """
+    photograph, folder = visit.photograph, visit.folder
+    assert photograph is not None and folder is not None
+    profile = visit.profile if result.image.ndim == 3 else None
+    stem = Path(visit.name).stem.lstrip('.')[:50] or 'photograph'
+    png = folder / f'{stem}_restored.png'
+    write_png(png, result.image, profile)
+    height, width = result.image.shape[:2]
+    shrink = min(1.0, SHOWN_SIDE / max(height, width))
+    size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
+    before_after = folder / 'before.jpg', folder / 'after.jpg'
+    for path, image in zip(before_after, (photograph, result.image), strict=True):
+        method = cv2.INTER_AREA if size[0] < image.shape[1] else cv2.INTER_CUBIC
+        shown = np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
+        Image.fromarray(shown).save(path, quality=95, icc_profile=profile)
+    faces = []
+    for number, (cut, restored) in enumerate(zip(result.cut, result.restored, strict=True), 1):
+        enlarged = bicubic(cut, *restored.shape[:2])
+        for when, face in (('before', enlarged), ('after', restored)):
+            faces.append((folder / f'{number}_{when}.png', when))
+            write_png(faces[-1][0], face, profile)
+    return before_after, faces, png
+
+
+def remove(path: Path | None) -> None:
+    """Remove a file, or a folder with all that is in it, if it is there."""
+    if path is not None and path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    elif path is not None:
+        path.unlink(missing_ok=True)
