@@ -280,7 +280,7 @@ def test_missing_vgg_stops_before_anything(
     gan_options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv('TORCH_HOME', str(tmp_path))
-    monkeypatch.setattr('facesr.models.perceptual_loss.FOLDER', tmp_path)
+    monkeypatch.setattr('facesr.models.features.FOLDER', tmp_path)
     with pytest.raises(UserError, match=r"VGG11's weights are missing: .*fetch .*/vgg11-\w+\.pth"):
         train(TINY_GAN, [*gan_options, 'model.perceptual_loss.pretrained=torchvision'])
     assert not list((tmp_path / 'work').glob('*.pth'))
