@@ -1,4 +1,4 @@
-"""PSNR and SSIM of a batch of images, on the device that holds them."""
+"""PSNR, SSIM and LPIPS of a batch of images, on the device that holds them."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import conv2d
 
 from ..errors import UserError
+from .lpips import LPIPS
 
 # SSIM's Gaussian window in pixels, and its constants for levels of 0-255.
 WINDOW, SIGMA = 11, 1.5
@@ -131,7 +132,7 @@ class BatchPSNR(PSNR):
     only when it gathers the scores. Arguments as ``PSNR``; unknown values are a UserError.
     """
 
-    score = staticmethod(psnr)
+    score: Callable[[Tensor, Tensor], Tensor] = staticmethod(psnr)
     results: list[Any]  # a tensor for each batch
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -177,3 +178,27 @@ class BatchSSIM(BatchPSNR):
 
     metric = 'SSIM'
     score = staticmethod(ssim)
+
+
+@METRICS.register_module()
+class BatchLPIPS(BatchPSNR):
+    """LPIPS by AlexNet (:class:`.lpips.LPIPS`), the mean over the images; lower is better.
+
+    MMagic has no such metric. Arguments as ``PSNR``.
+
+    Raises:
+        UserError: the weights are missing, or ``convert_to`` leaves no three channels.
+    """
+
+    metric = 'LPIPS'
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.convert_to is not None:
+            raise UserError(f'BatchLPIPS: convert_to={self.convert_to!r}: it needs all channels')
+        self.lpips = LPIPS()
+
+    def score(self, images: Tensor, truths: Tensor) -> Tensor:
+        """Score (N, 3, H, W), BGR as MMagic's models give them: (N,)."""
+        scores: Tensor = self.lpips.to(images.device)(images.flip(1), truths.flip(1))
+        return scores
