@@ -56,6 +56,12 @@ def test_the_five_losses_of_a_gan(tmp_path: Path):
     assert size(figure)[0] == 1920
 
 
+def test_lpips_without_weights_is_no_curve(tmp_path: Path):
+    lines = [train_line(10), val_line(10, PSNR=27.0, LPIPS=float('nan'))]
+    figure = draw_curves(read_run(write_run(tmp_path / 'run', 'demo', lines), 'run'))
+    assert 'validation PSNR' in texts(figure) and 'LPIPS' not in texts(figure)
+
+
 def test_a_further_loss_comes_last_under_its_logged_name(tmp_path: Path):
     lines = [train_line(step, loss_edges=0.2, loss_pix=0.1, loss=0.3) for step in (10, 20)]
     options = {'model.edges_loss': {'type': 'EdgeLoss', 'weight': 1}}

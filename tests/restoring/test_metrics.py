@@ -91,6 +91,14 @@ def test_lpips_is_of_rgb(pairs: tuple[Tensor, Tensor], lpips_weights: Path):
         BatchLPIPS(convert_to='Y')
 
 
+def test_without_weights_lpips_is_nan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr('facesr.models.features.FOLDER', tmp_path)
+    metric = BatchLPIPS()
+    assert metric.score(torch.zeros(2, 3, 64, 64), torch.ones(2, 3, 64, 64)).isnan().all()
+
+
 def test_settings_that_mmagic_refuses():
     with pytest.raises(UserError, match=r"BatchPSNR: convert_to='gray': None or 'Y' expected"):
         BatchPSNR(convert_to='gray')
