@@ -46,7 +46,7 @@ class PretrainedGeneratorHook(Hook):
         if path is None:
             raise UserError(
                 f'{self.source}: no trained generator to start from; make it: python '
-                f'tools/train.py configs/{Path(self.source).name}.py, or name one: --cfg-options '
+                f'tools/train.py configs/{Path(self.source).stem}.py, or name one: --cfg-options '
                 'load_from=CHECKPOINT, or start from scratch: --cfg-options '
                 'default_hooks.pretrained.source=None'
             )
