@@ -3,9 +3,10 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
-from torchvision.models import vgg11, vgg16
+from torchvision.models import vgg11
 
 from facesr.errors import UserError
+from facesr.models.features import make_layers
 from facesr.models.perceptual_loss import VGGPerceptualLoss
 
 
@@ -37,8 +38,9 @@ def test_is_the_distance_of_features_before_the_relu(pair, tmp_path):
 def test_vgg16_of_the_package(pair, lpips_weights: Path):
     """conv5_3 before its ReLU, with weights that torchvision published."""
     loss = VGGPerceptualLoss({'28': 1.0}, vgg_type='vgg16')
-    reference = vgg16(num_classes=1).features[:29]
-    assert isinstance(reference[28], nn.Conv2d) and isinstance(vgg16().features[29], nn.ReLU)
+    layers = make_layers('vgg16')
+    assert isinstance(layers[28], nn.Conv2d) and isinstance(layers[29], nn.ReLU)
+    reference = layers[:29].to_empty(device='cpu')
     weights = torch.load(lpips_weights / 'lpips_vgg.pth')
     # Its first filter, as anyone can read it off torchvision's vgg16-397923af.pth.
     known = torch.tensor([[-0.5537, 0.1427, 0.5290], [-0.5831, 0.3566, 0.7657]])
