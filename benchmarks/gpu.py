@@ -91,7 +91,8 @@ def run_everything(args: Namespace) -> list[Step]:
     faces = [f'{split}_dataloader.dataset.data_root={args.faces}' for split in splits]
     for path in args.config:
         config = load_config(path)
-        sources[path] = config.default_hooks.get('pretrained', {}).get('source')
+        source = config.default_hooks.get('pretrained', {}).get('source')
+        sources[path] = None if source and Path(source).is_file() else source  # a run among these
         options[path] = [*args.cfg_options, *faces]
         if 'perceptual_loss' in config.model:  # without VGG's weights: any cost the same
             options[path].append('model.perceptual_loss.pretrained=random')

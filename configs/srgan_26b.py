@@ -1,6 +1,6 @@
 # The published SRGAN: the 26-block generator, trained before by srresnet_26b.py, against a
 # discriminator on crops of 128x128 (32x32 input). It is for the eye: PSNR falls.
-# Cost on a GPU: not measured yet. Needs VGG19's weights: python tools/fetch_vgg.py
+# Cost on a GPU: not measured yet. Needs VGG19's weights: python tools/fetch_features.py vgg19
 #   python tools/train.py configs/srresnet_26b.py && python tools/train.py configs/srgan_26b.py
 _base_ = ['srresnet_26b.py']
 
@@ -12,7 +12,7 @@ model = dict(
         type='VGGPerceptualLoss',
         layer_weights={'34': 1.0},  # VGG19's conv5_4 before its ReLU
         perceptual_weight=1.0,
-        # torchvision's file: python tools/fetch_vgg.py. 'random' needs none, but then
+        # torchvision's file: python tools/fetch_features.py vgg19. 'random' needs none, but then
         # the loss says nothing of what people see.
         pretrained='torchvision',
     ),

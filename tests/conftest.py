@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -93,6 +94,27 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp('weights') / 'tiny.pth'
     torch.save(model.state_dict(), path)
     return path
+
+
+@pytest.fixture(scope='session')
+def fetched_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of LPIPS's weights, which a user's command fetches the first time (64 MB)."""
+    folder = ROOT / 'data/pretrained'
+    with (tmp_path_factory.getbasetemp().parent / 'lpips.lock').open('w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one of pytest's workers after the other
+        if not all((folder / f'lpips_{net}.pth').is_file() for net in ('alex', 'vgg')):
+            impatient = {**os.environ, 'PIP_RETRIES': '0', 'PIP_DEFAULT_TIMEOUT': '15'}
+            result = run_tool('fetch_features', 'lpips', environment=impatient)
+            if result.returncode:
+                pytest.skip(result.stderr)
+    return folder
+
+
+@pytest.fixture
+def lpips_weights(fetched_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same, and the test finds them wherever it runs."""
+    monkeypatch.setattr('facesr.models.features.FOLDER', fetched_weights)
+    return fetched_weights
 
 
 @pytest.fixture

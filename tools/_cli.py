@@ -74,6 +74,17 @@ def count(text: str) -> int:
     return int(text)
 
 
+def add_lpips_option(parser: argparse.ArgumentParser) -> None:
+    """Add what every tool that scores takes."""
+    parser.add_argument(
+        '--lpips',
+        nargs='?',
+        const='alex',
+        choices=['alex', 'vgg'],
+        help='also LPIPS, by AlexNet or VGG16; default: alex; needs tools/fetch_features.py lpips',
+    )
+
+
 def add_config_options(parser: argparse.ArgumentParser, several: bool = False) -> None:
     """Add the two arguments that every tool with a config takes, as everywhere in OpenMMLab."""
     parser.add_argument(

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from _cli import add_overwrite, run
+from _cli import add_lpips_option, add_overwrite, run
 
 
 def parse_args() -> argparse.Namespace:
@@ -12,6 +12,7 @@ def parse_args() -> argparse.Namespace:
     add('folder', type=Path, help='images to score')
     add('--gt', type=Path, metavar='DIR', help='ground truths of the same names; without: NIQE')
     add('--csv', type=Path, metavar='FILE', help='also write a line for each image')
+    add_lpips_option(parser)
     add_overwrite(parser)
     return parser.parse_args()
 
@@ -21,7 +22,7 @@ def main(args: argparse.Namespace) -> None:
     from facesr.restoring.score import format_scores, score_folder, write_csv
 
     with claim([args.csv] if args.csv else [], overwrite=args.overwrite):
-        scores = score_folder(args.folder, args.gt)
+        scores = score_folder(args.folder, args.gt, args.lpips)
         if args.csv is not None:
             write_csv(args.csv, scores)
     print(format_scores(scores))

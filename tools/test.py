@@ -5,7 +5,7 @@ python tools/test.py configs/srresnet_24b.py CHECKPOINT
 import argparse
 from pathlib import Path
 
-from _cli import add_config_options, add_overwrite, run
+from _cli import add_config_options, add_lpips_option, add_overwrite, run
 
 
 def parse_args() -> argparse.Namespace:
@@ -44,6 +44,7 @@ def parse_args() -> argparse.Namespace:
         choices=['flip'],
         help="flip: mean with the mirrored image's result; twice the time",
     )
+    add_lpips_option(parser)
     add_overwrite(parser)
     return parser.parse_args()
 
@@ -65,7 +66,7 @@ def main(args: argparse.Namespace) -> None:
     flip = args.tta == 'flip'
     net = Restorer(config, args.checkpoint, args.device, args.tile, args.ema, args.precision, flip)
     out = args.out or Path(config.work_dir, 'results')
-    test(net, folder, out, args.gt, args.zip, args.batch_size, args.overwrite)
+    test(net, folder, out, args.gt, args.zip, args.batch_size, args.lpips, args.overwrite)
 
 
 if __name__ == '__main__':

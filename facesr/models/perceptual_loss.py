@@ -1,25 +1,18 @@
-"""MMagic's perceptual loss with a VGG from a local file; and that file, found, checked, fetched."""
+"""MMagic's perceptual loss with a VGG from a local file."""
 
-import hashlib
 import logging
-import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
-from urllib.error import URLError
 
 import torch
 from mmagic.models.losses.perceptual_loss import PerceptualLoss, PerceptualVGG
 from mmagic.registry import MODELS
 from mmengine.logging import print_log
-from torch import Tensor, nn
-from torchvision.models import get_model, get_model_weights
+from torch import nn
 
-from ..checkpoint import read_checkpoint
 from ..errors import UserError
-
-FOLDER = Path('data/pretrained')
-FETCH_COMMAND = 'python tools/fetch_vgg.py'
+from .features import find_features, make_layers, read_features
 
 
 @MODELS.register_module()
@@ -32,14 +25,15 @@ class VGGPerceptualLoss(PerceptualLoss):
 
     Args:
         layer_weights: weight by layer of torchvision's ``vgg.features``; ``{'34': 1.0}`` is
-            VGG19's conv5_4 before its ReLU (Wang et al., *ESRGAN*, 2018, section 3.3).
+            VGG19's conv5_4 before its ReLU (Wang et al., *ESRGAN*, 2018, section 3.3), ``{'28':
+            1.0}`` VGG16's conv5_3.
         vgg_type: a VGG of torchvision's.
         use_input_norm: normalise by ImageNet's mean and deviation, for images in [0, 1].
         perceptual_weight: weight of the L1 or MSE distance of the features.
         style_weight: weight of their Gram matrices' distance; 0 computes none.
         norm_img: True for images in [-1, 1].
-        pretrained: ``'torchvision'`` for the published file (:func:`find_vgg`), ``'random'`` for
-            fixed random layers (tests and demonstrations), or a file's path.
+        pretrained: ``'torchvision'`` for its weights (:func:`.features.find_features`),
+            ``'random'`` for fixed random layers (tests and demonstrations), or a file's path.
         criterion: ``'l1'`` or ``'mse'``.
 
     Raises:
@@ -90,8 +84,7 @@ class FrozenVGG(PerceptualVGG):
             raise UserError(f"perceptual_loss: vgg_type={vgg_type!r}: 'vgg19' expected")
         self.layer_name_list = list(layers)
         self.use_input_norm = use_input_norm
-        with torch.device('meta'):  # the classifier, nine tenths of it, is never made
-            features = get_model(vgg_type, weights=None).features
+        features = make_layers(vgg_type)
         depth = max(map(int, self.layer_name_list)) + 1
         if depth > len(features):
             raise UserError(
@@ -108,7 +101,13 @@ class FrozenVGG(PerceptualVGG):
                 logging.WARNING,
             )
         else:
-            self.vgg_layers.load_state_dict(load_vgg_weights(self.vgg_layers, vgg_type, pretrained))
+            path = find_features(vgg_type) if pretrained == 'torchvision' else Path(pretrained)
+            if not path.is_file():
+                raise UserError(
+                    f"perceptual_loss: pretrained={pretrained!r} is neither 'torchvision', "
+                    "'random' nor a file"
+                )
+            self.vgg_layers.load_state_dict(read_features(path, self.vgg_layers, vgg_type))
         if use_input_norm:
             self.register_buffer('mean', torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1))
             self.register_buffer('std', torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1))
@@ -124,98 +123,3 @@ def _init_random(layers: nn.Module) -> None:
             )
             assert layer.bias is not None, "torchvision's have one"
             nn.init.zeros_(layer.bias)
-
-
-def vgg_url(vgg_type: str) -> str:
-    """Name the published file of a VGG; its name ends with the start of its SHA-256."""
-    url: str = get_model_weights(vgg_type).IMAGENET1K_V1.url
-    return url
-
-
-def find_vgg(vgg_type: str = 'vgg19') -> Path:
-    """Find the published file in ``data/pretrained`` or in PyTorch's cache.
-
-    Raises:
-        UserError: it is in neither; says how to get it.
-    """
-    name = vgg_url(vgg_type).rpartition('/')[2]
-    cache = Path(torch.hub.get_dir(), 'checkpoints')
-    for folder in (FOLDER, cache):
-        if (folder / name).is_file():
-            return folder / name
-    remedy = f'run: {FETCH_COMMAND}' if vgg_type == 'vgg19' else f'fetch {vgg_url(vgg_type)}'
-    raise UserError(
-        f"{vgg_type.upper()}'s weights are missing: no {name} in {FOLDER} or {cache}; "
-        f'where there is a network (a login node), {remedy}'
-    )
-
-
-def fetch_vgg(url: str, folder: Path = FOLDER) -> Path:
-    """Download a published file, with a progress bar; it appears complete and checked, or not.
-
-    Raises:
-        UserError: it cannot be downloaded, or its hash is not the one in its name.
-    """
-    target = folder / url.rpartition('/')[2]
-    if target.is_file():
-        check_hash(target)
-        return target
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(url, str(target), hash_prefix=_hash_in_name(target))
-    except (URLError, OSError, RuntimeError) as error:  # RuntimeError: the hash
-        reason = str(getattr(error, 'reason', error))
-        raise UserError(
-            f'{url}: cannot be fetched ({reason}); download it elsewhere and put it into {folder}'
-        ) from error
-    return target
-
-
-def check_hash(path: Path) -> None:
-    """Compare a file with the start of the SHA-256 in its name (``vgg19-dcbb9e9d.pth``), if any.
-
-    Raises:
-        UserError: they differ.
-    """
-    promised = _hash_in_name(path)
-    with path.open('rb') as file:
-        if promised and not hashlib.file_digest(file, 'sha256').hexdigest().startswith(promised):
-            raise UserError(
-                f'{path}: damaged, its SHA-256 does not start with {promised} as its name says; '
-                'fetch it again, or rename it if that is no hash'
-            )
-
-
-def load_vgg_weights(layers: nn.Module, vgg_type: str, source: str) -> dict[str, Tensor]:
-    """Read the weights of a VGG's first layers.
-
-    Args:
-        layers: the first layers of torchvision's ``vgg.features``.
-        vgg_type: which VGG they are of.
-        source: ``'torchvision'`` for the published file, or a file's path.
-
-    Returns:
-        A state dict for ``layers``.
-
-    Raises:
-        UserError: the file is missing, damaged, or another net's.
-    """
-    path = find_vgg(vgg_type) if source == 'torchvision' else Path(source)
-    if not path.is_file():
-        raise UserError(
-            f"perceptual_loss: pretrained={source!r} is neither 'torchvision', 'random' nor a file"
-        )
-    check_hash(path)
-    weights = read_checkpoint(path)['state_dict']
-    found = {}
-    for name, layer in layers.state_dict().items():
-        weight = weights.get(f'features.{name}') if isinstance(weights, Mapping) else None
-        if weight is None or weight.shape != layer.shape:
-            raise UserError(f'{path}: not the weights of {vgg_type} (features.{name})')
-        found[name] = weight
-    return found
-
-
-def _hash_in_name(path: Path) -> str | None:
-    match = re.search(r'-([0-9a-f]{8,})\.', path.name)
-    return match[1] if match else None

@@ -23,7 +23,7 @@ LOSSES = {
     'loss_d_fake': ("discriminator's loss, restored faces", 'gan_loss'),
 }
 LOSS_UNIT = 'loss (no unit)'
-SCORE_UNITS = {'PSNR': 'dB', 'SSIM': 'SSIM (no unit)'}
+SCORE_UNITS = {'PSNR': 'dB', 'SSIM': 'SSIM (no unit)', 'LPIPS': 'LPIPS (lower is better)'}
 
 PUBLISHED = Path(__file__).parent / 'published'
 #: A recipe's published logs, and what to add to their iterations; ``_fast`` is the same recipe.
@@ -129,7 +129,7 @@ def _loss_settings(run: Run, name: str) -> Any:
 
 def _loss_title(run: Run, name: str) -> str:
     if name == 'loss_perceptual' and run.has_random_vgg:
-        return 'perceptual loss, VGG19 random: means nothing'
+        return 'perceptual loss, VGG random: means nothing'
     title, _ = LOSSES.get(name, (name, ''))
     kind = (_loss_settings(run, name) or {}).get('type') if name == 'loss' else None
     return f'{title}, {kind}' if kind else title

@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..config import unknown
 from ..errors import UserError
 from ..images import Image8, find_images, read_image
+from ..models.features import LPIPS_NETS
 from ..restoring.folder import PANEL_ROWS, Manifest, spread
+from ..restoring.lpips import LPIPS
 from ..restoring.score import bicubic, read_csv, score_image
 from .comparison import Crop, draw_columns
 from .run import Run
@@ -84,6 +87,7 @@ def draw_group(
     files = {caption: find_images(folder)[0] for caption, folder in folders.items()}
     truths = find_images(group.gt)[0] if group.gt else {}
     niqe = {} if truths else {name: _read_niqe(found.folder) for name, found in group.sets.items()}
+    lpips = _open_lpips(group) if truths else None
     panels = {}
     for stem in stems:
         images = {caption: read_image(paths[stem]) for caption, paths in files.items()}
@@ -92,8 +96,11 @@ def draw_group(
             truth = read_image(truths[stem])
             images |= {'ground truth': truth, 'bicubic': bicubic(images['input'], *truth.shape[:2])}
             for caption in ('bicubic', *group.sets):
-                score = score_image(stem, images[caption], truth)
+                score = score_image(stem, images[caption], truth, lpips)
                 scores[caption] = f'PSNR {score.psnr:.2f} dB, SSIM {score.ssim:.3f}'
+                if lpips:
+                    distance = getattr(score, f'lpips_{lpips.net}')
+                    scores[caption] += f', LPIPS {distance:.3f}'
         panels[stem] = draw_columns(images, scores, crops)
     return panels
 
@@ -120,6 +127,16 @@ def _make_group(name: str, folder: Path, members: list[ResultSet]) -> Group:
     elif not stems:
         notes.append('No image is in all of the folders: no panel can be drawn.')
     return Group(name, folder, gt, dict(zip(captions, members, strict=True)), sorted(stems), notes)
+
+
+def _open_lpips(group: Group) -> LPIPS | None:
+    """The LPIPS that a set of the group was scored by, if its weights are here."""
+    scored = {name for found in group.sets.values() for name in found.manifest.scores}
+    for net in LPIPS_NETS:
+        if f'lpips_{net}' in scored:
+            with suppress(UserError):
+                return LPIPS(net)
+    return None
 
 
 def _read_niqe(folder: Path) -> dict[str, str]:

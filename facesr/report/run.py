@@ -1,6 +1,7 @@
 """A run read back from its work directory: curves, config, and the facts that it reported."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -194,7 +195,9 @@ def _join(starts: Iterable[list[dict[str, Any]]]) -> tuple[dict[str, Curve], dic
     for line in sorted(joined, key=lambda line: line['step']):
         curves = training if any('loss' in key for key in line) else validation
         for key, value in line.items():
-            if key not in _NO_CURVES and isinstance(value, int | float):
+            if key in _NO_CURVES or not isinstance(value, int | float):
+                continue
+            if curves is training or not math.isnan(value):  # LPIPS without its weights
                 curves.setdefault(key, {})[line['step']] = float(value)
     return training, validation
 

@@ -20,8 +20,17 @@ from ..files import claim, write_whole
 from ..images import Image8, list_images, pair_images, read_image, write_png
 from ..nets import use_tf32
 from ..panels import draw_panel, stack_panels
+from .lpips import LPIPS
 from .restorer import Restorer, free_memory
-from .score import ImageScore, bicubic, format_scores, mean_scores, score_image, write_csv
+from .score import (
+    ImageScore,
+    bicubic,
+    format_scores,
+    mean_scores,
+    open_lpips,
+    score_image,
+    write_csv,
+)
 
 MOST_WORKERS = 8  # batches at one time, on machines with many cores
 PANEL_ROWS = 3
@@ -35,7 +44,7 @@ class Manifest:
     gt: str | None  # the folder of their ground truths
     checkpoint: str | None
     ema: bool  # whether the average of its weights was taken
-    scores: dict[str, float]  # means: psnr (dB), ssim, niqe
+    scores: dict[str, float]  # means: psnr (dB), ssim, niqe, lpips_alex, lpips_vgg
     bicubic: dict[str, float] | None  # the same of bicubic; only with ground truth
     images: int  # how many were restored
     precision: str = 'float32'
@@ -75,22 +84,26 @@ def test(
     gt: Path | None = None,
     zip_file: Path | None = None,
     batch_size: int = 1,
+    lpips: str | None = None,
     overwrite: bool = False,
 ) -> None:
     """Restore a folder of images of any size into ``out``, score the PNGs, draw and pack them.
 
     Beside ``out`` come ``<out>.csv`` (a line for each image), ``<out>_panel.png``, and
     ``<out>.json`` (:class:`Manifest`). ``gt`` has ground truths of the same names; without them
-    the score is NIQE. ``zip_file`` is the submission to write, if any.
+    the score is NIQE. ``zip_file`` is the submission to write, if any. ``lpips`` is the net by
+    which LPIPS is computed too, ``'alex'`` or ``'vgg'``.
 
     Raises:
-        UserError: at once if a folder is unusable or a result would replace what is not ours (see
-            :func:`facesr.files.claim`); later as :func:`restore_folder`.
+        UserError: at once if a folder is unusable, a result would replace what is not ours (see
+            :func:`facesr.files.claim`), or LPIPS has no weights or ground truths; later as
+            :func:`restore_folder`.
     """
     if batch_size < 1:
         raise UserError(f'--batch-size {batch_size}: at least 1 image expected')
     out = out.resolve()  # '.' has no name
     images = _check_folders(folder, out, gt)
+    scorer = open_lpips(lpips, gt)
     truths = None if gt is None else list_images(gt)
     pngs = [out / f'{stem}.png' for stem in images]
     beside = [out.with_name(f'{out.name}{end}') for end in ('.csv', '.json', '_panel.png')]
@@ -99,7 +112,7 @@ def test(
     with claim(targets, inputs, overwrite, folders=[out]):
         if restorer.precision != 'float32':
             print(f'computing in {restorer.precision}; for scores to compare, take float32')
-        restored = restore_folder(restorer, images, out, truths, batch_size)
+        restored = restore_folder(restorer, images, out, truths, batch_size, lpips=scorer)
         scores = [result.score for result in restored if result.score]
         baseline = [result.baseline for result in restored if result.baseline]
         table = out.with_name(f'{out.name}.csv')
@@ -135,6 +148,7 @@ def restore_folder(
     truths: Mapping[str, Path] | None = None,
     batch_size: int = 1,
     scored: bool = True,
+    lpips: LPIPS | None = None,
 ) -> list[Restored]:
     """Restore images into ``out``, an 8-bit RGB PNG for each, and score the PNGs.
 
@@ -147,12 +161,15 @@ def restore_folder(
         out: made if missing; files of the same names are replaced.
         batch_size: how many consecutive images of one size go through the net together.
         scored: False leaves the scores out.
+        lpips: also computes LPIPS, where the restorer's net is.
 
     Raises:
         UserError: a file cannot be read, an image does not fit into memory, or has another size
             than its ground truth. What was written before stays; no file is incomplete.
     """
     gpu = restorer.device.type == 'cuda'
+    if lpips is not None:
+        lpips.to(restorer.device)
     net = Lock() if gpu else nullcontext()
 
     def work(stems: Sequence[str]) -> list[Restored]:
@@ -166,9 +183,9 @@ def restore_folder(
                 png = out / f'{stem}.png'
                 write_png(png, sr)
                 gt = read_image(truths[stem]) if truths and scored else None
-                score = score_image(png.name, read_image(png), gt) if scored else None
+                score = score_image(png.name, read_image(png), gt, lpips) if scored else None
                 enlarged = None if gt is None else bicubic(lq, *gt.shape[:2])
-                baseline = None if enlarged is None else score_image(png.name, enlarged, gt)
+                baseline = None if enlarged is None else score_image(png.name, enlarged, gt, lpips)
                 done.append(Restored(images[stem], score, baseline, tile))
         return done
 

@@ -1,5 +1,7 @@
-"""PSNR and SSIM of a batch of images, on the device that holds them."""
+"""PSNR, SSIM and LPIPS of a batch of images, on the device that holds them."""
 
+import logging
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -7,10 +9,13 @@ from typing import Any
 import torch
 from mmagic.evaluation import PSNR
 from mmagic.registry import METRICS
+from mmengine.logging import print_log
 from torch import Tensor
 from torch.nn.functional import conv2d
 
 from ..errors import UserError
+from ..models.features import find_lpips
+from .lpips import LPIPS
 
 # SSIM's Gaussian window in pixels, and its constants for levels of 0-255.
 WINDOW, SIGMA = 11, 1.5
@@ -131,7 +136,7 @@ class BatchPSNR(PSNR):
     only when it gathers the scores. Arguments as ``PSNR``; unknown values are a UserError.
     """
 
-    score = staticmethod(psnr)
+    score: Callable[[Tensor, Tensor], Tensor] = staticmethod(psnr)
     results: list[Any]  # a tensor for each batch
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -177,3 +182,37 @@ class BatchSSIM(BatchPSNR):
 
     metric = 'SSIM'
     score = staticmethod(ssim)
+
+
+@METRICS.register_module()
+class BatchLPIPS(BatchPSNR):
+    """LPIPS by AlexNet (:class:`.lpips.LPIPS`), the mean over the images; lower is better.
+
+    MMagic has no such metric. Without the weights it is ``nan``, and a warning says how to get
+    them. Arguments as ``PSNR``.
+
+    Raises:
+        UserError: the weights are damaged, or ``convert_to`` leaves no three channels.
+    """
+
+    metric = 'LPIPS'
+    lpips: LPIPS | None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.convert_to is not None:
+            raise UserError(f'BatchLPIPS: convert_to={self.convert_to!r}: it needs all channels')
+        try:
+            find_lpips('alex')
+        except UserError as error:
+            print_log(f'LPIPS will be nan: {error}', 'current', logging.WARNING)
+            self.lpips = None
+        else:
+            self.lpips = LPIPS()
+
+    def score(self, images: Tensor, truths: Tensor) -> Tensor:
+        """Score (N, 3, H, W), BGR as MMagic's models give them: (N,)."""
+        if self.lpips is None:
+            return images.new_full((len(images),), math.nan, dtype=torch.float32)
+        scores: Tensor = self.lpips.to(images.device)(images.flip(1), truths.flip(1))
+        return scores

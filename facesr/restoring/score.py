@@ -15,6 +15,8 @@ from rich.progress import track
 from ..errors import UserError
 from ..files import write_whole
 from ..images import Image8, list_images, pair_images, read_image
+from ..models.features import LPIPS_NETS
+from .lpips import LEAST_SIDE, LPIPS
 from .metrics import WINDOW, psnr, ssim
 
 # MMagic's NIQE fits a covariance over blocks of 96 pixels, and needs at least two blocks a side.
@@ -29,13 +31,20 @@ class ImageScore:
     psnr: float = math.nan  # dB against the ground truth
     ssim: float = math.nan  # on 8-bit RGB, at most 1
     niqe: float = math.nan  # MMagic's no-reference quality, lower is better; without ground truth
+    lpips_alex: float = math.nan  # LPIPS by AlexNet against the ground truth, lower is better
+    lpips_vgg: float = math.nan  # LPIPS by VGG16
 
 
 SCORES = tuple(field.name for field in fields(ImageScore))[1:]
 
 
-def score_image(name: str, image: Image8, gt: Image8 | None) -> ImageScore:
-    """Score (H, W, 3) 8-bit RGB: PSNR and SSIM against ``gt``, of the same size, or else NIQE."""
+def score_image(
+    name: str, image: Image8, gt: Image8 | None, lpips: LPIPS | None = None
+) -> ImageScore:
+    """Score (H, W, 3) 8-bit RGB against ``gt``, of the same size: PSNR, SSIM, LPIPS; else NIQE.
+
+    An image that is too small for a score has none.
+    """
     if gt is None:
         if min(image.shape[:2]) < NIQE_MIN_PIXELS or np.ptp(image) == 0:
             return ImageScore(name)
@@ -48,16 +57,40 @@ def score_image(name: str, image: Image8, gt: Image8 | None) -> ImageScore:
         (height, width), (gt_height, gt_width) = image.shape[:2], gt.shape[:2]
         raise UserError(f'{name}: {width}x{height} pixels, its ground truth {gt_width}x{gt_height}')
     pair = [torch.from_numpy(side).permute(2, 0, 1)[None] for side in (image, gt)]
-    fits = min(image.shape[:2]) >= WINDOW
-    return ImageScore(name, psnr(*pair).item(), ssim(*pair).item() if fits else math.nan)
+    side = min(image.shape[:2])
+    scores = {'psnr': psnr(*pair).item()}
+    if side >= WINDOW:
+        scores['ssim'] = ssim(*pair).item()
+    if lpips is not None and side >= LEAST_SIDE[lpips.net]:
+        scores[f'lpips_{lpips.net}'] = lpips(*pair).item()
+    return ImageScore(name, **scores)
 
 
-def score_folder(folder: str | Path, gt_folder: str | Path | None) -> list[ImageScore]:
-    """Score a folder's images with a progress bar: against ground truths, or by NIQE without.
+def open_lpips(net: str | None, gt_folder: str | Path | None) -> LPIPS | None:
+    """Make what ``--lpips`` asks for, before anything takes time; None if it asks for nothing.
 
     Raises:
-        UserError: a folder is missing or empty, a name has no partner, a size or file is wrong.
+        UserError: there are no ground truths, or the weights are missing.
     """
+    if net is not None and gt_folder is None:
+        raise UserError('--lpips compares with ground truths; name their folder: --gt DIR')
+    return None if net is None else LPIPS(net)
+
+
+def score_folder(
+    folder: str | Path, gt_folder: str | Path | None, lpips: str | None = None
+) -> list[ImageScore]:
+    """Score a folder's images with a progress bar: against ground truths, or by NIQE without.
+
+    Args:
+        folder, gt_folder: where images of the same names are.
+        lpips: by which net to compute LPIPS too, ``'alex'`` or ``'vgg'``.
+
+    Raises:
+        UserError: a folder is missing or empty, a name has no partner, a size or file is wrong; as
+            :func:`open_lpips`.
+    """
+    scorer = open_lpips(lpips, gt_folder)
     if gt_folder is None:
         pairs = [{'image': path} for path in list_images(folder).values()]
     else:
@@ -65,7 +98,7 @@ def score_folder(folder: str | Path, gt_folder: str | Path | None) -> list[Image
     scores = []
     for pair in track(pairs, 'scoring', transient=True):
         gt = read_image(pair['gt']) if 'gt' in pair else None
-        scores.append(score_image(pair['image'].name, read_image(pair['image']), gt))
+        scores.append(score_image(pair['image'].name, read_image(pair['image']), gt, scorer))
     return scores
 
 
@@ -87,6 +120,7 @@ def mean_scores(scores: Sequence[ImageScore]) -> dict[str, float]:
 def format_scores(scores: Sequence[ImageScore]) -> str:
     """One line for people: ``PSNR 29.4400 dB, SSIM 0.8041 (mean of 400 images)``."""
     units = {'psnr': 'PSNR {:.4f} dB', 'ssim': 'SSIM {:.4f}', 'niqe': 'NIQE {:.4f}'}
+    units |= {f'lpips_{net}': f'LPIPS ({name}) {{:.4f}}' for net, (_, name) in LPIPS_NETS.items()}
     parts = [units[name].format(value) for name, value in mean_scores(scores).items()]
     without = sum(all(math.isnan(value) for value in astuple(score)[1:]) for score in scores)
     reason = f'NIQE needs {NIQE_MIN_PIXELS} pixels a side and some texture'
@@ -107,9 +141,9 @@ def write_csv(path: str | Path, scores: Sequence[ImageScore]) -> None:
 
 
 def read_csv(path: str | Path) -> list[ImageScore]:
-    """Read what :func:`write_csv` wrote."""
+    """Read what :func:`write_csv` wrote, before it had all of these columns too."""
     with Path(path).open(newline='', encoding='utf-8') as file:
         return [
-            ImageScore(row['name'], *(float(row[name] or 'nan') for name in SCORES))
+            ImageScore(row['name'], *(float(row.get(name) or 'nan') for name in SCORES))
             for row in csv.DictReader(file)
         ]

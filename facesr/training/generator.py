@@ -24,8 +24,8 @@ class PretrainedGeneratorHook(Hook):
     """Loads the generator of another run, strictly, where nothing else was loaded or resumed.
 
     Args:
-        source: work directory of that run; its best checkpoint is taken, else its last. None
-            starts from scratch.
+        source: work directory of that run, of which the best checkpoint is taken, else the last;
+            or a file, such as one of weights/. None starts from scratch.
 
     Raises:
         UserError: there is no checkpoint, with the command that makes it; or it is another net's.
@@ -42,11 +42,11 @@ class PretrainedGeneratorHook(Hook):
         if self.source is None:
             runner.logger.warning('generator: from scratch, not trained before')
             return
-        path = by_first(partial(find_checkpoint, self.source))
+        path = by_first(partial(_find_weights, Path(self.source)))
         if path is None:
             raise UserError(
                 f'{self.source}: no trained generator to start from; make it: python '
-                f'tools/train.py configs/{Path(self.source).name}.py, or name one: --cfg-options '
+                f'tools/train.py configs/{Path(self.source).stem}.py, or name one: --cfg-options '
                 'load_from=CHECKPOINT, or start from scratch: --cfg-options '
                 'default_hooks.pretrained.source=None'
             )
@@ -54,6 +54,10 @@ class PretrainedGeneratorHook(Hook):
         meta = load_generator(unwrap_generator(runner), path, ema)
         which = 'averaged weights' if ema else 'weights'
         runner.logger.info(f'generator: {which} of {path}, iteration {meta.get("iter", "unknown")}')
+
+
+def _find_weights(source: Path) -> Path | None:
+    return source if source.is_file() else find_checkpoint(source)
 
 
 class ForeachAverage(ExponentialMovingAverage):

@@ -1,5 +1,7 @@
 """The published numbers, read off what the configs build."""
 
+from pathlib import Path
+
 import pytest
 from conftest import ROOT
 from mmagic.registry import MODELS
@@ -93,6 +95,42 @@ def test_adversarial_training_is_the_published():
     assert (config.train_cfg.max_iters, config.train_dataloader.batch_size) == (40_000, 8)
     assert config.train_dataloader.dataset.gt_patch_size == 128
     assert [metric.crop_border for metric in config.val_evaluator.metrics] == [4, 4]
+
+
+def test_the_face_unet_is_tuned_as_the_published_srgan():
+    names = 'srgan_26b', 'face_gan'
+    published, ours = (load_config(ROOT / f'configs/{name}.py') for name in names)
+    assert ours.model.generator == load_config(ROOT / 'configs/face_unet.py').model.generator
+    assert ours.model.discriminator == published.model.discriminator
+    assert ours.model.gan_loss == published.model.gan_loss
+    weighted = {'type': 'L1Loss', 'loss_weight': 1e-2}
+    assert ours.model.pixel_loss == weighted
+    assert published.model.pixel_loss == {**weighted, 'reduction': 'mean'}  # the default
+    assert ours.model.perceptual_loss == {
+        **published.model.perceptual_loss,
+        'vgg_type': 'vgg16',
+        'layer_weights': {'28': 1.0},
+    }
+    assert ours.model.crop_size == 128 and ours.train_dataloader.dataset.gt_patch_size == 512
+    assert (ours.train_cfg.max_iters, ours.train_dataloader.batch_size) == (5000, 4)
+    assert (ROOT / ours.default_hooks.pretrained.source).is_file()
+    for net in ('generator', 'discriminator'):
+        assert ours.optim_wrapper[net].optimizer == published.optim_wrapper[net].optimizer
+
+
+def test_the_demo_takes_real_features_where_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    for pretrained in ('random', 'torchvision'):
+        loss = load_config(ROOT / 'configs/demo_srgan.py').model.perceptual_loss
+        assert (loss.pretrained, loss.vgg_type, loss.layer_weights) == (
+            pretrained,
+            'vgg16',
+            {'28': 1.0},
+        )
+        Path('data/pretrained').mkdir(parents=True, exist_ok=True)
+        Path('data/pretrained/lpips_vgg.pth').touch()
 
 
 def test_degradation_is_the_challenges(degradation):

@@ -1,7 +1,17 @@
-import torch
-from mmagic.models import MSRResNet
+from collections.abc import Iterator
+from pathlib import Path
 
-from facesr.models.stock import SRResNet
+import pytest
+import torch
+from conftest import TINY_GAN
+from mmagic.models import MSRResNet
+from mmagic.registry import MODELS
+from mmagic.structures import DataSample
+from mmengine.logging import MessageHub
+
+from facesr.config import load_config
+from facesr.errors import UserError
+from facesr.models.stock import FaceSRGAN, SRResNet
 
 
 def test_is_the_stock_net_but_for_mixed_precision():
@@ -16,3 +26,51 @@ def test_is_the_stock_net_but_for_mixed_precision():
     assert (stock_bf16.dtype, ours_bf16.dtype) == (torch.bfloat16, torch.float32)
     errors = [(result.float() - stock).abs().mean() * 255 for result in (stock_bf16, ours_bf16)]
     assert errors[1] < 0.1 < errors[0], 'levels of 255'
+
+
+@pytest.fixture
+def cropping() -> FaceSRGAN:
+    return MODELS.build(load_config(TINY_GAN, ['model.crop_size=128']).model)
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[MessageHub]:
+    """What a runner of this name would tell the model."""
+    yield MessageHub.get_instance(str(tmp_path))
+    MessageHub._instance_dict.pop(str(tmp_path))
+
+
+def crop_numbers(model: FaceSRGAN, hub: MessageHub, seed: int, iteration: int) -> torch.Tensor:
+    """The crops of images that hold their pixels' numbers."""
+    hub.update_info_dict({'seed': seed, 'iter': iteration})
+    numbers = torch.arange(2 * 3 * 160 * 512.0).view(2, 3, 160, 512)
+    return model.extract_gt_data(DataSample(gt_img=numbers))
+
+
+def test_output_and_truth_are_cropped_alike(cropping: FaceSRGAN, hub: MessageHub):
+    truth = crop_numbers(cropping, hub, 0, 7)
+    assert truth.shape == (2, 3, 128, 128) and truth.is_contiguous()
+    cropping.generator = torch.nn.Identity()  # the truth goes through unchanged
+    numbers = torch.arange(2 * 3 * 160 * 512.0).view(2, 3, 160, 512)
+    assert torch.equal(cropping.forward_train(numbers), truth)
+    corners = truth[:, 0, 0, 0] - torch.tensor([0.0, 3 * 160 * 512])
+    assert corners[0] != corners[1], 'each image has its own'
+
+
+def test_crops_depend_on_seed_and_iteration_only(cropping: FaceSRGAN, hub: MessageHub):
+    crops = [crop_numbers(cropping, hub, *place) for place in ((0, 7), (0, 8), (1, 7))]
+    torch.manual_seed(5)
+    assert torch.equal(crop_numbers(cropping, hub, 0, 7), crops[0])
+    assert not any(torch.equal(crops[0], other) for other in crops[1:])
+
+
+def test_crops_are_everywhere(cropping: FaceSRGAN, hub: MessageHub):
+    corners = torch.stack([crop_numbers(cropping, hub, 0, i)[0, 0, 0, 0] for i in range(400)])
+    rows, columns = corners // 512, corners % 512
+    assert (rows.min(), rows.max()) == (0, 160 - 128)
+    assert columns.min() < 8 and columns.max() > 512 - 128 - 8
+
+
+def test_images_smaller_than_a_crop(cropping: FaceSRGAN):
+    with pytest.raises(UserError, match=r'crop_size=128: the ground truth has only 96x96 pixels'):
+        cropping.extract_gt_data(DataSample(gt_img=torch.zeros(1, 3, 96, 96)))

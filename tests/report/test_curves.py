@@ -42,15 +42,24 @@ def test_the_five_losses_of_a_gan(tmp_path: Path):
     losses = dict.fromkeys(GAN_LOSSES, 0.1)
     lines = [train_line(step, loss=1.0, **losses, **rates) for step in range(100, 600, 100)]
     folder = write_run(
-        tmp_path / 'gan', 'srgan_26b', [*lines, val_line(500, **{'PSNR': 27, 'ema/PSNR': 28})]
+        tmp_path / 'gan',
+        'srgan_26b',
+        [*lines, val_line(500, **{'PSNR': 27, 'ema/PSNR': 28, 'LPIPS': 0.3, 'ema/LPIPS': 0.2})],
     )
     figure = draw_curves(read_run(folder, 'gan'))
-    assert len(figure.axes) == 7  # without the sum, with PSNR and the learning rates
+    assert len(figure.axes) == 8  # without the sum, with PSNR, LPIPS and the learning rates
     written = texts(figure)
     assert 'validation PSNR, without a border of 4 pixels\ndB' in written
+    assert 'validation LPIPS\nLPIPS (lower is better)' in written
     assert 'this run, average of the weights' in written and 'discriminator' in written
     assert 'published, after 40,000 iterations: 27.27' in written
     assert size(figure)[0] == 1920
+
+
+def test_lpips_without_weights_is_no_curve(tmp_path: Path):
+    lines = [train_line(10), val_line(10, PSNR=27.0, LPIPS=float('nan'))]
+    figure = draw_curves(read_run(write_run(tmp_path / 'run', 'demo', lines), 'run'))
+    assert 'validation PSNR' in texts(figure) and 'LPIPS' not in texts(figure)
 
 
 def test_a_further_loss_comes_last_under_its_logged_name(tmp_path: Path):

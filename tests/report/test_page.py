@@ -104,6 +104,32 @@ def test_runs_stand_side_by_side_where_they_restored_the_same(
     }
 
 
+def test_lpips_is_in_the_table_and_under_the_panels(
+    tmp_path: Path, run: Path, faces: Path, lpips_weights: Path, monkeypatch: pytest.MonkeyPatch
+):
+    without, *_ = pictures(report(tmp_path, run))
+    scores = {'psnr': 21.5, 'lpips_alex': 0.25}, {'psnr': 20.25, 'lpips_alex': 0.5}
+    write_results(
+        run, 'val', faces / 'val/LQ', faces / 'val/GT', scores=scores[0], bicubic=scores[1]
+    )
+    page = report(tmp_path, run)
+    assert 'LPIPS, AlexNet (lower is better)' in page and 'LPIPS, VGG16' not in page
+    assert re.search(r'<td>bicubic</td>.*?0\.5000.*?<td>run</td>.*?0\.2500', page, re.DOTALL)
+    [change] = changed_rows(without, pictures(page)[0])
+    assert change.start > 512, 'the line below the picture and its crops is another'
+    # Without the weights, the table still has what was measured.
+    monkeypatch.setattr('facesr.models.features.FOLDER', tmp_path)
+    page = report(tmp_path, run)
+    assert '0.2500' in page and not changed_rows(without, pictures(page)[0])
+
+
+def changed_rows(one: Image.Image, other: Image.Image) -> list[range]:
+    """Blocks of consecutive rows in which two pictures differ."""
+    rows = np.flatnonzero((np.asarray(one) != np.asarray(other)).any((1, 2)))
+    blocks = np.split(rows, np.flatnonzero(np.diff(rows) > 8) + 1) if len(rows) else []
+    return [range(block[0], block[-1] + 1) for block in blocks]
+
+
 def test_chosen_images(tmp_path: Path, run: Path):
     page = report(tmp_path, run, images=['00001'])
     assert len(pictures(page)) == 4 + 1 and 'alt="00001: output"' in page

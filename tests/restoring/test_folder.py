@@ -17,7 +17,7 @@ from facesr.images import list_images, read_image, write_png
 from facesr.restoring.folder import Manifest, restore_folder, write_submission
 from facesr.restoring.folder import test as restore_and_score
 from facesr.restoring.restorer import Restorer, open_exported
-from facesr.restoring.score import score_folder
+from facesr.restoring.score import mean_scores, read_csv, score_folder
 
 
 @pytest.fixture
@@ -105,6 +105,31 @@ def test_the_manifest_is_read_as_it_was_written(restorer: Restorer, faces: Path,
     assert manifest.scores.keys() == manifest.bicubic.keys() == {'psnr', 'ssim'}
     manifest.write(tmp_path / 'copy')
     assert (tmp_path / 'copy.json').read_text() == (tmp_path / 'out.json').read_text()
+
+
+def test_lpips_where_it_is_asked_for(
+    lpips_weights: Path, restorer: Restorer, faces: Path, tmp_path: Path
+):
+    folders = faces / 'val/LQ', tmp_path / 'out', faces / 'val/GT'
+    restore_and_score(restorer, *folders, lpips='alex')
+    manifest = Manifest.read(tmp_path / 'out.json')
+    assert manifest is not None
+    scores = score_folder(*folders[1:], lpips='alex')
+    for found in scores, read_csv(tmp_path / 'out.csv'):
+        assert mean_scores(found) == pytest.approx(manifest.scores, abs=1e-6)
+    assert manifest.scores.keys() == manifest.bicubic.keys() == {'psnr', 'ssim', 'lpips_alex'}
+
+
+def test_lpips_is_refused_before_anything_is_restored(
+    restorer: Restorer, faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folders = faces / 'val/LQ', tmp_path / 'out'
+    with pytest.raises(UserError, match='--lpips compares with ground truths; name their folder'):
+        restore_and_score(restorer, *folders, lpips='alex')
+    monkeypatch.setattr('facesr.models.features.FOLDER', tmp_path)
+    with pytest.raises(UserError, match=r"LPIPS's weights are missing: no .*lpips_alex\.pth; run"):
+        restore_and_score(restorer, *folders, faces / 'val/GT', lpips='alex')
+    assert not (tmp_path / 'out').exists()
 
 
 def test_an_older_manifest_and_other_files(tmp_path: Path):

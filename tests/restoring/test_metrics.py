@@ -16,7 +16,8 @@ from torch import Tensor
 from facesr.config import load_config
 from facesr.errors import UserError
 from facesr.images import read_image
-from facesr.restoring.metrics import BatchPSNR, BatchSSIM, psnr, ssim
+from facesr.restoring.lpips import LPIPS
+from facesr.restoring.metrics import BatchLPIPS, BatchPSNR, BatchSSIM, psnr, ssim
 
 TOLERANCE = {'PSNR': 1e-4, 'SSIM': 1e-6}  # dB, and none
 
@@ -76,6 +77,26 @@ def test_settings_are_mmagics(pairs: tuple[Tensor, Tensor], settings: dict[str, 
         expected = mean_score(stock(prefix='face', **settings), samples)
         found = mean_score(ours(prefix='face', **settings), samples)
         assert found == pytest.approx(expected, abs=TOLERANCE[ours.metric])
+
+
+def test_lpips_is_of_rgb(pairs: tuple[Tensor, Tensor], lpips_weights: Path):
+    samples = [
+        {'gt_img': truth, 'output': {'pred_img': image}}
+        for image, truth in zip(*pairs, strict=True)
+    ]
+    expected = LPIPS()(*(side.flip(1) for side in pairs)).mean().item()
+    assert expected != pytest.approx(LPIPS()(*pairs).mean().item(), abs=1e-3), 'order matters'
+    assert mean_score(BatchLPIPS(prefix='face'), samples) == pytest.approx(expected, abs=1e-6)
+    with pytest.raises(UserError, match="BatchLPIPS: convert_to='Y': it needs all channels"):
+        BatchLPIPS(convert_to='Y')
+
+
+def test_without_weights_lpips_is_nan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr('facesr.models.features.FOLDER', tmp_path)
+    metric = BatchLPIPS()
+    assert metric.score(torch.zeros(2, 3, 64, 64), torch.ones(2, 3, 64, 64)).isnan().all()
 
 
 def test_settings_that_mmagic_refuses():

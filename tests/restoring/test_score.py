@@ -60,6 +60,13 @@ def test_folder_is_read_back_scored_and_written(faces: Path, tmp_path: Path):
     assert all(math.isnan(score.niqe) for score in read_csv(tmp_path / 'scores.csv'))
 
 
+def test_an_older_table_is_read(tmp_path: Path):
+    (tmp_path / 'scores.csv').write_text('name,psnr,ssim,niqe\na.png,30.5,0.75,\n')
+    [score] = read_csv(tmp_path / 'scores.csv')
+    assert (score.name, score.psnr, score.ssim) == ('a.png', 30.5, 0.75)
+    assert math.isnan(score.niqe) and math.isnan(score.lpips_alex)
+
+
 def test_without_ground_truth_niqe_tells_a_blurred_face_from_a_sharp_one(faces: Path, tmp_path):
     sharp = read_image(faces / 'val/GT/00000.png')
     blurred = bicubic(read_image(faces / 'val/LQ/00000.png'), 512, 512)

@@ -69,6 +69,12 @@ def test_loads_exactly_the_generator_and_says_which(options, pretraining: Path, 
     assert 'VGG11 layers are random' in log
 
 
+def test_takes_a_file(options, pretraining: Path, tmp_path: Path):
+    given = pretraining / 'iter_200.pth'
+    train(TINY_GAN, [*options, f'default_hooks.pretrained.source={given}'])
+    assert same_generator(tmp_path / 'work/iter_1.pth', given)
+
+
 def test_best_by_its_average_gives_its_average(options, pretraining: Path, tmp_path: Path):
     for path in pretraining.glob('*.pth'):
         path.unlink()

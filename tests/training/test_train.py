@@ -251,6 +251,8 @@ def test_cut_and_resumed_ends_as_the_uncut_run(
     if path == TINY_GAN:  # a milestone after the cut, and what depends on the step counter
         gan_options += ['param_scheduler.0.milestones=[2,7]']
         gan_options += ['model.train_cfg.disc_init_steps=1', 'model.train_cfg.disc_steps=2']
+        if workers:  # random crops of what the generator made
+            gan_options += ['model.crop_size=128', 'train_dataloader.dataset.gt_patch_size=192']
     else:
         gan_options += [
             'param_scheduler.0.periods=[4,4]',
@@ -280,7 +282,7 @@ def test_missing_vgg_stops_before_anything(
     gan_options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv('TORCH_HOME', str(tmp_path))
-    monkeypatch.setattr('facesr.models.perceptual_loss.FOLDER', tmp_path)
+    monkeypatch.setattr('facesr.models.features.FOLDER', tmp_path)
     with pytest.raises(UserError, match=r"VGG11's weights are missing: .*fetch .*/vgg11-\w+\.pth"):
         train(TINY_GAN, [*gan_options, 'model.perceptual_loss.pretrained=torchvision'])
     assert not list((tmp_path / 'work').glob('*.pth'))

@@ -1,0 +1,57 @@
+# The trained FaceUNet against a discriminator: for the eye, PSNR falls. Complete faces go through
+# the generator; the losses see a random crop of 128x128 of each output.
+# Cost: 0.65 core-seconds a face on a CPU with AVX512-BF16 (1.1 without): about two hours of two
+# cores, validations aside. Score: not measured yet.
+#   python tools/fetch_features.py lpips
+#   torchrun --nproc-per-node=2 tools/train.py configs/face_gan.py --launcher pytorch \
+#       --cfg-options train_dataloader.batch_size=2
+_base_ = ['face_unet.py']
+
+# Weights of the losses as in srgan_26b.py.
+model = dict(
+    type='FaceSRGAN',
+    crop_size=128,
+    discriminator=dict(type='ModifiedVGG', in_channels=3, mid_channels=64),
+    pixel_loss=dict(_delete_=True, type='L1Loss', loss_weight=1e-2),
+    perceptual_loss=dict(
+        type='VGGPerceptualLoss',
+        vgg_type='vgg16',
+        layer_weights={'28': 1.0},  # conv5_3 before its ReLU
+        perceptual_weight=1.0,
+        pretrained='torchvision',
+    ),
+    gan_loss=dict(
+        type='GANLoss',
+        gan_type='vanilla',
+        loss_weight=5e-3,  # the generator's; the discriminator's is 1
+        real_label_val=1.0,
+        fake_label_val=0.0,
+    ),
+)
+# The two nets step in turn.
+model_wrapper_cfg = dict(type='MMSeparateDistributedDataParallel')
+
+train_dataloader = dict(batch_size=4)
+val_evaluator = dict(
+    metrics=[dict(type='BatchPSNR'), dict(type='BatchSSIM'), dict(type='BatchLPIPS')]
+)
+default_hooks = dict(
+    checkpoint=dict(interval=500, save_best='LPIPS', rule='less'),
+    # source: weights, or a work directory; load_from names another file, too.
+    pretrained=dict(type='PretrainedGeneratorHook', source='weights/face_unet.pth'),
+)
+
+train_cfg = dict(max_iters=5000, val_interval=500)
+log_processor = dict(num_digits=5)  # loss_pix is near 3e-4
+optim_wrapper = dict(
+    _delete_=True,
+    constructor='MultiOptimWrapperConstructor',
+    generator=dict(
+        type='Bf16OptimWrapper', optimizer=dict(type='Adam', lr=1e-4, betas=(0.9, 0.999))
+    ),
+    discriminator=dict(
+        type='Bf16OptimWrapper', optimizer=dict(type='Adam', lr=1e-4, betas=(0.9, 0.999))
+    ),
+)
+# Both learning rates are halved at each milestone.
+param_scheduler = [dict(type='MultiStepLR', by_epoch=False, milestones=[2500, 4000], gamma=0.5)]

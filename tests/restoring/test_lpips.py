@@ -1,0 +1,74 @@
+"""LPIPS against the numbers of the authors' package, ``lpips`` 0.1.4, with the same weights."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from skimage import color, data
+from torch import Tensor
+
+from facesr.errors import UserError
+from facesr.restoring.lpips import LEAST_SIDE, LPIPS
+from facesr.restoring.score import score_image
+
+PHOTOGRAPHS = (
+    *('astronaut', 'brick', 'camera', 'chelsea', 'coffee'),
+    *('coins', 'grass', 'gravel', 'moon', 'rocket'),
+)
+KNOWN = {
+    'alex': [
+        *(0.296572, 0.294482, 0.317035, 0.405966, 0.394011),
+        *(0.437401, 0.410707, 0.409649, 0.208365, 0.059285),
+    ],
+    'vgg': [
+        *(0.489444, 0.350707, 0.426402, 0.593009, 0.481658),
+        *(0.566737, 0.675544, 0.589762, 0.289737, 0.188093),
+    ],
+}
+
+
+pytestmark = pytest.mark.usefixtures('lpips_weights')
+
+
+@pytest.fixture(scope='module')
+def pairs() -> tuple[Tensor, Tensor]:
+    """Photographs with pixels of 4x4, and their truths: (10, 3, 96, 128) uint8."""
+    truths = []
+    for name in PHOTOGRAPHS:
+        image = getattr(data, name)()[60:156, 80:208]
+        truths.append(image if image.ndim == 3 else color.gray2rgb(image))
+    truths = np.stack(truths).transpose(0, 3, 1, 2)
+    images = truths[:, :, ::4, ::4].repeat(4, 2).repeat(4, 3)
+    return torch.from_numpy(images), torch.from_numpy(truths)
+
+
+@pytest.mark.parametrize('net', ['alex', 'vgg'])
+def test_ten_photographs_have_the_packages_scores(net: str, pairs: tuple[Tensor, Tensor]):
+    found = LPIPS(net)(*pairs)
+    assert found.tolist() == pytest.approx(KNOWN[net], abs=1e-5)
+
+
+def test_one_image_has_the_score_it_has_in_a_batch(pairs: tuple[Tensor, Tensor]):
+    lpips = LPIPS()
+    images, truths = (side[:2] for side in pairs)
+    single = [lpips(images[i : i + 1].float(), truths[i : i + 1]).item() for i in range(2)]
+    assert lpips(images, truths).tolist() == pytest.approx(single, abs=1e-6)
+    assert lpips(truths, truths.float()).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize('net', ['alex', 'vgg'])
+def test_an_image_that_is_too_small_has_no_score(net: str):
+    lpips, black = LPIPS(net), np.zeros((40, 40, 3), np.uint8)
+    for side, has_score in ((LEAST_SIDE[net], True), (LEAST_SIDE[net] - 1, False)):
+        score = score_image('', black[:side] + 9, black[:side], lpips)
+        assert (getattr(score, f'lpips_{net}') > 0) == has_score
+
+
+def test_damaged_weights_are_refused(
+    lpips_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr('facesr.models.features.FOLDER', tmp_path)
+    (tmp_path / 'lpips_vgg.pth').write_bytes((lpips_weights / 'lpips_alex.pth').read_bytes())
+    with pytest.raises(UserError, match=r'lpips_vgg\.pth: not the weights of vgg16 \(features\.0'):
+        LPIPS('vgg')
