@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 from mmengine.runner.amp import autocast
 from torch import Tensor, nn
 
-from ..checkpoint import find_checkpoint, load_generator
+from ..checkpoint import find_checkpoint, generator_weights, read_checkpoint
 from ..errors import UserError
 from ..nets import unwrap_generator
 from . import PRIORITIES
@@ -50,8 +50,11 @@ class PretrainedGeneratorHook(Hook):
                 'load_from=CHECKPOINT, or start from scratch: --cfg-options '
                 'default_hooks.pretrained.source=None'
             )
-        ema = path.name.startswith('best_ema_')  # what it was best with
-        meta = load_generator(unwrap_generator(runner), path, ema)
+        checkpoint, generator = read_checkpoint(path), unwrap_generator(runner)
+        meta = checkpoint.get('meta', {})
+        # What it was best with; older versions say so in the file's name.
+        ema = meta.get('best_score_name', path.name.removeprefix('best_')).startswith('ema')
+        generator.load_state_dict(generator_weights(checkpoint, generator, path, ema))
         which = 'averaged weights' if ema else 'weights'
         runner.logger.info(f'generator: {which} of {path}, iteration {meta.get("iter", "unknown")}')
 

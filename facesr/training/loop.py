@@ -20,9 +20,9 @@ from ..errors import StoppedError, UserError
 from ..files import write_whole
 from ..nets import use_tf32
 from . import PRIORITIES
-from .checkpoint_hook import VALIDATED
 from .distributed import by_first
 from .optimiser import match_layout
+from .resume import VALIDATED
 
 #: Slurm's warning before the time limit (scripts/slurm_train.sh), a cluster's or a user's kill, and
 #: Ctrl-C.
@@ -50,14 +50,12 @@ class ResumableTrainLoop(IterBasedTrainLoop):
             :func:`facesr.nets.use_tf32`. All others are those of ``IterBasedTrainLoop``.
 
     Raises:
-        UserError: ``max_iters`` is below 1, or the sampler cannot start in the middle.
+        UserError: the sampler cannot start in the middle.
     """
 
     def __init__(self, *args: Any, tf32: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.tf32 = tf32
-        if self._max_iters < 1:
-            raise UserError(f'train_cfg.max_iters={self._max_iters}: at least 1 expected')
         #: The name of the last of :data:`SIGNALS` to come, if any, for ``StopHook``.
         self.signal: str | None = None
 

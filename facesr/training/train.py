@@ -16,11 +16,11 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
-from ..checkpoint import latest_checkpoint, read_checkpoint
 from ..config import load_config
 from ..errors import StoppedError, UserError
 from ..nets import check_gpu
 from .distributed import by_first, joined_processes
+from .resume import Start, choose_start
 from .schedule import scale_schedule
 from .work_dir import check_progress, sole_run
 
@@ -62,11 +62,20 @@ def train(
         scale_schedule(config, iterations)
     pin_batches(config)
     with joined_processes(config), ExitStack() as stack:
-        if dry_run:
-            _rehearse(config, config_path)
-            return
-        by_first(lambda: stack.enter_context(sole_run(config.work_dir)))
-        _run(config, config_path, resume)
+        if not dry_run:
+            by_first(lambda: stack.enter_context(sole_run(config.work_dir)))
+        start = by_first(partial(choose_start, config, resume))
+        if start.finished:
+            if is_main_process():
+                print(
+                    f'{config.work_dir}: this run is finished, after {start.iteration:,} '
+                    'iterations; to train it further: --iterations N'
+                )
+        elif dry_run:
+            _rehearse(config, config_path, start.iteration)
+        else:
+            by_first(partial(check_progress, config.work_dir, start.iteration))
+            _run(config, config_path, start)
 
 
 def pin_batches(config: Config) -> None:
@@ -76,10 +85,9 @@ def pin_batches(config: Config) -> None:
             loader.setdefault('pin_memory', True)
 
 
-def _run(config: Config, config_path: str | Path, resume: str | None) -> Runner:
-    checkpoint, start = by_first(partial(_choose_start, config, resume))
-    if checkpoint is not None:
-        config.resume, config.load_from = True, checkpoint
+def _run(config: Config, config_path: str | Path, start: Start) -> Runner:
+    if start.checkpoint is not None:
+        config.resume, config.load_from = True, start.checkpoint
     runner = None
     try:
         runner = Runner.from_cfg(config)
@@ -88,7 +96,7 @@ def _run(config: Config, config_path: str | Path, resume: str | None) -> Runner:
         raise
     except Exception as error:
         # The runner builds most of its parts in train(): only after an iteration is it a bug.
-        if runner is not None and runner.message_hub.get_info('iter', 0) > start:
+        if runner is not None and runner.message_hub.get_info('iter', 0) > start.iteration:
             raise
         # The last line: a data loader's worker puts its traceback before it.
         message = f'{type(error).__name__}: {error}'.strip().splitlines()[-1]
@@ -96,36 +104,22 @@ def _run(config: Config, config_path: str | Path, resume: str | None) -> Runner:
     return runner
 
 
-def _choose_start(config: Config, resume: str | None) -> tuple[str | None, int]:
-    """The checkpoint to resume from, if any, and the iteration at which the run begins."""
-    if resume == 'auto':
-        latest = latest_checkpoint(config.work_dir)
-        resume = None if latest is None else str(latest)
-        if resume is None:
-            print(f'{config.work_dir}: no checkpoint to resume from, starting at the beginning')
-    path = resume or config.get('load_from')
-    checkpoint = read_checkpoint(path) if path else {}
-    start = checkpoint.get('meta', {}).get('iter', 0) if resume else 0
-    check_progress(config.work_dir, start)
-    return resume, start
-
-
-def _rehearse(config: Config, config_path: str | Path) -> None:
+def _rehearse(config: Config, config_path: str | Path, begin: int) -> None:
     """Train two iterations, validate a batch and save, elsewhere; print the real run's needs."""
     small = copy.deepcopy(config)
     small.train_cfg.update(max_iters=REHEARSED, val_interval=REHEARSED)
     if small.get('val_dataloader'):
         small.val_dataloader.dataset.indices = small.val_dataloader.batch_size
-    small.default_hooks.checkpoint.update(interval=REHEARSED, save_best=None)
+    small.default_hooks.checkpoint.update(interval=REHEARSED)
     with tempfile.TemporaryDirectory() as folder:
         small.work_dir = folder
-        runner = _run(small, config_path, resume=None)
+        runner = _run(small, config_path, Start())
         runner.visualizer.close()  # it writes into the folder until then
         if not is_main_process():
             return
         megabytes = Path(folder, f'iter_{REHEARSED}.pth').stat().st_size / 1e6
     hub = runner.message_hub
-    iterations = config.train_cfg.max_iters
+    iterations = config.train_cfg.max_iters - begin
     seconds = hub.get_scalar('train/time').data[0][-1] * iterations
     time = timedelta(seconds=math.ceil(seconds))
     lines = [f'{iterations:,} iterations: about {time} by the second of two']
