@@ -1,5 +1,6 @@
 """The generator's weights: where adversarial training takes them from, and their average."""
 
+import itertools
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from ..checkpoint import find_checkpoint, generator_weights, read_checkpoint
 from ..errors import UserError
 from ..nets import unwrap_generator
 from . import PRIORITIES
+from .console import tell
 from .distributed import by_first
 
 
@@ -40,7 +42,7 @@ class PretrainedGeneratorHook(Hook):
         if runner._has_loaded:
             return
         if self.source is None:
-            runner.logger.warning('generator: from scratch, not trained before')
+            tell(runner.logger, 'generator: from scratch, not trained before')
             return
         path = by_first(partial(find_checkpoint, self.source))
         if path is None:
@@ -56,7 +58,8 @@ class PretrainedGeneratorHook(Hook):
         ema = meta.get('best_score_name', path.name.removeprefix('best_')).startswith('ema')
         generator.load_state_dict(generator_weights(checkpoint, generator, path, ema))
         which = 'averaged weights' if ema else 'weights'
-        runner.logger.info(f'generator: {which} of {path}, iteration {meta.get("iter", "unknown")}')
+        text = f'generator: {which} of {path}, iteration {meta.get("iter", "unknown")}'
+        tell(runner.logger, text)
 
 
 class ForeachAverage(ExponentialMovingAverage):
@@ -136,8 +139,10 @@ class GeneratorEMAHook(Hook):
 
 @torch.no_grad()
 def _validate(runner: Runner) -> dict[str, float]:
-    """Validate once more, without the hooks of a validation."""
+    """Validate once more; of the hooks only those that stop a run and say how far it is act."""
     loop = runner.val_loop
+    hooks = [hook for hook in runner.hooks if getattr(hook, 'acts_on_average', False)]
+    done = itertools.count(loop.total_length)
     runner.logger.info('validating the average')
     scores: dict[str, float] = {}
     for evaluator, loader in zip(loop.evaluators, loop.dataloaders, strict=True):
@@ -147,5 +152,8 @@ def _validate(runner: Runner) -> dict[str, float]:
                 with autocast(enabled=loop.fp16):
                     outputs = runner.model.val_step(batch)
                 evaluator.process(outputs, batch, group)
+                index = next(done)
+                for hook in hooks:
+                    hook.after_val_iter(runner, index)
         scores |= evaluator.evaluate()
     return scores

@@ -13,7 +13,7 @@ from mmengine.hooks import Hook
 
 from facesr.checkpoint import read_checkpoint
 from facesr.errors import StoppedError, UserError
-from facesr.training.loop import SIGNALS
+from facesr.training.signals import SIGNALS
 
 
 @HOOKS.register_module()
