@@ -96,8 +96,8 @@ def kill_once(options: list[str], work_dir: Path, rng: random.Random) -> str:
     return 'in the middle of a checkpoint' if left else 'elsewhere'
 
 
-def stop_once(options: list[str], work_dir: Path, rng: random.Random, life: float) -> str:
-    """Resume a run of the tool, and send it a signal; returns how it ended."""
+def stop_once(options: list[str], work_dir: Path, rng: random.Random, life: float | None) -> str:
+    """Resume a run of the tool, and send it a signal within its life; returns how it ended."""
     command = [sys.executable, ROOT / 'tools/train.py', TINY, '--work-dir', work_dir, '--resume']
     with Path(f'{work_dir}.log').open('w') as log:
         process = subprocess.Popen(
@@ -106,7 +106,9 @@ def stop_once(options: list[str], work_dir: Path, rng: random.Random, life: floa
     try:
         wait(lambda: is_listening(process.pid), process)
         last = work_dir / f'iter_{ITERATIONS}.pth'
-        if rng.random() < 1 / 3:
+        if life is None:
+            process.wait(timeout=600)
+        elif rng.random() < 1 / 3:
             wait(last.exists, process)
             time.sleep(rng.uniform(0, 1.5))
         else:
@@ -224,15 +226,16 @@ def stop(stops: int, options: list[str], root: Path, rng: random.Random) -> bool
     """Stop runs so many times, and print what became of them; returns whether all ended alike."""
     counts: dict[str, int] = {}
     runs = equal = 0
-    life = 20.0  # seconds, at first
+    begin = time.monotonic()
+    stop_once(options, root / 'alive', rng, life=None)
+    life = time.monotonic() - begin
+    print(f'a run lives for {life:.1f} s')
     while sum(counts.values()) < stops:
         work_dir = root / f'stopped_{runs}'
         what = ''
         while what not in ('ended', 'finished') and sum(counts.values()) < stops:
-            begin = time.monotonic()
             what = stop_once(options, work_dir, rng, life)
             if what == 'ended':
-                life = min(life, time.monotonic() - begin)
                 break
             counts[what] = counts.get(what, 0) + 1
             print(f'{sum(counts.values())}: {what}', flush=True)
