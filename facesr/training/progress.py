@@ -5,6 +5,7 @@ import math
 import resource
 import sys
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -160,23 +161,26 @@ class ProgressHook(IterTimerHook):
         hub.update_info('eta', seconds)
         if not torch.cuda.is_available():
             hub.update_scalar('train/memory', peak_memory())
-        text = f'iteration {iteration:,} of {runner.max_iters:,}: {a_time:.3g} s an iteration, '
-        if 'train/loss' in hub.log_scalars:
-            loss = hub.get_scalar('train/loss').mean(runner.log_processor.window_size)
-            text += f'loss {loss:.4g}, '
-        end = datetime.now() + timedelta(seconds=seconds)
-        text += f'about {in_words(seconds)} left, until {end:%a %H:%M}'
-        self._say(runner, text, now=trained == 2)
 
-    def _say(self, runner: Runner, text: str, now: bool = False) -> None:
+        def describe() -> str:
+            text = f'iteration {iteration:,} of {runner.max_iters:,}: {a_time:.3g} s an iteration, '
+            if 'train/loss' in hub.log_scalars:
+                loss = hub.get_scalar('train/loss').mean(runner.log_processor.window_size)
+                text += f'loss {loss:.4g}, '
+            end = datetime.now() + timedelta(seconds=seconds)
+            return text + f'about {in_words(seconds)} left, until {end:%a %H:%M}'
+
+        self._say(runner, describe, now=trained == 2)
+
+    def _say(self, runner: Runner, describe: Callable[[], str], now: bool = False) -> None:
         """Say where the run stands, not too often."""
-        time_now = time.monotonic()
-        if now or (time_now - self._told >= LINE_EVERY and not sys.stdout.isatty()):
-            self._told = time_now
-            tell(runner.logger, text)
-        elif time_now - self._looked >= LOOK_EVERY:
-            self._looked = time_now
-            show(text)
+        moment = time.monotonic()
+        if now or (moment - self._told >= LINE_EVERY and not sys.stdout.isatty()):
+            self._told = moment
+            tell(runner.logger, describe())
+        elif moment - self._looked >= LOOK_EVERY:
+            self._looked = moment
+            show(describe())
 
     def before_val(self, runner: Runner) -> None:
         self._validation_start = time.monotonic()
@@ -190,7 +194,7 @@ class ProgressHook(IterTimerHook):
         hub.update_info('eta', seconds)
         if hasattr(self, '_told'):  # never in a validation without training
             text = f'validation, batch {done:,} of {batches:,}: about {in_words(seconds)} left'
-            self._say(runner, text)
+            self._say(runner, lambda: text)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         super().after_val_epoch(runner, metrics)

@@ -7,7 +7,7 @@ import shlex
 import shutil
 import tempfile
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from multiprocessing.util import get_temp_dir
 from pathlib import Path
@@ -66,6 +66,9 @@ def train(
             if not has_begun():
                 record_stop(str(stop))
             raise
+        finally:
+            with suppress(OSError, KeyError):  # PyTorch's import makes it, mostly for nothing
+                Path(os.environ['TORCHINDUCTOR_CACHE_DIR']).rmdir()
 
 
 def _train(
