@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from shutil import get_terminal_size
 from typing import Any
 
 from mmengine.dist import is_main_process
@@ -39,6 +40,7 @@ def tell(logger: MMLogger, text: str) -> None:
 def show(text: str) -> None:
     """Show a text on a terminal until the next one, or the next line, takes its place."""
     if is_main_process() and sys.stdout.isatty():
+        text = text[: get_terminal_size().columns - 1]  # a second line would stay
         print(f'\r\x1b[K{text}', end='', flush=True)
 
 
