@@ -119,8 +119,9 @@ class SafeCheckpointHook(CheckpointHook):
             raise UserError(
                 f'default_hooks.checkpoint.save_best={name!r}: no such score; there are {known}'
             )
-        infos, score = runner.message_hub.runtime_info, metrics[name]
-        if 'best_score' in infos and not self.is_better_than[name](score, infos['best_score']):
+        score, worst = metrics[name], self.init_value_map[self.rules[0]]
+        best_score = runner.message_hub.runtime_info.get('best_score', worst)
+        if not self.is_better_than[name](score, best_score):
             return
         with self._undone_on_failure(runner):
             self.best_ckpt_path = str(Path(self.out_dir, BEST))
@@ -205,9 +206,10 @@ class SafeCheckpointHook(CheckpointHook):
         found = by_first(find)
         if found and infos.get('best_score_name') in (None, *(self.save_best or ())):
             if former is not None:
-                infos['best_ckpt'] = str(best)
+                infos |= dict(best_ckpt=str(best), best_score_name=(self.save_best or [''])[0])
+                hub['resumed_keys']['best_score_name'] = True
             return
-        for name in ('best_score', 'best_ckpt'):
+        for name in ('best_score', 'best_score_name', 'best_ckpt'):
             infos.pop(name, None)
             hub['resumed_keys'].pop(name, None)
 

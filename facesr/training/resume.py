@@ -61,14 +61,14 @@ def choose_start(config: Config, resume: str | None) -> Start:
     if resume == 'auto':
         latest = latest_checkpoint(config.work_dir)
         path = None if latest is None else str(latest)
-        if path is None:
-            print(f'{config.work_dir}: no checkpoint to resume from, starting at the beginning')
     if path is None:
         if held := next(iter(checkpoints_of(config.work_dir)), None):
             raise UserError(
                 f'{config.work_dir}: holds a run ({held.name}); to resume it: --resume, '
                 'to start another one: --work-dir FOLDER'
             )
+        if resume == 'auto':
+            print(f'{config.work_dir}: no checkpoint to resume from, starting at the beginning')
         if config.get('load_from'):
             read_checkpoint(config.load_from)
         return Start()
@@ -76,10 +76,10 @@ def choose_start(config: Config, resume: str | None) -> Start:
     check_complete(checkpoint, path)
     if resume != 'auto':
         _check_last(config.work_dir, path)
+    changes = list(_changes(checkpoint, config, path))
     start = Start(path, checkpoint['meta']['iter'], _is_finished(checkpoint, config))
     if start.finished:
         return start
-    changes = list(_changes(checkpoint, config, path))
     if config.get('load_from'):
         changes.append(f'load_from={config.load_from}: not read, for the run resumes')
     if changes:
@@ -127,7 +127,7 @@ def _check_last(work_dir: str, path: str) -> None:
 def _changes(checkpoint: Mapping[str, Any], config: Config, path: str) -> Iterator[str]:
     """What differs from the config that a checkpoint was trained with, a line each."""
     former = parse_config(checkpoint['meta'].get('cfg', ''))
-    if former is None:
+    if not former:
         yield 'settings that cannot be compared: the checkpoint holds no config that can be read'
         return
     before, now = (

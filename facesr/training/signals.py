@@ -57,7 +57,7 @@ def begin() -> None:
     """From now on only note signals; the loop calls it before its first iteration."""
     _state.begun = True
     if _state.asked is not None:  # what was running then took the exception for its own
-        _stop()
+        raise early_stop()
 
 
 def has_begun() -> bool:
@@ -73,11 +73,12 @@ def asked() -> str | None:
 def _take(number: int, frame: FrameType | None) -> None:
     _state.asked = signal.Signals(number).name
     if not _state.begun:
-        _stop()
+        raise early_stop()
 
 
-def _stop() -> None:
-    raise StoppedError(
+def early_stop() -> StoppedError:
+    """What a signal before the first iteration raises."""
+    return StoppedError(
         f'stopped by {_state.asked} before the first iteration, nothing to save; to start again: '
         'the same command'
     )

@@ -27,7 +27,7 @@ from .distributed import by_first, joined_processes
 from .loop import record_stop
 from .resume import Start, choose_start
 from .schedule import scale_schedule
-from .signals import has_begun, taking_signals
+from .signals import asked, early_stop, has_begun, taking_signals
 from .work_dir import check_progress, sole_run
 
 #: Iterations of a dry run; the second is timed.
@@ -62,10 +62,12 @@ def train(
         try:
             options = work_dir, resume, iterations, launcher, dry_run
             _train(config_path, list(overrides), *options)
-        except StoppedError as stop:
-            if not has_begun():
-                record_stop(str(stop))
-            raise
+        except BaseException:
+            if has_begun() or asked() is None:
+                raise
+            stop = early_stop()  # MMEngine may have made a SyntaxError of it, say
+            record_stop(str(stop))
+            raise stop from None
         finally:
             with suppress(OSError, KeyError):  # PyTorch's import makes it, mostly for nothing
                 Path(os.environ['TORCHINDUCTOR_CACHE_DIR']).rmdir()
@@ -137,12 +139,10 @@ def _run(config: Config, config_path: str | Path, start: Start) -> Runner:
 def _say_end(runner: Runner, config_path: str | Path, overrides: Iterable[str]) -> None:
     """Print where the best checkpoint is, and the commands that come next."""
     infos, folder = runner.message_hub.runtime_info, _short(runner.work_dir)
-    kept, which = Path(folder, BEST), 'its best checkpoint'
+    kept, which = Path(folder, f'iter_{runner.iter}.pth'), 'its last checkpoint'
     name = infos.get('best_score_name', '')
-    if 'best_score' in infos:
-        which += f' ({name} {infos["best_score"]:.4f})'
-    else:
-        kept, which = Path(folder, f'iter_{runner.iter}.pth'), 'its last checkpoint'
+    if name:
+        kept, which = Path(folder, BEST), f'its best checkpoint ({name} {infos["best_score"]:.4f})'
     options = [option for option in overrides if option.startswith(('model.', 'test_'))]
     command = ['python', 'tools/test.py', config_path, kept]
     command += ['--ema'] * name.startswith('ema') + ['--cfg-options', *options] * bool(options)
@@ -162,7 +162,7 @@ def _short(path: str) -> str:
 def _rehearse(config: Config, config_path: str | Path, begin: int) -> None:
     """Train two iterations, validate a batch and save, elsewhere; print the real run's needs."""
     small = copy.deepcopy(config)
-    small.train_cfg.update(max_iters=REHEARSED, val_interval=REHEARSED)
+    small.train_cfg.update(max_iters=REHEARSED, val_interval=REHEARSED, val_begin=1)
     if small.get('val_dataloader'):
         small.val_dataloader.dataset.indices = small.val_dataloader.batch_size
     small.default_hooks.checkpoint.update(interval=REHEARSED)
@@ -183,7 +183,7 @@ def _rehearse(config: Config, config_path: str | Path, begin: int) -> None:
         times = math.ceil(iterations / config.train_cfg.val_interval)
         batches = math.ceil(images / config.val_dataloader.batch_size) * times
         # At most: the batch that was timed came before the device had warmed up.
-        seconds = hub.get_scalar('val/time').data[0][-1] * batches
+        seconds = sum(hub.get_scalar('val/time').data[0]) * batches  # and that of an average
         lines.append(f'{times} validations of {images} images: at most {in_words(seconds)}')
     checkpoint = config.default_hooks.checkpoint
     saved, kept = math.ceil(iterations / checkpoint.interval), checkpoint.get('max_keep_ckpts', -1)

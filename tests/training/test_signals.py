@@ -57,18 +57,28 @@ def test_a_stop_that_something_swallows_is_not_lost():
 
 @HOOKS.register_module()
 class StopAtStartHook(Hook):
-    """Asks the process to stop before its first iteration."""
+    """Asks the process to stop before its first iteration, and takes that for something else."""
+
+    def __init__(self, other: str | None) -> None:
+        self.other = other
 
     def before_train(self, runner) -> None:
-        os.kill(os.getpid(), signal.SIGUSR1)
+        try:
+            os.kill(os.getpid(), signal.SIGUSR1)
+        except BaseException:
+            if self.other:
+                raise SyntaxError(self.other) from None
+            raise
 
 
+@pytest.mark.parametrize('other', [None, 'Failed to format the config file'])
 def test_a_stop_before_the_first_iteration_is_recorded_for_slurm(
-    tiny_options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    other: str | None, tiny_options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv('FACESR_STOP_FILE', str(tmp_path / 'stopped'))
     config = tmp_path / 'config.py'
-    config.write_text(f"_base_ = ['{TINY}']\ncustom_hooks = [dict(type='StopAtStartHook')]\n")
+    hook = dict(type='StopAtStartHook', other=other)
+    config.write_text(f"_base_ = ['{TINY}']\ncustom_hooks = [{hook}]\n")
     with pytest.raises(StoppedError) as stop:
         train(config, tiny_options)
     assert (tmp_path / 'stopped').read_text() == f'{stop.value}\n'
