@@ -1,5 +1,6 @@
 """Real signals to this process, before a run's first iteration and after it has begun."""
 
+import multiprocessing
 import os
 import signal
 from contextlib import suppress
@@ -32,19 +33,24 @@ def test_a_start_is_stopped_at_once_and_a_run_at_its_next_iteration(number: sign
     assert [signal.getsignal(one) for one in SIGNALS] == handlers
 
 
+def _be_asked_before_and_after() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    os.kill(os.getpid(), signal.SIGTERM)
+    with pytest.raises(StoppedError), taking_signals():
+        pytest.fail('goes on')
+    with taking_signals():
+        signals.begin()
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+
+
 def test_a_signal_that_came_before_the_start_counts_and_one_after_the_end_does_not():
-    """As in tools/train.py, which blocks and ignores them from its first line on."""
-    former = signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    try:
-        os.kill(os.getpid(), signal.SIGTERM)
-        with pytest.raises(StoppedError), taking_signals():
-            pytest.fail('goes on')
-        os.kill(os.getpid(), signal.SIGTERM)
-        assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        signal.signal(signal.SIGTERM, former)
+    """As in tools/train.py, which blocks and ignores them before it has another thread."""
+    process = multiprocessing.get_context('fork').Process(target=_be_asked_before_and_after)
+    process.start()
+    process.join()
+    assert process.exitcode == 0
 
 
 def test_a_stop_that_something_swallows_is_not_lost():
