@@ -87,7 +87,7 @@ def _are(items: Any, test: Callable[[Any], bool]) -> bool:
 ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     r'train_cfg\.(max_iters|val_interval|val_begin)'
     r'|\w+_dataloader\.(batch_size|dataset\.gt_patch_size)'
-    r'|default_hooks\.\w+\.(interval|history)'
+    r'|default_hooks\.(?!checkpoint\.)\w+\.(interval|history)'
     r'|log_processor\.window_size'
     r'|optim_wrapper\.(.*\.)?(accumulative_counts|steps)'
     r'|param_scheduler\.(.*\.)?(end|T_max|step_size|total_iters)'
@@ -106,6 +106,10 @@ ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     r'\w+_dataloader\.prefetch_factor|default_hooks\.\w+\.parameter_limit': (
         'a whole number, at least 1, or None',
         lambda value: value is None or _is_whole(value),
+    ),
+    r'default_hooks\.checkpoint\.interval': (
+        'a whole number, at least 1, or -1 for only the last',
+        lambda value: value == -1 or _is_whole(value),
     ),
     r'default_hooks\.checkpoint\.max_keep_ckpts': (
         'a whole number, at least 1, or -1 for all',

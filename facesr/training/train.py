@@ -186,7 +186,8 @@ def _rehearse(config: Config, config_path: str | Path, begin: int) -> None:
         seconds = sum(hub.get_scalar('val/time').data[0]) * batches  # and that of an average
         lines.append(f'{times} validations of {images} images: at most {in_words(seconds)}')
     checkpoint = config.default_hooks.checkpoint
-    saved, kept = math.ceil(iterations / checkpoint.interval), checkpoint.get('max_keep_ckpts', -1)
+    saved = math.ceil(iterations / checkpoint.interval) if checkpoint.interval > 0 else 1
+    kept = checkpoint.get('max_keep_ckpts', -1)
     work_dir = Path(config.work_dir)
     disk = next(path for path in (work_dir, *work_dir.absolute().parents) if path.exists())
     lines.append(
