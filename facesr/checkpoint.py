@@ -2,6 +2,7 @@
 
 import logging
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from mmengine.runner.checkpoint import get_state_dict
 from torch import Tensor, nn
 
 from .errors import UserError
+
+#: The checkpoint with the best validation score, in every work directory.
+BEST = 'best.pth'
 
 # What a stock MMEngine checkpoint pickles besides tensors and plain values: its message hub.
 # Inert classes stand in for these names, so that nothing in the file is run.
@@ -225,6 +229,19 @@ def to_plain(value: Any) -> Any:
     raise TypeError(f'{type(value).__module__}.{type(value).__qualname__} is not a plain value')
 
 
+def checkpoints_of(work_dir: str | Path) -> list[Path]:
+    """List a work directory's checkpoints: the latest first, after them the best ones."""
+    numbered, best = [], []
+    for path in Path(work_dir).glob('*.pth'):
+        if match := re.fullmatch(r'iter_(\d+)\.pth', path.name):
+            numbered.append((int(match[1]), path))
+        elif path.name == BEST:
+            best.append((sys.maxsize, path))
+        elif match := re.fullmatch(r'best_.*_iter_(\d+)\.pth', path.name):  # of an older version
+            best.append((int(match[1]), path))
+    return [path for _, path in (*sorted(numbered)[::-1], *sorted(best)[::-1])]
+
+
 def latest_checkpoint(work_dir: str | Path) -> Path | None:
     """Find the last intact checkpoint of a run; None where there is no checkpoint.
 
@@ -234,18 +251,14 @@ def latest_checkpoint(work_dir: str | Path) -> Path | None:
     Raises:
         UserError: there are checkpoints, and none can be read.
     """
-    found = {
-        int(match[1]): path
-        for path in Path(work_dir).glob('iter_*.pth')
-        if (match := re.fullmatch(r'iter_(\d+)\.pth', path.name))
-    }
-    for iteration in sorted(found, reverse=True):
+    found = [path for path in checkpoints_of(work_dir) if path.name.startswith('iter_')]
+    for path in found:
         try:
-            read_checkpoint(found[iteration])
+            read_checkpoint(path)
         except UserError as error:
             print(f'warning: {error}; looking for the one before', flush=True)
         else:
-            return found[iteration]
+            return path
     if found:
         raise UserError(f'{work_dir}: none of its {len(found)} checkpoints can be read')
     return None
@@ -253,11 +266,5 @@ def latest_checkpoint(work_dir: str | Path) -> Path | None:
 
 def find_checkpoint(work_dir: str | Path) -> Path | None:
     """Find a run's best checkpoint by its validation, else its last; None where there is none."""
-    best = [
-        (int(match[1]), path)
-        for path in Path(work_dir).glob('best_*.pth')
-        if (match := re.search(r'_iter_(\d+)\.pth$', path.name))
-    ]
-    if best:
-        return max(best)[1]
-    return latest_checkpoint(work_dir)
+    best = [path for path in checkpoints_of(work_dir) if path.name.startswith('best')]
+    return best[0] if best else latest_checkpoint(work_dir)

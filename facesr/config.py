@@ -1,13 +1,15 @@
-"""Configs: read from their files, overridden from the command line, checked for unknown keys.
+"""Configs: read from their files, overridden from the command line, their keys and values checked.
 
-MMEngine ignores a misspelt key at the top of a config, or in a dictionary without a ``type``.
+MMEngine ignores a misspelt key at the top of a config, or in a dictionary without a ``type``, and
+meets a wrong value when something is built from it, or in a later iteration.
 """
 
 import ast
 import inspect
+import math
 import re
 from argparse import ArgumentParser
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -68,8 +70,106 @@ _BUILDER_KEYS = {
 }
 
 
+def _is_whole(value: Any, least: int = 1) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _is_number(value: Any, least: float = 0) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and math.isfinite(value) and value >= least
+
+
+def _are(items: Any, test: Callable[[Any], bool]) -> bool:
+    return isinstance(items, list | tuple) and bool(items) and all(map(test, items))
+
+
+#: What a value may be, in words and as a test, by a regular expression of its place in a config.
+ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    r'train_cfg\.(max_iters|val_interval|val_begin)'
+    r'|\w+_dataloader\.(batch_size|dataset\.gt_patch_size)'
+    r'|default_hooks\.(?!checkpoint\.)\w+\.(interval|history)'
+    r'|log_processor\.window_size'
+    r'|optim_wrapper\.(.*\.)?(accumulative_counts|steps)'
+    r'|param_scheduler\.(.*\.)?(end|T_max|step_size|total_iters)'
+    r'|model\.(generator|discriminator)\.(\w+_channels|num_\w+|upscale_factor)': (
+        'a whole number, at least 1',
+        _is_whole,
+    ),
+    r'\w+_dataloader\.num_workers|param_scheduler\.(.*\.)?begin|.*\.crop_border': (
+        'a whole number, at least 0',
+        lambda value: _is_whole(value, 0),
+    ),
+    r'randomness\.seed': (
+        'a whole number, at least 0, or None',
+        lambda value: value is None or _is_whole(value, 0),
+    ),
+    r'\w+_dataloader\.prefetch_factor|default_hooks\.\w+\.parameter_limit': (
+        'a whole number, at least 1, or None',
+        lambda value: value is None or _is_whole(value),
+    ),
+    r'default_hooks\.checkpoint\.interval': (
+        'a whole number, at least 1, or -1 for only the last',
+        lambda value: value == -1 or _is_whole(value),
+    ),
+    r'default_hooks\.checkpoint\.max_keep_ckpts': (
+        'a whole number, at least 1, or -1 for all',
+        lambda value: value == -1 or _is_whole(value),
+    ),
+    r'default_hooks\.checkpoint\.save_best': (
+        "a score's name, or None",
+        lambda value: value is None or isinstance(value, str),
+    ),
+    r'\w+_dataloader\.dataset\.indices': (
+        'how many images, at least 1, or a list of their numbers from 0',
+        lambda value: value is None or _is_whole(value) or _are(value, lambda i: _is_whole(i, 0)),
+    ),
+    r'optim_wrapper\.(.*\.)?(lr|adam_lr|eps|weight_decay)|param_scheduler\.(.*\.)?eta_min': (
+        'a number, at least 0',
+        _is_number,
+    ),
+    r'model\.\w+\.loss_weight': ('a number', lambda value: _is_number(value, -math.inf)),
+    r'.*\.(flip_ratio|isotropic_prob)': (
+        'a number from 0 to 1',
+        lambda value: _is_number(value) and value <= 1,
+    ),
+    r'optim_wrapper\.(.*\.)?betas': (
+        'two numbers from 0 to below 1',
+        lambda value: _are(value, lambda beta: _is_number(beta) and beta < 1) and len(value) == 2,
+    ),
+    r'param_scheduler\.(.*\.)?periods': (
+        'a list of whole numbers, at least 1',
+        lambda value: _are(value, _is_whole),
+    ),
+    r'param_scheduler\.(.*\.)?(milestones|restart_weights)': (
+        'a list of numbers, at least 0',
+        lambda value: _are(value, _is_number),
+    ),
+    r'(.*\.)?(by_epoch|tf32|persistent_workers|pin_memory|drop_last|shuffle|channels_last'
+    r'|cudnn_benchmark|save_optimizer|save_last|deterministic|resume)': (
+        'True or False',
+        lambda value: isinstance(value, bool),
+    ),
+    r'work_dir|launcher|default_scope|\w+_dataloader\.dataset\.data_root': (
+        'a text',
+        lambda value: isinstance(value, str) and bool(value),
+    ),
+    r'log_level': (
+        "'DEBUG', 'INFO', 'WARNING' or 'ERROR'",
+        lambda value: value in ('DEBUG', 'INFO', 'WARNING', 'ERROR'),
+    ),
+}
+#: What a value of the command line must be, by the type of the one that it replaces.
+_KINDS: tuple[tuple[Any, str], ...] = (
+    (bool, 'True or False'),
+    (str, 'a text'),
+    (int | float, 'a number'),
+    (list | tuple, 'a list'),
+    (Mapping, 'KEY.SUBKEY=VALUE'),
+)
+
+
 def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
-    """Read a config file, apply ``key=value`` overrides, and check every key in it.
+    """Read a config file, apply ``key=value`` overrides, and check every key and value in it.
 
     Args:
         path: a Python config file.
@@ -77,9 +177,11 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
 
     Returns:
         The config; ``work_dir`` is ``work_dirs/<the file's name>`` unless the file itself sets it.
+        Loaders without processes keep none.
 
     Raises:
-        UserError: the file cannot be read, or a key is unknown; it names the nearest.
+        UserError: the file cannot be read, a key is unknown (it names the nearest), or a value is
+            of another type than the file's, or outside of :data:`ALLOWED`.
     """
     path = Path(path)
     try:
@@ -99,12 +201,78 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
         top = key.partition('.')[0]
         if top not in RUNNER_KEYS:
             raise UserError(f'--cfg-options {key}: {unknown(top, RUNNER_KEYS)}')
+        former, expected = entry(config, key), _kind(entry(config, key))
+        if None not in (former, value) and expected and _kind(value) != expected:
+            raise UserError(
+                f'--cfg-options {key}={value!r}: {expected} expected, as in {path} ({former!r})'
+            )
         try:
             config.merge_from_dict({key: value})
         except (KeyError, TypeError, IndexError, AssertionError) as error:
             raise UserError(f'--cfg-options {key}: there is no such place in {path}') from error
     check_config(config)
+    for loader in (config.get(f'{name}_dataloader') for name in ('train', 'val', 'test')):
+        if isinstance(loader, dict) and loader.get('num_workers') == 0:
+            loader['persistent_workers'] = False  # PyTorch refuses both
+            loader.pop('prefetch_factor', None)
     return config
+
+
+def entry(config: Any, place: str) -> Any:
+    """An entry of a config, such as ``model.generator``; None if there is none."""
+    for key in place.split('.'):
+        if isinstance(config, list | tuple) and key.isdecimal() and int(key) < len(config):
+            config = config[int(key)]
+        else:
+            config = config.get(key) if isinstance(config, Mapping | Config) else None
+    return config
+
+
+def leaves(node: Any, place: str = '') -> Iterator[tuple[str, Any]]:
+    """The values of a config by their places; helper variables at its top are left out."""
+    items: Any = ()
+    if isinstance(node, Mapping | Config):
+        items = node.items()
+    elif isinstance(node, list | tuple) and any(isinstance(item, Mapping) for item in node):
+        items = enumerate(node)
+    if not items:
+        yield place, node
+    for key, item in items:
+        if place or key in RUNNER_KEYS:
+            yield from leaves(item, f'{place}.{key}' if place else str(key))
+
+
+def _kind(value: Any) -> str | None:
+    return next((words for kind, words in _KINDS if isinstance(value, kind)), None)
+
+
+def parse_config(text: str) -> dict[str, Any] | None:
+    """Read a config that MMEngine has dumped as data: nothing in it is run.
+
+    Returns:
+        What it assigns, by name, with lists for tuples; None where there is anything but
+        ``name = value``, with constants, lists, tuples and dictionaries.
+    """
+    try:
+        return {node.targets[0].id: _value(node.value) for node in ast.parse(text).body}  # type: ignore[attr-defined]
+    except (AttributeError, RecursionError, SyntaxError, TypeError, ValueError):
+        return None
+
+
+def _value(node: ast.expr) -> Any:
+    match node:
+        case ast.Call(func=ast.Name(id='dict'), args=args, keywords=keywords):
+            items = {word.arg: _value(word.value) for word in keywords}
+            return {**(_value(args[0]) if args else {}), **items}
+        case ast.Dict(keys=keys, values=values):
+            pairs = zip(keys, values, strict=True)
+            return {ast.literal_eval(key or ''): _value(item) for key, item in pairs}
+        case ast.List(elts=elts) | ast.Tuple(elts=elts):
+            return [_value(item) for item in elts]
+        case ast.Name(id='inf' | 'nan'):
+            return float(node.id)
+        case _:
+            return ast.literal_eval(node)
 
 
 def parse_overrides(overrides: Iterable[str]) -> dict[str, Any]:
@@ -133,13 +301,14 @@ def _is_broken(path: Path) -> bool:
 
 
 def check_config(config: Mapping[str, Any]) -> None:
-    """Check that something takes every key of a config.
+    """Check that something takes every key of a config, and its values by :data:`ALLOWED`.
 
     At the top a config may hold variables of its own, but none that looks like a misspelt key of
     MMEngine's ``Runner``.
 
     Raises:
-        UserError: the first unknown key, and the nearest valid one.
+        UserError: the first unknown key, and the nearest valid one; or the first value that cannot
+            be, and what is allowed.
     """
     for key in config:
         if key in RUNNER_KEYS or re.sub(r'_?\d+$', '', key) in RUNNER_KEYS:
@@ -148,6 +317,10 @@ def check_config(config: Mapping[str, Any]) -> None:
             raise UserError(f'config: {unknown(key, RUNNER_KEYS)}')
     for problem in _problems({key: config[key] for key in config if key in RUNNER_KEYS}, ''):
         raise UserError(f'config: {problem}')
+    for place, value in leaves(config):
+        for pattern, (words, is_allowed) in ALLOWED.items():
+            if re.fullmatch(pattern, place) and not is_allowed(value):
+                raise UserError(f'config: {place}={value!r}: {words}, expected')
 
 
 def _problems(node: Any, place: str) -> Iterator[str]:

@@ -38,10 +38,11 @@ def describe_refusal(error: OSError | UnicodeError) -> str:
     return f'{place}{error.strerror or error}{f"; {remedy}" if remedy else ""}'
 
 
-class StoppedError(Exception):
-    """A run was asked to stop, and has saved; the tools exit with 75.
+class StoppedError(BaseException):
+    """A run was asked to stop, and has saved what there was; the tools exit with 75.
 
-    ``sysexits.h`` calls 75 a temporary failure: trying again helps.
+    ``sysexits.h`` calls 75 a temporary failure: trying again helps. It can be raised anywhere, and
+    no ``except Exception`` may take it for a mistake.
     """
 
     exit_code = 75

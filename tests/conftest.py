@@ -25,6 +25,7 @@ from facesr.config import load_config
 from facesr.data.demo import degrade_portrait
 from facesr.degradation.settings import DegradationSettings
 from facesr.images import write_png
+from facesr.training.signals import taking_signals
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = ROOT / 'tests/tiny_srresnet.py'
@@ -67,8 +68,9 @@ def train(options: list[str], *hooks: dict, config: Path = TINY) -> Runner:
     """Train a config, with hooks of the test's own."""
     cfg = load_config(config, options)
     cfg.custom_hooks = list(hooks)
-    runner = Runner.from_cfg(cfg)
-    runner.train()
+    with taking_signals():
+        runner = Runner.from_cfg(cfg)
+        runner.train()
     return runner
 
 

@@ -4,24 +4,34 @@ python tests/kill_training.py --kills 50
 SIGKILL comes at random moments: while the run starts, while it trains or validates, and, for one in
 three, the moment a checkpoint is being written. Minutes on two cores. The exit code is 1 where an
 end differs or a run cannot resume.
+
+    python tests/kill_training.py --kills 0 --stops 50
+
+sends SIGINT, SIGTERM or SIGUSR1 instead, to all processes of a run of tools/train.py: at random
+moments from its first import to its last, for one in three around its end. It must have saved and
+exit with 75, or finish and exit with 0.
 """
 
 import argparse
 import multiprocessing
 import os
 import random
+import re
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
-from conftest import TINY, load_degradation, make_faces
+from conftest import ROOT, TINY, load_degradation, make_faces
 
 from facesr.checkpoint import read_checkpoint
+from facesr.training.signals import SIGNALS
 from facesr.training.train import train
 
 ITERATIONS = 60
@@ -47,11 +57,12 @@ def running(options: list[str], work_dir: Path) -> Iterator[FORK.Process]:
         process.join()
 
 
-def wait(condition: Callable[[], bool], process: FORK.Process, seconds: float = 60) -> None:
+def wait(condition: Callable[[], bool], process: Any, seconds: float = 60) -> None:
     """Wait until something holds, or the process has ended."""
     end = time.monotonic() + seconds
-    while not condition() and process.is_alive() and time.monotonic() < end:
-        pass
+    is_alive = getattr(process, 'is_alive', lambda: process.poll() is None)
+    while not condition() and is_alive() and time.monotonic() < end:
+        time.sleep(0.001)
 
 
 def partial_files(work_dir: Path) -> list[Path]:
@@ -83,6 +94,49 @@ def kill_once(options: list[str], work_dir: Path, rng: random.Random) -> str:
     for path in left:  # of one life, to count those of the next
         path.unlink()
     return 'in the middle of a checkpoint' if left else 'elsewhere'
+
+
+def stop_once(options: list[str], work_dir: Path, rng: random.Random, life: float | None) -> str:
+    """Resume a run of the tool, and send it a signal within its life; returns how it ended."""
+    command = [sys.executable, ROOT / 'tools/train.py', TINY, '--work-dir', work_dir, '--resume']
+    with Path(f'{work_dir}.log').open('w') as log:
+        process = subprocess.Popen(
+            [*command, '--cfg-options', *options], stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        wait(lambda: is_listening(process.pid), process)
+        last = work_dir / f'iter_{ITERATIONS}.pth'
+        if life is None:
+            process.wait(timeout=600)
+        elif rng.random() < 1 / 3:
+            wait(last.exists, process)
+            time.sleep(rng.uniform(0, 1.5))
+        else:
+            time.sleep(rng.uniform(0, life))
+        alive = process.poll() is None
+        if alive:
+            os.killpg(process.pid, rng.choice(SIGNALS))
+        code = process.wait(timeout=120)
+    finally:
+        process.kill()
+    said = Path(f'{work_dir}.log').read_text()
+    if code == 0 and last.exists() and ('finished' in said):
+        return 'finished' if alive else 'ended'
+    if code == 75 and 'Traceback' not in said:
+        early = 'before the first iteration, nothing to save' in said
+        if early or re.search(r'saved as (\S+);', said):
+            return 'stopped before the first iteration' if early else 'stopped and saved'
+    raise SystemExit(f'exit code {code}:\n{said[-3000:]}')
+
+
+def is_listening(process: int) -> bool:
+    """Whether a process has come as far as to block SIGTERM, or to take it."""
+    try:
+        status = Path(f'/proc/{process}/status').read_text()
+    except OSError:
+        return False
+    masks = re.findall(r'^Sig(?:Blk|Cgt):\s*(\w+)', status, re.MULTILINE)
+    return any(int(mask, 16) >> (signal.SIGTERM - 1) & 1 for mask in masks)
 
 
 def ends_alike(work_dir: Path, uncut: Path) -> bool:
@@ -117,6 +171,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('--kills', type=int, default=50)
+    parser.add_argument('--stops', type=int, default=0)
     parser.add_argument('--seed', type=int, default=0)
     args = parser.parse_args()
     rng = random.Random(args.seed)
@@ -134,29 +189,64 @@ def main() -> None:
         ]
         with running(options, root / 'uncut') as process:
             process.join()
-        counts: dict[str, int] = {}
-        runs = equal = 0
-        while sum(counts.values()) < args.kills:
-            work_dir = root / f'killed_{runs}'
-            while sum(counts.values()) < args.kills:
-                what = kill_once(options, work_dir, rng)
-                if what == 'ended':
-                    break
-                counts[what] = counts.get(what, 0) + 1
-                print(f'{sum(counts.values())}: killed {what}', flush=True)
-            with running(options, work_dir) as process:  # to its end
-                process.join()
-            runs += 1
-            equal += ends_alike(work_dir, root / 'uncut')
-        kills = ', '.join(f'{count} {what}' for what, count in sorted(counts.items()))
-        print(f'{sum(counts.values())} kills ({kills}), resumed after each')
-        print(f'weights and losses equal to the uncut run: {equal} of {runs} trainings')
-        last = root / f'uncut/iter_{ITERATIONS}.pth'
-        for iteration in (0, 100, 120_000):
-            seconds = time_start(options, root / f'start_{iteration}', iteration, last)
-            print(f'start to the end of iteration {iteration + 1:,}: {seconds:.2f} s')
-    if equal < runs:
+        equal = kill(args.kills, options, root, rng) if args.kills else True
+        if args.stops:
+            equal &= stop(args.stops, options, root, rng)
+    if not equal:
         raise SystemExit('an end differs')
+
+
+def kill(kills: int, options: list[str], root: Path, rng: random.Random) -> bool:
+    """Kill runs so many times, and print what became of them; returns whether all ended alike."""
+    counts: dict[str, int] = {}
+    runs = equal = 0
+    while sum(counts.values()) < kills:
+        work_dir = root / f'killed_{runs}'
+        while sum(counts.values()) < kills:
+            what = kill_once(options, work_dir, rng)
+            if what == 'ended':
+                break
+            counts[what] = counts.get(what, 0) + 1
+            print(f'{sum(counts.values())}: killed {what}', flush=True)
+        with running(options, work_dir) as process:  # to its end
+            process.join()
+        runs += 1
+        equal += ends_alike(work_dir, root / 'uncut')
+    said = ', '.join(f'{count} {what}' for what, count in sorted(counts.items()))
+    print(f'{sum(counts.values())} kills ({said}), resumed after each')
+    print(f'weights and losses equal to the uncut run: {equal} of {runs} trainings')
+    last = root / f'uncut/iter_{ITERATIONS}.pth'
+    for iteration in (0, 100, 120_000):
+        seconds = time_start(options, root / f'start_{iteration}', iteration, last)
+        print(f'start to the end of iteration {iteration + 1:,}: {seconds:.2f} s')
+    return equal == runs
+
+
+def stop(stops: int, options: list[str], root: Path, rng: random.Random) -> bool:
+    """Stop runs so many times, and print what became of them; returns whether all ended alike."""
+    counts: dict[str, int] = {}
+    runs = equal = 0
+    begin = time.monotonic()
+    stop_once(options, root / 'alive', rng, life=None)
+    life = time.monotonic() - begin
+    print(f'a run lives for {life:.1f} s')
+    while sum(counts.values()) < stops:
+        work_dir = root / f'stopped_{runs}'
+        what = ''
+        while what not in ('ended', 'finished') and sum(counts.values()) < stops:
+            what = stop_once(options, work_dir, rng, life)
+            if what == 'ended':
+                break
+            counts[what] = counts.get(what, 0) + 1
+            print(f'{sum(counts.values())}: {what}', flush=True)
+        with running(options, work_dir) as process:  # to its end
+            process.join()
+        runs += 1
+        equal += ends_alike(work_dir, root / 'uncut')
+    said = ', '.join(f'{count} {what}' for what, count in sorted(counts.items()))
+    print(f'{stops} stops: {said}')
+    print(f'weights and losses equal to the uncut run: {equal} of {runs} stopped trainings')
+    return equal == runs
 
 
 if __name__ == '__main__':

@@ -23,14 +23,17 @@ from facesr.training.work_dir import sole_run
 @pytest.mark.parametrize(
     ('override', 'message'),
     [
-        ('train_dataloader.batch_size=-3', 'batch_size should be a positive integer value'),
-        ('train_dataloader.batch_size=many', 'batch_size should be a positive integer value'),
-        ('train_dataloader.num_workers=-1', 'num_workers'),
-        ('optim_wrapper.optimizer.lr=high', 'TypeError'),
-        ('train_cfg.max_iters=soon', "invalid literal for int.*'soon'"),
-        ('train_cfg.max_iters=0', 'train_cfg.max_iters=0: at least 1 expected'),
-        ('model.generator.num_blocks=two', 'TypeError'),
-        ('param_scheduler.0.periods=60', 'TypeError'),
+        ('train_dataloader.batch_size=-3', 'batch_size=-3: a whole number, at least 1, expected'),
+        (
+            'train_dataloader.batch_size=many',
+            r"batch_size='many': a number expected, as in .* \(2\)",
+        ),
+        ('train_dataloader.num_workers=-1', 'num_workers=-1: a whole number, at least 0'),
+        ('optim_wrapper.optimizer.lr=high', r"lr='high': a number expected, as in .* \(0\.0001\)"),
+        ('train_cfg.max_iters=soon', "max_iters='soon': a number expected"),
+        ('train_cfg.max_iters=0', 'train_cfg.max_iters=0: a whole number, at least 1, expected'),
+        ('model.generator.num_blocks=two', "num_blocks='two': a number expected"),
+        ('param_scheduler.0.periods=60', 'periods=60: a list expected'),
         (
             'train_dataloader.dataset.gt_patch_size=1024',
             r'gt_patch_size=1024: a multiple of 4, at most 512, expected',

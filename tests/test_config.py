@@ -72,6 +72,62 @@ def test_override_of_the_adversarial_part_is_refused(override: str, message: str
         load_config(TINY_GAN, [override])
 
 
+COUNT, POSITIVE = 'a whole number, at least 1', 'a number, at least 0'
+
+
+@pytest.mark.parametrize(
+    ('override', 'message'),
+    [
+        ('train_cfg.val_interval=0', f'train_cfg.val_interval=0: {COUNT}'),
+        ('train_cfg.val_interval=-1', f'train_cfg.val_interval=-1: {COUNT}'),
+        ('train_cfg.max_iters=1e3', f'train_cfg.max_iters=1000.0: {COUNT}'),
+        ('train_cfg.max_iters=True', 'train_cfg.max_iters=True: a number expected, as in '),
+        ('train_cfg.tf32=yes', "train_cfg.tf32='yes': True or False expected, as in "),
+        ('train_cfg=9', 'train_cfg=9: KEY.SUBKEY=VALUE expected, as in '),
+        ('default_hooks.checkpoint.interval=0', f'checkpoint.interval=0: {COUNT}'),
+        ('default_hooks.logger.interval=0', f'logger.interval=0: {COUNT}'),
+        ('default_hooks.panels.interval=-3', f'panels.interval=-3: {COUNT}'),
+        ('default_hooks.checkpoint.max_keep_ckpts=0', 'max_keep_ckpts=0: .* or -1 for all'),
+        ('default_hooks.checkpoint.save_best=3', "save_best=3: a text expected, .*'PSNR'"),
+        ('default_hooks.summary.parameter_limit=0', f'parameter_limit=0: {COUNT}, or None'),
+        ('train_dataloader.batch_size=0', f'train_dataloader.batch_size=0: {COUNT}'),
+        ('val_dataloader.batch_size=1.5', f'val_dataloader.batch_size=1.5: {COUNT}'),
+        ('val_dataloader.dataset.indices=0', 'indices=0: how many images, at least 1, or a list'),
+        ('train_dataloader.dataset.flip_ratio=2', 'flip_ratio=2: a number from 0 to 1'),
+        ('train_dataloader.dataset.data_root=5', 'data_root=5: a text expected'),
+        ('optim_wrapper.optimizer.lr=abc', "optimizer.lr='abc': a number expected, .*0.0001"),
+        ('optim_wrapper.optimizer.lr=nan', 'optimizer.lr=nan: '),
+        ('optim_wrapper.optimizer.lr=inf', f'optimizer.lr=inf: {POSITIVE}'),
+        (
+            'optim_wrapper.optimizer.betas=(0.9,1)',
+            r'betas=\(0.9, 1\): two numbers from 0 to below 1',
+        ),
+        ('param_scheduler.0.periods=[30,0]', r'periods=\[30, 0\]: a list of whole numbers'),
+        ('param_scheduler.0.end=0', f'param_scheduler.0.end=0: {COUNT}'),
+        ('log_processor.window_size=0', f'window_size=0: {COUNT}'),
+        ('randomness.seed=-1', 'randomness.seed=-1: a whole number, at least 0, or None'),
+        ('model.generator.num_blocks=0', f'num_blocks=0: {COUNT}'),
+        ('log_level=LOUD', "log_level='LOUD': 'DEBUG', 'INFO'"),
+    ],
+)
+def test_value_that_cannot_be_is_named_with_what_is_allowed(override: str, message: str):
+    with pytest.raises(UserError, match=message):
+        load_config(CONFIG, [override])
+
+
+def test_a_config_files_values_are_checked_too(tmp_path):
+    path = tmp_path / 'mine.py'
+    path.write_text(f"_base_ = ['{CONFIG}']\noptim_wrapper = dict(optimizer=dict(lr='fast'))\n")
+    with pytest.raises(UserError, match=r"config: optim_wrapper\.optimizer\.lr='fast': a number"):
+        load_config(path)
+
+
+def test_loaders_without_processes_keep_none():
+    config = load_config(CONFIG, ['train_dataloader.num_workers=0'])
+    assert config.train_dataloader.persistent_workers is False
+    assert config.val_dataloader.persistent_workers is True
+
+
 def test_overrides_reach_their_place():
     config = load_config(
         CONFIG, ['optim_wrapper.optimizer.lr=2e-4', 'param_scheduler.0.periods=[9]']

@@ -1,5 +1,6 @@
 """The scripts that count faults, for as long as a test may take."""
 
+import re
 import subprocess
 import sys
 
@@ -17,6 +18,12 @@ def test_killed_three_times_a_training_ends_as_the_uncut_one():
     output = run('kill_training', '--kills', '3')
     assert 'resumed after each' in output
     assert 'weights and losses equal to the uncut run: 1 of 1 trainings' in output
+
+
+def test_stopped_three_times_it_has_saved_or_finished_and_ends_as_the_uncut_one():
+    output = run('kill_training', '--kills', '0', '--stops', '3')
+    assert re.search('^3 stops: ', output, re.MULTILINE)
+    assert 'stopped trainings' in output
 
 
 def test_damaged_images_and_checkpoints_are_read_or_refused():

@@ -1,5 +1,13 @@
 """Train a config: python tools/train.py configs/srresnet_24b.py"""
 
+# ruff: noqa: E402
+import signal
+
+# Signals wait from here until facesr.training.signals takes them; after the run they do nothing.
+for number in (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT):
+    signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+
 import argparse
 
 from _cli import add_config_options, run

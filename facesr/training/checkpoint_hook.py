@@ -13,18 +13,17 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import get_state_dict
 
-from ..checkpoint import generator_weights, model_weights, to_plain
+from ..checkpoint import BEST, generator_weights, model_weights, to_plain
 from ..errors import UserError
 from ..files import write_whole
 from ..nets import unwrap, unwrap_generator
 from . import PRIORITIES
 from .distributed import by_first
 from .optimiser import take_settings
+from .resume import VALIDATED, check_complete
 
-#: Where the message hub, and so every checkpoint, keeps the iteration that was validated last.
-VALIDATED = 'last_validated_iter'
 #: What the stock hook notes of the files that it has written.
-_NOTES = ('keep_ckpt_ids', 'last_ckpt', 'best_ckpt_path', 'best_ckpt_path_dict')
+_NOTES = ('keep_ckpt_ids', 'last_ckpt', 'best_ckpt_path')
 #: A scheduler's progress, which its state holds among its settings; after it ReduceOnPlateau's.
 _PROGRESS = {'last_step', '_global_step', '_last_value'}
 _PROGRESS |= {'best', 'num_bad_epochs', 'cooldown_counter'}
@@ -47,7 +46,9 @@ class SafeCheckpointHook(CheckpointHook):
     *Writing*: the stock hook deletes the old checkpoint, and then writes the new one in place. Here
     the old one goes only when the new one is on the disk. If a checkpoint cannot be written (a full
     disk), the one before stays, and training continues; only the last one must be written. There is
-    one also where training stops early, and again after a validation, with its score.
+    one also where training stops early, and again after a validation, with its score. The best one
+    is always ``best.pth``: the stock hook puts the iteration into its name, and loses track of it
+    where a run resumes in a folder that was moved.
 
     *Content*: MMEngine pickles ``HistoryBuffer`` objects, which ``torch.load`` refuses since 2.6
     (weights-only by default), and does not save the step counter of MMagic's ``SRGAN``. Here only
@@ -59,7 +60,8 @@ class SafeCheckpointHook(CheckpointHook):
 
     Raises:
         UserError: the training's last checkpoint cannot be written, the weights are not the
-            model's, or a run is to resume from a file that holds only weights.
+            model's, a run is to resume from a file that holds only weights, or no validation gives
+            the score that decides which is the best.
     """
 
     priority = PRIORITIES['SafeCheckpointHook']
@@ -107,8 +109,34 @@ class SafeCheckpointHook(CheckpointHook):
             super()._save_checkpoint_with_step(runner, step, meta)
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict[str, float]) -> None:
+        if not self.save_best:
+            return
+        if 'auto' in self.key_indicators:
+            self._init_rule(self.rules, [next(iter(metrics))])
+        [name] = self.key_indicators
+        if name not in metrics:
+            known = ', '.join(metrics)
+            raise UserError(
+                f'default_hooks.checkpoint.save_best={name!r}: no such score; there are {known}'
+            )
+        score, worst = metrics[name], self.init_value_map[self.rules[0]]
+        best_score = runner.message_hub.runtime_info.get('best_score', worst)
+        if not self.is_better_than[name](score, best_score):
+            return
         with self._undone_on_failure(runner):
-            super()._save_best_checkpoint(runner, metrics)
+            self.best_ckpt_path = str(Path(self.out_dir, BEST))
+            best = dict(best_score=score, best_score_name=name, best_ckpt=self.best_ckpt_path)
+            runner.message_hub.update_info_dict(best)
+            runner.save_checkpoint(
+                self.out_dir,
+                BEST,
+                save_optimizer=False,
+                save_param_scheduler=False,
+                meta=dict(epoch=runner.epoch, iter=runner.iter, best_score_name=name),
+                by_epoch=False,
+                backend_args=self.backend_args,
+            )
+            runner.logger.info(f'{BEST}: iteration {runner.iter}, {name} {score:.4f}')
 
     @contextmanager
     def _undone_on_failure(self, runner: Runner) -> Iterator[None]:
@@ -152,25 +180,38 @@ class SafeCheckpointHook(CheckpointHook):
             }
             runner.logger.info(f'generator: weights of {path}')
             return
-        # MMEngine saves the best without its optimiser, and would begin the schedule again.
-        lacking = {'message_hub', 'optimizer', 'param_schedulers'} - checkpoint.keys()
-        if lacking:
-            raise UserError(
-                f'{path}: holds weights only ({" and ".join(sorted(lacking))} missing), no run can '
-                f'resume from it; to start from these weights: --cfg-options load_from={path}'
-            )
+        check_complete(checkpoint, path)
         checkpoint['state_dict'] = model_weights(checkpoint, model, path)
         take_settings(runner.optim_wrapper, checkpoint['optimizer'])
         checkpoint['param_schedulers'] = _keep_progress(checkpoint['param_schedulers'])
-        hub, work_dir = checkpoint['message_hub'], Path(runner.work_dir).resolve()
+        hub = checkpoint['message_hub']
         for name, (values, counts) in hub['log_scalars'].items():
             hub['log_scalars'][name] = HistoryBuffer(values, counts)
-        for name, best in list(hub['runtime_info'].items()):
-            # The next best would delete it, but a best in another work directory is another run's.
-            if name.startswith('best_ckpt') and work_dir not in Path(best).resolve().parents:
-                del hub['runtime_info'][name], hub['resumed_keys'][name]
+        self._find_best(runner, hub)
         if hasattr(model, 'step_counter'):
             model.step_counter.fill_(checkpoint['step_counter'])
+
+    def _find_best(self, runner: Runner, hub: dict[str, Any]) -> None:
+        """Keep the best score only if its checkpoint is there; name that as in this version."""
+        infos, best = hub['runtime_info'], Path(runner.work_dir, BEST)
+        former = infos.get('best_ckpt')
+
+        def find() -> bool:
+            if former is not None and not best.exists():
+                old = best.with_name(Path(former).name)  # best_PSNR_iter_5000.pth
+                if old.is_file():
+                    old.rename(best)
+            return best.is_file()
+
+        found = by_first(find)
+        if found and infos.get('best_score_name') in (None, *(self.save_best or ())):
+            if former is not None:
+                infos |= dict(best_ckpt=str(best), best_score_name=(self.save_best or [''])[0])
+                hub['resumed_keys']['best_score_name'] = True
+            return
+        for name in ('best_score', 'best_score_name', 'best_ckpt'):
+            infos.pop(name, None)
+            hub['resumed_keys'].pop(name, None)
 
 
 def _keep_progress(schedulers: Any) -> Any:

@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmengine.utils.dl_utils import set_multi_processing
 
 from ..errors import StoppedError, UserError
+from .signals import has_begun
 
 Result = TypeVar('Result')
 #: What PyTorch reads of a process's place, what each launcher calls it, and the launcher's command.
@@ -43,7 +44,8 @@ def joined_processes(config: Config) -> Iterator[None]:
         yield
     except BaseException as error:
         # One process may fail where the others wait for it: NCCL would wait for them to close.
-        if isinstance(error, StoppedError) or dist.get_backend() != 'nccl':
+        all_stop = isinstance(error, StoppedError) and has_begun()
+        if all_stop or dist.get_backend() != 'nccl':
             torch.distributed.destroy_process_group()
         raise
     torch.distributed.destroy_process_group()

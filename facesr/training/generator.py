@@ -1,5 +1,6 @@
 """The generator's weights: where adversarial training takes them from, and their average."""
 
+import itertools
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,11 @@ from mmengine.runner import Runner
 from mmengine.runner.amp import autocast
 from torch import Tensor, nn
 
-from ..checkpoint import find_checkpoint, load_generator
+from ..checkpoint import find_checkpoint, generator_weights, read_checkpoint
 from ..errors import UserError
 from ..nets import unwrap_generator
 from . import PRIORITIES
+from .console import tell
 from .distributed import by_first
 
 
@@ -40,7 +42,7 @@ class PretrainedGeneratorHook(Hook):
         if runner._has_loaded:
             return
         if self.source is None:
-            runner.logger.warning('generator: from scratch, not trained before')
+            tell(runner.logger, 'generator: from scratch, not trained before')
             return
         path = by_first(partial(_find_weights, Path(self.source)))
         if path is None:
@@ -50,10 +52,14 @@ class PretrainedGeneratorHook(Hook):
                 'load_from=CHECKPOINT, or start from scratch: --cfg-options '
                 'default_hooks.pretrained.source=None'
             )
-        ema = path.name.startswith('best_ema_')  # what it was best with
-        meta = load_generator(unwrap_generator(runner), path, ema)
+        checkpoint, generator = read_checkpoint(path), unwrap_generator(runner)
+        meta = checkpoint.get('meta', {})
+        # What it was best with; older versions say so in the file's name.
+        ema = meta.get('best_score_name', path.name.removeprefix('best_')).startswith('ema')
+        generator.load_state_dict(generator_weights(checkpoint, generator, path, ema))
         which = 'averaged weights' if ema else 'weights'
-        runner.logger.info(f'generator: {which} of {path}, iteration {meta.get("iter", "unknown")}')
+        text = f'generator: {which} of {path}, iteration {meta.get("iter", "unknown")}'
+        tell(runner.logger, text)
 
 
 def _find_weights(source: Path) -> Path | None:
@@ -137,8 +143,10 @@ class GeneratorEMAHook(Hook):
 
 @torch.no_grad()
 def _validate(runner: Runner) -> dict[str, float]:
-    """Validate once more, without the hooks of a validation."""
+    """Validate once more; of the hooks only those that stop a run and say how far it is act."""
     loop = runner.val_loop
+    hooks = [hook for hook in runner.hooks if getattr(hook, 'acts_on_average', False)]
+    done = itertools.count(loop.total_length)
     runner.logger.info('validating the average')
     scores: dict[str, float] = {}
     for evaluator, loader in zip(loop.evaluators, loop.dataloaders, strict=True):
@@ -148,5 +156,8 @@ def _validate(runner: Runner) -> dict[str, float]:
                 with autocast(enabled=loop.fp16):
                     outputs = runner.model.val_step(batch)
                 evaluator.process(outputs, batch, group)
+                index = next(done)
+                for hook in hooks:
+                    hook.after_val_iter(runner, index)
         scores |= evaluator.evaluate()
     return scores

@@ -1,11 +1,6 @@
-"""The training loop, the signals that ask it to stop, and the hook that then saves and ends."""
+"""The training loop, and the hook that ends it when a signal has asked for that."""
 
 import os
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
-from threading import current_thread, main_thread
-from types import FrameType
 from typing import Any
 
 import torch
@@ -19,14 +14,11 @@ from ..data.loader import NumberedSampler
 from ..errors import StoppedError, UserError
 from ..files import write_whole
 from ..nets import use_tf32
-from . import PRIORITIES
-from .checkpoint_hook import VALIDATED
+from . import PRIORITIES, signals
 from .distributed import by_first
 from .optimiser import match_layout
+from .resume import VALIDATED
 
-#: Slurm's warning before the time limit (scripts/slurm_train.sh), a cluster's or a user's kill, and
-#: Ctrl-C.
-SIGNALS = (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT)
 #: An environment variable: the file that a run writes once it has stopped and saved. A launcher's
 #: exit code does not say so, where the launcher kills the other processes once one has left.
 STOP_FILE = 'FACESR_STOP_FILE'
@@ -50,28 +42,24 @@ class ResumableTrainLoop(IterBasedTrainLoop):
             :func:`facesr.nets.use_tf32`. All others are those of ``IterBasedTrainLoop``.
 
     Raises:
-        UserError: ``max_iters`` is below 1, or the sampler cannot start in the middle.
+        UserError: the sampler cannot start in the middle.
     """
 
     def __init__(self, *args: Any, tf32: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.tf32 = tf32
-        if self._max_iters < 1:
-            raise UserError(f'train_cfg.max_iters={self._max_iters}: at least 1 expected')
-        #: The name of the last of :data:`SIGNALS` to come, if any, for ``StopHook``.
-        self.signal: str | None = None
 
     def run(self) -> Any:
         """Train until ``max_iters``, or until ``stop_training`` is set."""
-        with self._noting_signals(), use_tf32(self.tf32):
+        with use_tf32(self.tf32):
             runner = self.runner
             runner.call_hook('before_train')
             runner.call_hook('before_train_epoch')
             if self._iter > 0:
                 match_layout(runner.optim_wrapper)  # the hooks have laid the nets out
                 self._start_in_the_middle()
-                if runner.message_hub.get_info(VALIDATED) != self._iter:
-                    self._validate_if_due()
+            signals.begin()
+            self._validate_if_due()
             while self._iter < self._max_iters and not self.stop_training:
                 runner.model.train()
                 self.run_iter(next(self.dataloader_iterator))
@@ -81,23 +69,6 @@ class ResumableTrainLoop(IterBasedTrainLoop):
             runner.call_hook('after_train_epoch')
             runner.call_hook('after_train')
             return runner.model
-
-    @contextmanager
-    def _noting_signals(self) -> Iterator[None]:
-        """Only take note of :data:`SIGNALS`; but a second Ctrl-C interrupts at once."""
-
-        def note(number: int, frame: FrameType | None) -> None:
-            if self.signal is not None and number == signal.SIGINT:
-                raise KeyboardInterrupt
-            self.signal = signal.Signals(number).name
-
-        numbers = SIGNALS if current_thread() is main_thread() else ()  # no other gets signals
-        former = {number: signal.signal(number, note) for number in numbers}
-        try:
-            yield
-        finally:
-            for number, handler in former.items():
-                signal.signal(number, handler)
 
     def _start_in_the_middle(self) -> None:
         sampler = self.dataloader.sampler
@@ -110,10 +81,19 @@ class ResumableTrainLoop(IterBasedTrainLoop):
         sampler.seed = self.runner.seed  # the checkpoint's
         self.dataloader_iterator = _InfiniteDataloaderIterator(self.dataloader)
 
-    def _validate_if_due(self) -> None:
+    @property
+    def complete(self) -> bool:
+        """Whether all iterations are done, and the validation after the last."""
+        return self._iter >= self._max_iters and not self._is_validation_due()
+
+    def _is_validation_due(self) -> bool:
         last = self._iter == self._max_iters
         due = self._iter >= self.val_begin and (last or self._iter % self.val_interval == 0)
-        if self.runner.val_loop is None or not due:
+        done = self.runner.message_hub.get_info(VALIDATED) == self._iter
+        return self.runner.val_loop is not None and self._iter > 0 and due and not done
+
+    def _validate_if_due(self) -> None:
+        if not self._is_validation_due():
             return
         try:
             self.runner.val_loop.run()
@@ -127,13 +107,14 @@ class StopHook(Hook):
 
     MMEngine dies of the signal, and loses what was trained since its last checkpoint. A validation
     is left at once, and repeated when the run resumes. A signal to one of several processes stops
-    all of them after the same iteration. ``ResumableTrainLoop`` listens for the signals.
+    all of them after the same iteration. :func:`facesr.training.signals.taking_signals` listens.
 
     Raises:
         StoppedError: after the checkpoint is written; the tools exit with 75 for it.
     """
 
     priority = PRIORITIES['StopHook']
+    acts_on_average = True
 
     #: Whether any process was asked to stop.
     _leaving = False
@@ -150,26 +131,27 @@ class StopHook(Hook):
             raise LeaveValidation
 
     def after_run(self, runner: Runner) -> None:
-        if not self._leaving or runner.iter == runner.max_iters:
+        if not self._leaving or runner.train_loop.complete:
             return
         stopped = (
-            f'stopped by {runner.train_loop.signal or "another process"} after iteration '
+            f'stopped by {signals.asked() or "another process"} after iteration '
             f'{runner.iter:,} of {runner.max_iters:,}, saved as '
             f'{runner.message_hub.get_info("last_ckpt")}; to resume: the same command with --resume'
         )
-        by_first(lambda: _record(stopped))
+        by_first(lambda: record_stop(stopped))
         raise StoppedError(stopped)
 
     def _is_asked(self, runner: Runner) -> bool:
         """Whether any process was asked to stop."""
-        asked = torch.tensor(int(runner.train_loop.signal is not None))
+        asked = torch.tensor(int(signals.asked() is not None))
         if self._group is not None:
             torch.distributed.all_reduce(asked, torch.distributed.ReduceOp.MAX, group=self._group)
         self._leaving = bool(asked)
         return self._leaving
 
 
-def _record(stopped: str) -> None:
+def record_stop(stopped: str) -> None:
+    """Write what a stopped run says into the file that :data:`STOP_FILE` names, if any."""
     if path := os.environ.get(STOP_FILE):
         with write_whole(path, durable=True) as file:
             file.write_text(f'{stopped}\n')

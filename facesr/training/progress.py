@@ -1,9 +1,11 @@
 """What a run is, before it starts; how long it takes and the memory it has, while it trains."""
 
 import json
+import math
 import resource
 import sys
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,22 +23,29 @@ from ..errors import UserError
 from ..files import write_whole
 from ..nets import count_parameters, is_fast_in_bf16, unwrap_generator
 from . import PRIORITIES
+from .console import in_words, show, tell
+from .generator import GeneratorEMAHook, PretrainedGeneratorHook
 from .speed import Bf16OptimWrapper
 
 #: Where the message hub, and so every checkpoint, keeps what the last complete validation took; a
 #: name that begins with 'val' would appear in its log line.
 VALIDATION_SECONDS = 'seconds_of_validation'
+#: Where it keeps the facts of ``run.json``, to say which of them a resume has changed.
+FACTS = 'facts'
 #: Iterations over which the ETA averages.
 ETA_WINDOW = 200
+#: Seconds between two lines that say where the run stands, and between two looks on a terminal.
+LINE_EVERY, LOOK_EVERY = 60, 0.5
 
 
 @HOOKS.register_module()
 class RunSummaryHook(Hook):
-    """Checks the config and the generator's size, and prints what the run is.
+    """Checks the config and the generator's size, and prints what the run is and starts from.
 
     The same goes into ``run.json`` in the log's folder, for the report: ``device``, ``generator``
     (its class), ``parameters`` (trainable), ``training_images``, ``batch_size`` (of a process),
-    ``processes``, and ``validation_images`` if there is a validation.
+    ``processes``, and ``validation_images`` if there is a validation. Those that a resume has
+    changed are printed too.
 
     Args:
         parameter_limit: the generator's trainable parameters must be fewer; None allows any.
@@ -78,16 +87,35 @@ class RunSummaryHook(Hook):
             loaders = getattr(loop, 'dataloaders', None) or [loop.dataloader]
             facts['validation_images'] = images = sum(len(loader.dataset) for loader in loaders)
             lines['validation'] = f'{images:,} images every {runner.val_interval:,} iterations'
-        runner.logger.info('\n'.join(['', *(f'{key:>12}  {line}' for key, line in lines.items())]))
+        if origin := _origin(runner):
+            lines['starts from'] = origin
+        lines['log'] = runner.logger.log_file
+        tell(runner.logger, '\n'.join(f'{key:>12}  {line}' for key, line in lines.items()))
+        former = runner.message_hub.runtime_info.get(FACTS, facts)
+        for name in ('device', 'processes', 'training_images', 'validation_images'):
+            if former.get(name) != facts.get(name):
+                tell(runner.logger, f'{name}: {facts.get(name)} (before: {former.get(name)})')
+        runner.message_hub.update_info(FACTS, facts)
         if is_main_process():
             with write_whole(Path(runner.log_dir, 'run.json')) as file:
                 file.write_text(json.dumps(facts, indent=2) + '\n', encoding='utf-8')
 
 
+def _origin(runner: Runner) -> str:
+    """What a run starts from; empty where ``PretrainedGeneratorHook`` will say it."""
+    if runner._resume:
+        return f'{runner._load_from}, iteration {runner.iter:,}'
+    if runner._load_from:
+        return f'the weights of {runner._load_from}'
+    loads = any(isinstance(hook, PretrainedGeneratorHook) for hook in runner.hooks)
+    return '' if loads else 'the beginning'
+
+
 def describe_device(module: nn.Module, optim_wrapper: Any) -> str:
     """What a module trains on, and in which numbers: ``CPU, 2 threads, bfloat16``, say."""
     device = next(module.parameters()).device
-    name = f'CPU, {torch.get_num_threads()} threads'
+    threads = torch.get_num_threads()
+    name = f'CPU, {threads} thread{"s" if threads > 1 else ""}'
     if device.type == 'cuda':
         name = f'{torch.cuda.get_device_name(device)} ({device})'
     wrappers = optim_wrapper.values() if hasattr(optim_wrapper, 'values') else [optim_wrapper]
@@ -102,32 +130,31 @@ class ProgressHook(IterTimerHook):
     """MMagic's ``IterTimerHook`` with an ETA that counts validations and survives a resume.
 
     The stock ETA leaves validations out, averages over the complete run, slow start included, and
-    begins anew with each resume. This one takes the mean of the last iterations, which a checkpoint
-    holds, and the time of the last validation for each that is left (0 until the first has ended).
-    On a CPU the log line also has the most memory that the process has had, without the loader's.
+    begins anew with each resume; a validation's is the training's, and the first iteration after
+    it counts what followed its last batch. This one takes the mean of the last iterations, which a
+    checkpoint holds, and the time of the last validation for each that is left (0 until the first
+    has ended). A validation has its own, with that of the average.
 
-    Args:
-        timing_iters: after so many iterations the time that is left is printed for the first time.
+    It prints where the run stands: after two iterations and every minute, all the time on a
+    terminal; and the scores of a validation. On a CPU the log line also has the most memory that
+    the process has had, without the loader's.
     """
 
     priority = PRIORITIES['ProgressHook']
+    acts_on_average = True
 
-    def __init__(self, timing_iters: int = 20) -> None:
-        super().__init__()
-        self.timing_iters = timing_iters
+    def before_train(self, runner: Runner) -> None:
+        super().before_train(runner)
+        self._told = self._looked = time.monotonic()
 
     def after_train_iter(self, runner: Runner, *args: Any, **kwargs: Any) -> None:
         super().after_train_iter(runner, *args, **kwargs)
         hub, loop, iteration = runner.message_hub, runner.train_loop, runner.iter + 1
         times, iters = hub.get_scalar('train/time'), runner.max_iters - iteration
-        if iteration - self.start_iter == self.timing_iters:
-            seconds = times.mean(max(1, self.timing_iters - 1))  # the first one is slow
-            time_left = timedelta(seconds=round(seconds * iters))
-            runner.logger.info(
-                f'{seconds:.3g} s an iteration: the {iters:,} left take about {time_left} '
-                f'(without validation), until {datetime.now() + time_left:%a %d %b %H:%M}'
-            )
-        seconds = times.mean(ETA_WINDOW) * iters
+        trained = iteration - self.start_iter
+        # The first iteration after a start is slow.
+        a_time = times.mean(ETA_WINDOW if trained > ETA_WINDOW else max(1, trained - 1))
+        seconds = a_time * iters
         if runner.val_loop is not None:
             left = validations_left(iteration, runner.max_iters, loop.val_interval, loop.val_begin)
             seconds += left * hub.runtime_info.get(VALIDATION_SECONDS, 0.0)
@@ -135,12 +162,53 @@ class ProgressHook(IterTimerHook):
         if not torch.cuda.is_available():
             hub.update_scalar('train/memory', peak_memory())
 
+        def describe() -> str:
+            text = f'iteration {iteration:,} of {runner.max_iters:,}: {a_time:.3g} s an iteration, '
+            if 'train/loss' in hub.log_scalars:
+                loss = hub.get_scalar('train/loss').mean(runner.log_processor.window_size)
+                text += f'loss {loss:.4g}, '
+            end = datetime.now() + timedelta(seconds=seconds)
+            return text + f'about {in_words(seconds)} left, until {end:%a %H:%M}'
+
+        self._say(runner, describe, now=trained == 2)
+
+    def _say(self, runner: Runner, describe: Callable[[], str], now: bool = False) -> None:
+        """Say where the run stands, not too often."""
+        moment = time.monotonic()
+        if now or (moment - self._told >= LINE_EVERY and not sys.stdout.isatty()):
+            self._told = moment
+            tell(runner.logger, describe())
+        elif moment - self._looked >= LOOK_EVERY:
+            self._looked = moment
+            show(describe())
+
     def before_val(self, runner: Runner) -> None:
         self._validation_start = time.monotonic()
 
+    def after_val_iter(self, runner: Runner, batch_idx: int, *args: Any, **kwargs: Any) -> None:
+        super().after_val_iter(runner, batch_idx, *args, **kwargs)
+        hub, done = runner.message_hub, batch_idx + 1
+        averaged = any(isinstance(hook, GeneratorEMAHook) for hook in runner.hooks)
+        batches = runner.val_loop.total_length * (2 if averaged else 1)
+        seconds = hub.get_scalar('val/time').mean(done) * (batches - done)
+        hub.update_info('eta', seconds)
+        if hasattr(self, '_told'):  # never in a validation without training
+            text = f'validation, batch {done:,} of {batches:,}: about {in_words(seconds)} left'
+            self._say(runner, lambda: text)
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        super().after_val_epoch(runner, metrics)
+        self._scores = metrics or {}
+
     def after_val(self, runner: Runner) -> None:
         seconds = time.monotonic() - self._validation_start
+        infos = runner.message_hub.runtime_info
         runner.message_hub.update_info(VALIDATION_SECONDS, seconds)
+        self.t = time.time()  # the next iteration begins here
+        scores = ', '.join(f'{name} {score:.4f}' for name, score in self._scores.items())
+        best = self._scores.get(infos.get('best_score_name', ''), math.nan)
+        scores += ', the best so far' if best == infos.get('best_score') else ''
+        tell(runner.logger, f'validation after iteration {runner.iter:,}: {scores}')
 
 
 def validations_left(iteration: int, last: int, interval: int, begin: int = 1) -> int:

@@ -2,12 +2,14 @@
 
 import copy
 import math
+import os
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterable
-from contextlib import ExitStack
-from datetime import timedelta
+from contextlib import ExitStack, suppress
 from functools import partial
+from multiprocessing.util import get_temp_dir
 from pathlib import Path
 
 import torch
@@ -16,12 +18,16 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
-from ..checkpoint import latest_checkpoint, read_checkpoint
+from ..checkpoint import BEST
 from ..config import load_config
 from ..errors import StoppedError, UserError
 from ..nets import check_gpu
+from .console import QuietRunner, in_words, show, tell
 from .distributed import by_first, joined_processes
+from .loop import record_stop
+from .resume import Start, choose_start
 from .schedule import scale_schedule
+from .signals import asked, early_stop, has_begun, taking_signals
 from .work_dir import check_progress, sole_run
 
 #: Iterations of a dry run; the second is timed.
@@ -49,11 +55,36 @@ def train(
         dry_run: rehearse the run in two iterations, and print what it will take and write.
 
     Raises:
-        StoppedError: the run was asked to stop, and has saved.
+        StoppedError: the run was asked to stop, and has saved what there was.
         UserError: a mistake that the user can mend, in the config, the data or the checkpoint.
     """
+    with taking_signals():
+        try:
+            options = work_dir, resume, iterations, launcher, dry_run
+            _train(config_path, list(overrides), *options)
+        except BaseException:
+            if has_begun() or asked() is None:
+                raise
+            stop = early_stop()  # MMEngine may have made a SyntaxError of it, say
+            record_stop(str(stop))
+            raise stop from None
+        finally:
+            with suppress(OSError, KeyError):  # PyTorch's import makes it, mostly for nothing
+                Path(os.environ['TORCHINDUCTOR_CACHE_DIR']).rmdir()
+
+
+def _train(
+    config_path: str | Path,
+    overrides: list[str],
+    work_dir: str | None,
+    resume: str | None,
+    iterations: int | None,
+    launcher: str | None,
+    dry_run: bool,
+) -> None:
     config = load_config(config_path, overrides)
     check_gpu()
+    get_temp_dir()  # the loaders' processes take this one; it is removed when this process ends
     if work_dir is not None:
         config.work_dir = work_dir
     if launcher is not None:
@@ -62,11 +93,21 @@ def train(
         scale_schedule(config, iterations)
     pin_batches(config)
     with joined_processes(config), ExitStack() as stack:
-        if dry_run:
-            _rehearse(config, config_path)
-            return
-        by_first(lambda: stack.enter_context(sole_run(config.work_dir)))
-        _run(config, config_path, resume)
+        stack.callback(show, '')
+        if not dry_run:
+            by_first(lambda: stack.enter_context(sole_run(config.work_dir)))
+        start = by_first(partial(choose_start, config, resume))
+        if start.finished:
+            if is_main_process():
+                print(
+                    f'{config.work_dir}: this run is finished, after {start.iteration:,} '
+                    'iterations; to train it further: --iterations N'
+                )
+        elif dry_run:
+            _rehearse(config, config_path, start.iteration)
+        else:
+            by_first(partial(check_progress, config.work_dir, start.iteration))
+            _say_end(_run(config, config_path, start), config_path, overrides)
 
 
 def pin_batches(config: Config) -> None:
@@ -76,19 +117,18 @@ def pin_batches(config: Config) -> None:
             loader.setdefault('pin_memory', True)
 
 
-def _run(config: Config, config_path: str | Path, resume: str | None) -> Runner:
-    checkpoint, start = by_first(partial(_choose_start, config, resume))
-    if checkpoint is not None:
-        config.resume, config.load_from = True, checkpoint
+def _run(config: Config, config_path: str | Path, start: Start) -> Runner:
+    if start.checkpoint is not None:
+        config.resume, config.load_from = True, start.checkpoint
     runner = None
     try:
-        runner = Runner.from_cfg(config)
+        runner = QuietRunner.from_cfg(config)
         runner.train()
     except (StoppedError, UserError):
         raise
     except Exception as error:
         # The runner builds most of its parts in train(): only after an iteration is it a bug.
-        if runner is not None and runner.message_hub.get_info('iter', 0) > start:
+        if runner is not None and runner.message_hub.get_info('iter', 0) > start.iteration:
             raise
         # The last line: a data loader's worker puts its traceback before it.
         message = f'{type(error).__name__}: {error}'.strip().splitlines()[-1]
@@ -96,53 +136,63 @@ def _run(config: Config, config_path: str | Path, resume: str | None) -> Runner:
     return runner
 
 
-def _choose_start(config: Config, resume: str | None) -> tuple[str | None, int]:
-    """The checkpoint to resume from, if any, and the iteration at which the run begins."""
-    if resume == 'auto':
-        latest = latest_checkpoint(config.work_dir)
-        resume = None if latest is None else str(latest)
-        if resume is None:
-            print(f'{config.work_dir}: no checkpoint to resume from, starting at the beginning')
-    path = resume or config.get('load_from')
-    checkpoint = read_checkpoint(path) if path else {}
-    start = checkpoint.get('meta', {}).get('iter', 0) if resume else 0
-    check_progress(config.work_dir, start)
-    return resume, start
+def _say_end(runner: Runner, config_path: str | Path, overrides: Iterable[str]) -> None:
+    """Print where the best checkpoint is, and the commands that come next."""
+    infos, folder = runner.message_hub.runtime_info, _short(runner.work_dir)
+    kept, which = Path(folder, f'iter_{runner.iter}.pth'), 'its last checkpoint'
+    name = infos.get('best_score_name', '')
+    if name:
+        kept, which = Path(folder, BEST), f'its best checkpoint ({name} {infos["best_score"]:.4f})'
+    options = [option for option in overrides if option.startswith(('model.', 'test_'))]
+    command = ['python', 'tools/test.py', config_path, kept]
+    command += ['--ema'] * name.startswith('ema') + ['--cfg-options', *options] * bool(options)
+    tell(
+        runner.logger,
+        f'finished after iteration {runner.iter:,}; {which}: {kept}\n'
+        f'  restore images with it: {shlex.join(map(str, command))}\n'
+        f'  look at the run:        {shlex.join(["python", "tools/report.py", folder])}',
+    )
 
 
-def _rehearse(config: Config, config_path: str | Path) -> None:
+def _short(path: str) -> str:
+    """A path as seen from the current folder, if it is below that."""
+    return os.path.relpath(path) if Path(path).is_relative_to(Path.cwd()) else path
+
+
+def _rehearse(config: Config, config_path: str | Path, begin: int) -> None:
     """Train two iterations, validate a batch and save, elsewhere; print the real run's needs."""
     small = copy.deepcopy(config)
-    small.train_cfg.update(max_iters=REHEARSED, val_interval=REHEARSED)
+    small.train_cfg.update(max_iters=REHEARSED, val_interval=REHEARSED, val_begin=1)
     if small.get('val_dataloader'):
         small.val_dataloader.dataset.indices = small.val_dataloader.batch_size
-    small.default_hooks.checkpoint.update(interval=REHEARSED, save_best=None)
+    small.default_hooks.checkpoint.update(interval=REHEARSED)
+    small.log_level = 'WARNING'
     with tempfile.TemporaryDirectory() as folder:
         small.work_dir = folder
-        runner = _run(small, config_path, resume=None)
+        runner = _run(small, config_path, Start())
         runner.visualizer.close()  # it writes into the folder until then
         if not is_main_process():
             return
         megabytes = Path(folder, f'iter_{REHEARSED}.pth').stat().st_size / 1e6
     hub = runner.message_hub
-    iterations = config.train_cfg.max_iters
+    iterations = config.train_cfg.max_iters - begin
     seconds = hub.get_scalar('train/time').data[0][-1] * iterations
-    time = timedelta(seconds=math.ceil(seconds))
-    lines = [f'{iterations:,} iterations: about {time} by the second of two']
+    lines = [f'{iterations:,} iterations: about {in_words(seconds)} by the second of two']
     if config.get('val_dataloader'):
         images = len(DATASETS.build(copy.deepcopy(config.val_dataloader.dataset)))
         times = math.ceil(iterations / config.train_cfg.val_interval)
         batches = math.ceil(images / config.val_dataloader.batch_size) * times
         # At most: the batch that was timed came before the device had warmed up.
-        time = timedelta(seconds=math.ceil(hub.get_scalar('val/time').data[0][-1] * batches))
-        lines.append(f'{times} validations of {images} images: at most {time}')
+        seconds = sum(hub.get_scalar('val/time').data[0]) * batches  # and that of an average
+        lines.append(f'{times} validations of {images} images: at most {in_words(seconds)}')
     checkpoint = config.default_hooks.checkpoint
-    saved, kept = math.ceil(iterations / checkpoint.interval), checkpoint.get('max_keep_ckpts', -1)
+    saved = math.ceil(iterations / checkpoint.interval) if checkpoint.interval > 0 else 1
+    kept = checkpoint.get('max_keep_ckpts', -1)
     work_dir = Path(config.work_dir)
     disk = next(path for path in (work_dir, *work_dir.absolute().parents) if path.exists())
     lines.append(
         f'{min(kept, saved) if kept > 0 else saved} checkpoints and the best, at most '
-        f'{megabytes:.0f} MB each, in {work_dir}, where '
+        f'{megabytes:.{0 if megabytes >= 10 else 1}f} MB each, in {work_dir}, where '
         f'{shutil.disk_usage(disk).free / 1e9:.0f} GB are free'
     )
     print('dry run passed; the real one takes and writes:\n  ' + '\n  '.join(lines))

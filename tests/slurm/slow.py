@@ -7,6 +7,8 @@ import torch
 from mmagic.registry import HOOKS
 from mmengine.hooks import Hook
 
+from facesr.training.console import tell
+
 
 @HOOKS.register_module()
 class SlowHook(Hook):
@@ -17,7 +19,7 @@ class SlowHook(Hook):
 
     def before_train(self, runner) -> None:
         processors = len(os.sched_getaffinity(0))
-        runner.logger.info(f'{processors} processors, {torch.get_num_threads()} threads')
+        tell(runner.logger, f'{processors} processors, {torch.get_num_threads()} threads')
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         time.sleep(self.seconds)

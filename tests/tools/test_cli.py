@@ -113,7 +113,10 @@ def test_a_mistake_is_one_line_and_a_nonzero_exit(tool, tmp_path: Path, argument
 @pytest.mark.parametrize(
     ('override', 'message'),
     [
-        ('optim_wrapper.optimizer.lr=-1', 'cannot be trained: ValueError: Invalid learning rate'),
+        (
+            'optim_wrapper.optimizer.lr=-1',
+            'config: optim_wrapper.optimizer.lr=-1: a number, at least 0',
+        ),
         (
             'train_dataloader.dataset.degradation.noise_sigma=(9,3)',
             r'degradation\.noise_sigma=\(9, 3\): at least 0 expected',

@@ -4,6 +4,7 @@ import resource
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import train
 from mmagic.registry import HOOKS
 from mmengine.hooks import Hook
@@ -49,7 +50,7 @@ def test_a_full_disk_keeps_the_run_and_the_last_good(tiny_options: list[str], tm
     text = log.read_text()
     assert text.count('NOT WRITTEN: [Errno 27] File too large') == 2
     assert f'the last good one is {work_dir}/iter_2.pth; training continues' in text
-    assert names(work_dir) == ['best_PSNR_iter_5.pth', 'iter_5.pth']
+    assert names(work_dir) == ['best.pth', 'iter_5.pth']
     assert read_checkpoint(work_dir / 'iter_5.pth')['message_hub']['runtime_info'][
         'keep_ckpt_ids'
     ] == [5]
@@ -61,7 +62,7 @@ def test_the_end_insists_on_its_checkpoint(tiny_options: list[str], tmp_path: Pa
     options = [*tiny_options, *OPTIONS, 'train_cfg.val_interval=2']
     with pytest.raises(UserError, match=r'the last checkpoint could not be written \(.*too large'):
         train(options, dict(type='FullDiskHook', first=3, last=9))
-    assert names(tmp_path / 'work') == ['best_PSNR_iter_2.pth', 'iter_2.pth']
+    assert names(tmp_path / 'work') == ['best.pth', 'iter_2.pth']
     assert read_checkpoint(tmp_path / 'work/iter_2.pth')['meta']['iter'] == 2
 
 
@@ -71,5 +72,30 @@ def test_a_checkpoint_holds_the_score_of_its_own_validation(
     train(tiny_options)
     info = read_checkpoint(tmp_path / 'work/iter_4.pth')['message_hub']['runtime_info']
     assert info['last_validated_iter'] == 4
-    assert info['best_ckpt'].startswith(str(tmp_path / 'work/best_PSNR_iter_'))
-    assert Path(info['best_ckpt']).is_file()
+    assert (info['best_ckpt'], info['best_score_name']) == (str(tmp_path / 'work/best.pth'), 'PSNR')
+    assert names(tmp_path / 'work') == ['best.pth', 'iter_2.pth', 'iter_4.pth']
+
+
+def test_an_older_versions_best_goes_on_as_the_best(tiny_options: list[str], tmp_path: Path):
+    train([*tiny_options, 'train_cfg.max_iters=2'])
+    work_dir, best = tmp_path / 'work', tmp_path / 'work/best.pth'
+    best.rename(work_dir / 'best_PSNR_iter_2.pth')
+    checkpoint = read_checkpoint(work_dir / 'iter_2.pth')
+    info = checkpoint['message_hub']['runtime_info']
+    info |= dict(best_ckpt='/moved/since/best_PSNR_iter_2.pth', best_score=99.0)
+    del info['best_score_name']
+    torch.save(checkpoint, work_dir / 'iter_2.pth')
+    train([*tiny_options, 'resume=True', f'load_from={work_dir}/iter_2.pth'])
+    assert names(work_dir) == ['best.pth', 'iter_2.pth', 'iter_4.pth']
+    assert read_checkpoint(best)['meta']['iter'] == 2, 'no score was better'
+    best.unlink()  # a best score without its checkpoint counts no more
+    train(
+        [*tiny_options, 'train_cfg.max_iters=6', 'resume=True', f'load_from={work_dir}/iter_4.pth']
+    )
+    assert read_checkpoint(best)['meta']['iter'] == 6
+
+
+def test_what_decides_the_best_must_be_a_score_that_there_is(tiny_options: list[str]):
+    key = 'default_hooks.checkpoint.save_best'
+    with pytest.raises(UserError, match="save_best='LPIPS': no such score; there are PSNR, SSIM"):
+        train([*tiny_options, f'{key}=LPIPS'])

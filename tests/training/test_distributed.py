@@ -235,7 +235,7 @@ class AskToStopHook(Hook):
             pytest.raises(StoppedError, match='after iteration 1 of 4'),
         ),
         (
-            "optim_wrapper = dict(optimizer=dict(lr='fast'))",
+            'model = dict(generator=dict(upscale_factor=5))',
             pytest.raises(UserError, match='cannot be trained: '),
         ),
     ],

@@ -34,7 +34,7 @@ def pretraining(tmp_path: Path) -> Path:
     """A work directory with checkpoints of different weights."""
     folder = tmp_path / 'srresnet_26b'
     folder.mkdir()
-    for seed, name in enumerate(['best_PSNR_iter_100', 'best_PSNR_iter_95', 'iter_200']):
+    for seed, name in enumerate(['best', 'best_PSNR_iter_100', 'best_PSNR_iter_95', 'iter_200']):
         torch.manual_seed(seed)
         model = MODELS.build(load_config(TINY).model)
         torch.save(
@@ -53,6 +53,8 @@ def same_generator(trained: Path, given: Path) -> bool:
 
 
 def test_takes_the_best_checkpoint_else_the_last(pretraining: Path):
+    assert find_checkpoint(pretraining) == pretraining / 'best.pth'
+    (pretraining / 'best.pth').unlink()
     assert find_checkpoint(pretraining) == pretraining / 'best_PSNR_iter_100.pth'
     for best in pretraining.glob('best_*'):
         best.unlink()
@@ -63,9 +65,9 @@ def test_takes_the_best_checkpoint_else_the_last(pretraining: Path):
 
 def test_loads_exactly_the_generator_and_says_which(options, pretraining: Path, tmp_path: Path):
     train(TINY_GAN, [*options, f'default_hooks.pretrained.source={pretraining}'])
-    assert same_generator(tmp_path / 'work/iter_1.pth', pretraining / 'best_PSNR_iter_100.pth')
+    assert same_generator(tmp_path / 'work/iter_1.pth', pretraining / 'best.pth')
     log = next((tmp_path / 'work').glob('*/*.log')).read_text()
-    assert f'generator: weights of {pretraining}/best_PSNR_iter_100.pth, iteration 0' in log
+    assert f'generator: weights of {pretraining}/best.pth, iteration 0' in log
     assert 'VGG11 layers are random' in log
 
 
@@ -75,13 +77,19 @@ def test_takes_a_file(options, pretraining: Path, tmp_path: Path):
     assert same_generator(tmp_path / 'work/iter_1.pth', given)
 
 
-def test_best_by_its_average_gives_its_average(options, pretraining: Path, tmp_path: Path):
+@pytest.mark.parametrize(
+    ('name', 'meta'),
+    [('best.pth', {'best_score_name': 'ema/PSNR'}), ('best_ema_PSNR_iter_5.pth', {})],
+)
+def test_best_by_its_average_gives_its_average(
+    name: str, meta: dict, options, pretraining: Path, tmp_path: Path
+):
     for path in pretraining.glob('*.pth'):
         path.unlink()
     raw, average = (MODELS.build(load_config(TINY).model) for _ in range(2))
     state = {f'module.{name}': value for name, value in average.generator.state_dict().items()}
-    checkpoint = {'meta': {}, 'state_dict': raw.state_dict(), 'ema_state_dict': state}
-    torch.save(checkpoint, pretraining / 'best_ema_PSNR_iter_5.pth')
+    checkpoint = {'meta': meta, 'state_dict': raw.state_dict(), 'ema_state_dict': state}
+    torch.save(checkpoint, pretraining / name)
     train(TINY_GAN, [*options, f'default_hooks.pretrained.source={pretraining}'])
     trained = read_checkpoint(tmp_path / 'work/iter_1.pth')['state_dict']
     for name, value in average.generator.state_dict().items():
@@ -98,7 +106,7 @@ def test_load_from_comes_first(options, pretraining: Path, tmp_path: Path):
 
 
 def test_other_net_is_refused(options, pretraining: Path):
-    with pytest.raises(UserError, match=r'best_PSNR_iter_100\.pth: not this config.s model: trunk'):
+    with pytest.raises(UserError, match=r'best\.pth: not this config.s model: trunk'):
         train(
             TINY_GAN,
             [
@@ -176,7 +184,7 @@ def test_is_validated_beside_the_raw_weights(tiny_options: list[str], tmp_path: 
     }
     assert set(scores) == {'PSNR', 'SSIM', 'ema/PSNR', 'ema/SSIM'}
     assert abs(scores['PSNR'] - scores['ema/PSNR']) > 1e-3
-    assert list((tmp_path / 'work').glob('best_ema_PSNR_iter_*.pth'))
+    assert read_checkpoint(tmp_path / 'work/best.pth')['meta']['best_score_name'] == 'ema/PSNR'
     # the raw weights are back in their place
     saved = weights(tmp_path / 'work/iter_4.pth', average=False)
     live = runner.model.generator.state_dict()

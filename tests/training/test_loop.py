@@ -13,7 +13,7 @@ from mmengine.hooks import Hook
 
 from facesr.checkpoint import read_checkpoint
 from facesr.errors import StoppedError, UserError
-from facesr.training.loop import SIGNALS
+from facesr.training.signals import SIGNALS
 
 
 @HOOKS.register_module()
@@ -153,6 +153,24 @@ def test_stops_saved_and_goes_on_as_if_uncut(
     for key in ('val/PSNR', 'train/loss'):
         runs = [run.message_hub.get_scalar(key).data[0].tolist() for run in (whole, resumed)]
         assert runs[0] == runs[1], key
+
+
+@HOOKS.register_module()
+class LastValidationSignalHook(Hook):
+    """Sends the process a signal in the validation after the last iteration."""
+
+    def before_val_iter(self, runner, batch_idx, data_batch=None) -> None:
+        if runner.iter == runner.max_iters:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_stop_in_the_last_validation_leaves_it_to_do(tiny_options: list[str], tmp_path: Path):
+    hook, checkpoint = dict(type='LastValidationSignalHook'), tmp_path / 'work/iter_4.pth'
+    with pytest.raises(StoppedError, match='after iteration 4 of 4, saved as'):
+        train(tiny_options, hook)
+    resumed = train([*tiny_options, 'resume=True', f'load_from={checkpoint}'])
+    assert len(resumed.message_hub.get_scalar('val/PSNR').data[0]) == 2
+    assert read_checkpoint(checkpoint)['message_hub']['runtime_info']['last_validated_iter'] == 4
 
 
 @HOOKS.register_module()

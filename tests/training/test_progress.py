@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ from conftest import TINY_GAN, train
 from mmagic.registry import HOOKS
 from mmengine.hooks import Hook
 
+from facesr.checkpoint import read_checkpoint
 from facesr.errors import UserError
-from facesr.training.progress import peak_memory, validations_left
+from facesr.training.progress import ProgressHook, peak_memory, validations_left
 
 
 def log_text(work_dir: Path) -> str:
@@ -19,16 +21,21 @@ def log_text(work_dir: Path) -> str:
 
 
 def test_facts_before_and_speed_during_the_run(tiny_options: list[str], tmp_path: Path):
-    train([*tiny_options, 'default_hooks.timer.timing_iters=2', 'train_cfg.max_iters=3'])
+    train([*tiny_options, 'train_cfg.max_iters=3'])
     text = log_text(tmp_path / 'work')
     assert 'SRResNet, 8,035 trainable parameters (fewer than 2,276,356 allowed)' in text
     assert '4 images, iterations 1 to 3, batch of 2' in text
     assert '2 images every 2 iterations' in text
     assert f'writing to  {tmp_path}/work' in text
-    assert 's an iteration: the 1 left take about' in text
+    assert 'starts from  the beginning' in text
+    assert re.search(r'log  .*/\d{8}_\d{6}\.log\n', text)
+    assert re.search(
+        r'iteration 2 of 3: [\d.]+ s an iteration, loss 0\.\d+, about \d+ \w+ left', text
+    )
+    assert re.search(r'validation after iteration 2: PSNR \d+\.\d+, SSIM .*, the best so far', text)
     [path] = (tmp_path / 'work').glob('*/run.json')
     assert json.loads(path.read_text()) == dict(
-        device=f'CPU, {torch.get_num_threads()} threads',
+        device=f'CPU, {torch.get_num_threads()} threads'.replace(' 1 threads', ' 1 thread'),
         generator='SRResNet',
         parameters=8035,
         training_images=4,
@@ -36,6 +43,19 @@ def test_facts_before_and_speed_during_the_run(tiny_options: list[str], tmp_path
         processes=1,
         validation_images=2,
     )
+
+
+def test_what_a_resume_has_changed_outside_of_the_config_is_said(
+    tiny_options: list[str], tmp_path: Path
+):
+    train([*tiny_options, 'train_cfg.max_iters=2'])
+    checkpoint = read_checkpoint(tmp_path / 'work/iter_2.pth')
+    checkpoint['message_hub']['runtime_info']['facts']['training_images'] = 6
+    torch.save(checkpoint, tmp_path / 'work/iter_2.pth')
+    train([*tiny_options, 'resume=True', f'load_from={tmp_path}/work/iter_2.pth'])
+    text = log_text(tmp_path / 'work')
+    assert f'starts from  {tmp_path}/work/iter_2.pth, iteration 2' in text
+    assert 'training_images: 4 (before: 6)\n' in text and text.count('(before: ') == 1
 
 
 def test_facts_of_a_run_without_validation(tiny_options: list[str], tmp_path: Path):
@@ -81,6 +101,33 @@ def test_eta_counts_validations_and_survives_a_resume(tiny_options: list[str], t
     resume = ['train_cfg.max_iters=9', 'resume=True', f'load_from={work}/iter_3.pth']
     train([*tiny_options, *resume], hook)
     assert hours() == [0, 0, 1, 4, 3, 3, 2, 2, 1], log_text(work)
+
+
+@HOOKS.register_module()
+class NoteValidationHook(Hook):
+    """Notes the ETA after each batch of a validation, and when it has ended."""
+
+    priority = 'LOWEST'
+
+    def before_run(self, runner) -> None:
+        self.etas: list[float] = []
+
+    def after_val_iter(self, runner, *args: object, **kwargs: object) -> None:
+        self.etas.append(runner.message_hub.get_info('eta'))
+
+    def after_val_epoch(self, runner, *args: object, **kwargs: object) -> None:
+        self.end = time.time()
+
+
+def test_a_validation_has_its_own_eta_and_takes_no_time_of_an_iteration(tiny_options: list[str]):
+    options = [*tiny_options, 'val_dataloader.batch_size=1', 'train_cfg.max_iters=2']
+    runner = train(options, dict(type='NoteValidationHook'), dict(type='GeneratorEMAHook'))
+    [note] = [hook for hook in runner.hooks if isinstance(hook, NoteValidationHook)]
+    [timer] = [hook for hook in runner.hooks if isinstance(hook, ProgressHook)]
+    times = runner.message_hub.get_scalar('val/time').data[0]
+    assert len(times) == 4, 'two images, and two for the average'
+    assert note.etas == pytest.approx([3 * times[0], 2 * times[:2].mean()])
+    assert timer.t >= note.end, 'the next iteration begins after all of it'
 
 
 @pytest.mark.parametrize(

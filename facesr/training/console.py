@@ -1,0 +1,67 @@
+"""What a run shows on the console: what it is and where it stands; the rest is in its log file."""
+
+import logging
+import sys
+from shutil import get_terminal_size
+from typing import Any
+
+from mmengine.dist import is_main_process
+from mmengine.logging import MMLogger
+from mmengine.runner import Runner
+
+#: What the stack warns of in every run, and no one who trains can act on.
+_IDLE_WARNINGS = (
+    'The prefix is not set in metric class',
+    '"FileClient" will be deprecated',
+    '"HardDiskBackend" is the alias',
+    'The dataset metainfo from the resumed checkpoint',
+)
+
+
+class QuietRunner(Runner):
+    """MMEngine's ``Runner``, of whose log only warnings and what :func:`tell` says are printed.
+
+    The stock runner prints the environment, the config twice and a table of all hooks.
+    """
+
+    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
+        """Build the stock logger; its first handler is the console's."""
+        logger = super().build_logger(*args, **kwargs)
+        logger.handlers[0].addFilter(_is_for_the_console)
+        logger.handlers[0].setFormatter(_ConsoleFormatter())
+        return logger
+
+
+def tell(logger: MMLogger, text: str) -> None:
+    """Log a text, and print it."""
+    logger.info(text, extra={'told': True})
+
+
+def show(text: str) -> None:
+    """Show a text on a terminal until the next one, or the next line, takes its place."""
+    if is_main_process() and sys.stdout.isatty():
+        text = text[: get_terminal_size().columns - 1]  # a second line would stay
+        print(f'\r\x1b[K{text}', end='', flush=True)
+
+
+def in_words(seconds: float) -> str:
+    """A time in the unit that fits: ``45 s``, ``12 min``, ``3.4 h``, ``2.1 days``."""
+    for unit, length, decimals in (('s', 1, 0), ('min', 60, 0), ('h', 3600, 1)):
+        if seconds < 100 * length and not (unit == 'h' and seconds >= 48 * length):
+            return f'{seconds / length:.{decimals}f} {unit}'
+    return f'{seconds / 86400:.1f} days'
+
+
+def _is_for_the_console(record: logging.LogRecord) -> bool:
+    if record.levelno >= logging.WARNING:
+        return not record.getMessage().startswith(_IDLE_WARNINGS)
+    return hasattr(record, 'told')
+
+
+class _ConsoleFormatter(logging.Formatter):
+    """The message, in the place of what :func:`show` has put there."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        erase = '\r\x1b[K' if sys.stdout.isatty() else ''
+        level = f'{record.levelname.lower()}: ' if record.levelno >= logging.WARNING else ''
+        return f'{erase}{level}{super().format(record)}'

@@ -1,0 +1,146 @@
+"""Where a run starts: anew, or from a checkpoint of its own, with what has changed since."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mmengine.config import Config
+
+from ..checkpoint import checkpoints_of, latest_checkpoint, read_checkpoint
+from ..config import leaves, parse_config
+from ..errors import UserError
+
+#: Where the message hub, and so every checkpoint, keeps the iteration that was validated last.
+VALIDATED = 'last_validated_iter'
+#: What no resume can change: the checkpoint holds its state, or a resume does not look at it.
+FIXED = re.compile(
+    r'model\.(type|generator|discriminator)\b.*'
+    r'|optim_wrapper\.(.*\.)?(constructor|paramwise_cfg\b.*|optimizer\.type)'
+    r'|param_scheduler\.(.*\.)?type'
+    r'|randomness\.seed'
+    r'|default_hooks\.pretrained\.source'
+)
+#: What belongs to a start and not to the training.
+_OF_A_START = re.compile(
+    r'work_dir|resume|load_from|launcher|experiment_name|model_wrapper_cfg\b.*|test_.*'
+    r'|.*\.pin_memory'
+)
+
+
+class Start(NamedTuple):
+    """Where a run starts.
+
+    Attributes:
+        checkpoint: the file that it resumes from, if any.
+        iteration: after which it continues.
+        finished: whether nothing is left to do, the last validation included.
+    """
+
+    checkpoint: str | None = None
+    iteration: int = 0
+    finished: bool = False
+
+
+def choose_start(config: Config, resume: str | None) -> Start:
+    """Choose the checkpoint that a run resumes from, if any, and print what has changed since.
+
+    Args:
+        config: of the run; ``work_dir`` and ``load_from`` are looked at.
+        resume: a checkpoint; ``'auto'`` takes the work directory's last; None starts anew.
+
+    Returns:
+        The run's start; not read further if the run is finished.
+
+    Raises:
+        UserError: the work directory holds another run, or later checkpoints; the checkpoint cannot
+            be read or resumed from, or is of a run that differs in what cannot change.
+    """
+    path = resume
+    if resume == 'auto':
+        latest = latest_checkpoint(config.work_dir)
+        path = None if latest is None else str(latest)
+    if path is None:
+        if held := next(iter(checkpoints_of(config.work_dir)), None):
+            raise UserError(
+                f'{config.work_dir}: holds a run ({held.name}); to resume it: --resume, '
+                'to start another one: --work-dir FOLDER'
+            )
+        if resume == 'auto':
+            print(f'{config.work_dir}: no checkpoint to resume from, starting at the beginning')
+        if config.get('load_from'):
+            read_checkpoint(config.load_from)
+        return Start()
+    checkpoint = read_checkpoint(path)
+    check_complete(checkpoint, path)
+    if resume != 'auto':
+        _check_last(config.work_dir, path)
+    changes = list(_changes(checkpoint, config, path))
+    start = Start(path, checkpoint['meta']['iter'], _is_finished(checkpoint, config))
+    if start.finished:
+        return start
+    if config.get('load_from'):
+        changes.append(f'load_from={config.load_from}: not read, for the run resumes')
+    if changes:
+        print('\n  '.join([f'{path}: changed since:', *changes]))
+    return start
+
+
+def _is_finished(checkpoint: Mapping[str, Any], config: Config) -> bool:
+    iteration, last = checkpoint['meta']['iter'], config.train_cfg.max_iters
+    validated = (
+        not config.get('val_dataloader')
+        or iteration < config.train_cfg.get('val_begin', 1)
+        or checkpoint['message_hub']['runtime_info'].get(VALIDATED) == iteration
+    )
+    return bool(iteration > last or (iteration == last and validated))
+
+
+def check_complete(checkpoint: Mapping[str, Any], path: str | Path) -> None:
+    """Check that a checkpoint holds more than weights: MMEngine would begin its schedule again.
+
+    Raises:
+        UserError: optimiser, schedule or message hub are missing, as in the best checkpoint.
+    """
+    lacking = {'message_hub', 'optimizer', 'param_schedulers'} - checkpoint.keys()
+    if lacking:
+        raise UserError(
+            f'{path}: holds weights only ({" and ".join(sorted(lacking))} missing), no run can '
+            f'resume from it; to start from these weights: --cfg-options load_from={path}'
+        )
+
+
+def _check_last(work_dir: str, path: str) -> None:
+    """Refuse to mix the checkpoints of a work directory with those of another run, or a later part.
+
+    ``--resume`` would take them for its own.
+    """
+    held = checkpoints_of(work_dir)
+    if held and Path(path).resolve() != held[0].resolve():
+        raise UserError(
+            f'{work_dir}: holds {held[0].name}, which a run from {path} would not continue; to '
+            'resume it: --resume without a file, to start from this file: --work-dir FOLDER'
+        )
+
+
+def _changes(checkpoint: Mapping[str, Any], config: Config, path: str) -> Iterator[str]:
+    """What differs from the config that a checkpoint was trained with, a line each."""
+    former = parse_config(checkpoint['meta'].get('cfg', ''))
+    if not former:
+        yield 'settings that cannot be compared: the checkpoint holds no config that can be read'
+        return
+    before, now = (
+        {key: json.dumps(value, default=str) for key, value in leaves(one)}
+        for one in (former, config)
+    )
+    for key in sorted(before.keys() | now.keys()):
+        old, new = (one.get(key, 'not set') for one in (before, now))
+        if old == new or _OF_A_START.fullmatch(key):
+            continue
+        if FIXED.fullmatch(key):
+            raise UserError(
+                f'{path}: {key} is {old} in this run, {new} in the config, and cannot change on a '
+                'resume; for another run: --work-dir FOLDER'
+            )
+        yield f'{key}: {new} (before: {old})'

@@ -1,0 +1,41 @@
+"""What a user sees of a run of tools/train.py, and what it leaves behind."""
+
+from pathlib import Path
+
+import pytest
+from conftest import TINY
+
+from facesr.training.console import in_words
+
+
+def test_a_run_prints_what_helps_and_leaves_nothing_in_the_temporary_folder(
+    tool, tiny_options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / 'tmp').mkdir()
+    monkeypatch.setenv('TMPDIR', str(tmp_path / 'tmp'))
+    monkeypatch.delenv('TORCHINDUCTOR_CACHE_DIR', raising=False)  # PyTorch sets it
+    options = [*tiny_options, 'train_dataloader.num_workers=1', 'model.generator.num_blocks=1']
+    result = tool('train', TINY, '--cfg-options', *options)
+    assert (result.returncode, result.stderr) == (0, '')
+    work, lines = tmp_path / 'work', result.stdout.splitlines()
+    heads = ['device', 'generator', 'training', 'writing to', 'validation', 'starts from', 'log']
+    assert [line[:12].strip() for line in lines[:7]] == heads
+    assert lines[7].startswith('iteration 2 of 4: ')
+    restore = f'python tools/test.py {TINY} {work}/best.pth --cfg-options '
+    assert lines[-3].startswith('finished after iteration 4; its best checkpoint (PSNR ')
+    assert lines[-3].endswith(f'): {work}/best.pth') and restore in lines[-2]
+    assert lines[-2].endswith('model.generator.num_blocks=1')
+    assert lines[-1].endswith(f'python tools/report.py {work}')
+    assert len(lines) < 16, result.stdout
+    [log] = work.glob('*/*.log')
+    text = log.read_text()
+    assert all(part in text for part in ('System environment', 'Config:', 'Hooks will be executed'))
+    assert not list(tmp_path.glob('tmp/*'))
+
+
+@pytest.mark.parametrize(
+    ('seconds', 'words'),
+    [(0.4, '0 s'), (99, '99 s'), (100, '2 min'), (6000, '1.7 h'), (864_000, '10.0 days')],
+)
+def test_times_in_words(seconds: float, words: str):
+    assert in_words(seconds) == words

@@ -1,0 +1,140 @@
+"""One run in a work directory: what starts there, what resumes, and what has changed since."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import TINY
+
+from facesr.checkpoint import read_checkpoint
+from facesr.config import load_config, parse_config
+from facesr.errors import UserError
+from facesr.training.resume import choose_start
+from facesr.training.train import train
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory: pytest.TempPathFactory, faces: Path) -> tuple[Path, list[str]]:
+    """A finished run of two iterations, and its options."""
+    work = tmp_path_factory.mktemp('trained') / 'work'
+    options = [
+        f'{split}_dataloader.dataset.data_root={faces}' for split in ('train', 'val', 'test')
+    ]
+    options += ['train_dataloader.dataset.gt_patch_size=64', 'train_cfg.max_iters=2']
+    train(TINY, options, work_dir=str(work))
+    return work, options
+
+
+@pytest.mark.parametrize('name', ['iter_2.pth', 'best.pth', 'best_PSNR_iter_2.pth'])
+def test_a_used_work_directory_takes_no_second_run(
+    name: str, trained: tuple[Path, list[str]], tmp_path: Path
+):
+    shutil.copy(trained[0] / 'iter_2.pth', tmp_path / name)
+    for way in {}, {'dry_run': True}:
+        with pytest.raises(UserError, match=rf'holds a run \({name}\).*--resume.*--work-dir'):
+            train(TINY, trained[1], work_dir=str(tmp_path), **way)
+    assert not list(tmp_path.glob('*.py'))
+
+
+def test_a_finished_run_says_so(
+    trained: tuple[Path, list[str]], capsys: pytest.CaptureFixture[str]
+):
+    work, options = trained
+    before = sorted(work.rglob('*'))
+    train(TINY, options, work_dir=str(work), resume='auto')
+    said = f'{work}: this run is finished, after 2 iterations; to train it further: --iterations N'
+    assert capsys.readouterr().out == said + '\n'
+    assert sorted(work.rglob('*')) == before
+
+
+def test_what_has_changed_is_said_a_line_each(
+    trained: tuple[Path, list[str]], capsys: pytest.CaptureFixture[str]
+):
+    work, options = trained
+    changes = ['train_cfg.max_iters=4', 'optim_wrapper.optimizer.lr=0.0002', 'load_from=a.pth']
+    changes += [
+        'train_dataloader.batch_size=1',
+        'model.pixel_loss.type=MSELoss',
+        f'work_dir={work}',
+    ]
+    config = load_config(TINY, [*options, *changes])
+    start = choose_start(config, 'auto')
+    assert start == (str(work / 'iter_2.pth'), 2, False)
+    assert capsys.readouterr().out.splitlines() == [
+        f'{work}/iter_2.pth: changed since:',
+        '  model.pixel_loss.type: "MSELoss" (before: "L1Loss")',
+        '  optim_wrapper.optimizer.lr: 0.0002 (before: 0.0001)',
+        '  train_cfg.max_iters: 4 (before: 2)',
+        '  train_dataloader.batch_size: 1 (before: 2)',
+        '  load_from=a.pth: not read, for the run resumes',
+    ]
+    choose_start(load_config(TINY, [*options, f'work_dir={work}']), 'auto')
+    assert capsys.readouterr().out == ''
+
+
+@pytest.mark.parametrize(
+    ('override', 'key'),
+    [
+        (
+            'optim_wrapper.paramwise_cfg.bias_lr_mult=2',
+            r'.*bias_lr_mult is not set in this run, 2 in',
+        ),
+        ('model.generator.num_blocks=3', r'model\.generator\.num_blocks is 2 in this run, 3 in'),
+        ('optim_wrapper.optimizer.type=AdamW', r'.*\.type is "Adam" in this run, "AdamW" in'),
+        ('randomness.seed=1', r'randomness\.seed is 0 in this run, 1 in the config, and cannot'),
+    ],
+)
+def test_what_cannot_change_is_refused(
+    override: str, key: str, trained: tuple[Path, list[str]], tmp_path: Path
+):
+    work, options = trained
+    for resume, folder in (('auto', work), (f'{work}/iter_2.pth', tmp_path)):
+        config = load_config(
+            TINY, [*options, f'work_dir={folder}', 'train_cfg.max_iters=4', override]
+        )
+        with pytest.raises(UserError, match=rf'iter_2\.pth: {key}'):
+            choose_start(config, resume)
+
+
+def test_only_the_last_of_a_work_directory_is_resumed_in_it(
+    trained: tuple[Path, list[str]], tmp_path: Path
+):
+    work, options = trained
+    shutil.copy(work / 'iter_2.pth', tmp_path / 'iter_3.pth')
+    shutil.copy(work / 'iter_2.pth', tmp_path / 'iter_2.pth')
+    config = load_config(TINY, [*options, f'work_dir={tmp_path}', 'train_cfg.max_iters=4'])
+    for path in (work / 'iter_2.pth', tmp_path / 'iter_2.pth'):
+        with pytest.raises(UserError, match=r'holds iter_3\.pth, which a run from .*iter_2\.pth'):
+            choose_start(config, str(path))
+    assert choose_start(config, str(tmp_path / 'iter_3.pth')).iteration == 2
+
+
+def test_a_last_validation_that_was_cut_is_left_to_do(
+    trained: tuple[Path, list[str]], tmp_path: Path
+):
+    checkpoint = read_checkpoint(trained[0] / 'iter_2.pth')
+    del checkpoint['message_hub']['runtime_info']['last_validated_iter']
+    torch.save(checkpoint, tmp_path / 'iter_2.pth')
+    config = load_config(TINY, [*trained[1], f'work_dir={tmp_path}'])
+    assert not choose_start(config, 'auto').finished
+
+
+@pytest.mark.parametrize(
+    ('text', 'expected'),
+    [
+        (
+            "a = dict(b=[1, (2.5, None)], c={'1': -1}, d=dict({'x y': inf}))",
+            {'a': {'b': [1, [2.5, None]], 'c': {'1': -1}, 'd': {'x y': float('inf')}}},
+        ),
+        ("a = __import__('os').getcwd()", None),
+        ('import os', None),
+        ('a = dict(open)', None),
+        ('a =', None),
+        ('a = ' + '[' * 9999, None),
+    ],
+)
+def test_a_dumped_config_is_read_as_data(text: str, expected: dict | None):
+    assert parse_config(text) == expected
+    config = load_config(TINY)
+    assert parse_config(config.pretty_text)['model']['generator'] == config.model.generator
