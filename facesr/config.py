@@ -250,7 +250,7 @@ def parse_config(text: str) -> dict[str, Any] | None:
     """Read a config that MMEngine has dumped as data: nothing in it is run.
 
     Returns:
-        What it assigns, by name, with lists for tuples; None where there is anything but
+        What it assigns, by name; None where there is anything but
         ``name = value``, with constants, lists, tuples and dictionaries.
     """
     try:
@@ -267,8 +267,10 @@ def _value(node: ast.expr) -> Any:
         case ast.Dict(keys=keys, values=values):
             pairs = zip(keys, values, strict=True)
             return {ast.literal_eval(key or ''): _value(item) for key, item in pairs}
-        case ast.List(elts=elts) | ast.Tuple(elts=elts):
+        case ast.List(elts=elts):
             return [_value(item) for item in elts]
+        case ast.Tuple(elts=elts):
+            return tuple(_value(item) for item in elts)
         case ast.Name(id='inf' | 'nan'):
             return float(node.id)
         case _:

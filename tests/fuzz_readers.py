@@ -1,4 +1,4 @@
-"""Feed damaged files to the readers of images, checkpoints and caches, for a bounded time:
+"""Feed damaged files to the readers of images, checkpoints, caches and runs, for a bounded time:
 python tests/fuzz_readers.py --seconds 120
 
 Whole files are cut, changed, and spliced; PNG chunks and the pickle in a checkpoint also behind
@@ -31,6 +31,8 @@ from facesr.checkpoint import load_generator
 from facesr.data.cache import ImageCache
 from facesr.errors import UserError
 from facesr.images import read_image
+from facesr.report.curves import draw_curves
+from facesr.report.run import describe_settings, read_run
 
 HANG = 10  # seconds
 MEMORY = 8 << 30  # bytes of addresses: a damaged size must not take the machine's
@@ -194,10 +196,42 @@ def read_cache(path: Path) -> None:
         raise UserError(f'{path}: damaged')
 
 
+def work_dirs() -> Iterator[bytes]:
+    """The files that a report reads of a run, one after the other, behind the name of each."""
+    lines = ''.join(f'{{"step": {step}, "loss": 0.1, "time": 0.4}}\n' for step in range(1, 9))
+    config = "model = dict(type='A', pixel_loss=dict(type='L1Loss'))\nbetas = [1, (2.5, None)]\n"
+    facts = '{"device": "CPU, 2 threads", "parameters": 5, "processes": 2, "start": 1}'
+    for name, text in (('scalars.json', lines), ('config.py', config), ('run.json', facts)):
+        yield f'{name}\0{text}'.encode()
+
+
+def read_work_dir(path: Path) -> None:
+    """Put a file into an intact work directory, and read what a report shows of it."""
+    folder = path.with_name('work_dir')
+    name, _, content = path.read_bytes().partition(b'\0')
+    start = folder / '20260101_000000'
+    places = {
+        b'scalars.json': start / 'vis_data/scalars.json',
+        b'config.py': folder / 'demo.py',
+        b'run.json': start / 'run.json',
+    }
+    for seed in work_dirs():
+        intact, _, text = seed.partition(b'\0')
+        places[intact].parent.mkdir(parents=True, exist_ok=True)
+        places[intact].write_bytes(content if intact == name else text)
+    try:
+        run = read_run(folder, 'run')
+    except UserError as error:
+        raise UserError(f'{path}: {error}') from None
+    describe_settings(run)
+    draw_curves(run)
+
+
 READERS: dict[str, tuple[Callable[[Path], object], Callable[[], Iterator[bytes]], str]] = {
     'images': (read_image, images, 'png'),
     'checkpoints': (load, checkpoints, 'pth'),
     'caches': (read_cache, caches, 'u8'),
+    'work directories': (read_work_dir, work_dirs, 'run'),
 }
 
 

@@ -14,7 +14,7 @@ from typing import BinaryIO
 from zlib import crc32
 
 import numpy as np
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger, print_log
 from numpy.typing import NDArray
 from rich.progress import track
 
@@ -135,9 +135,9 @@ def _remove_unused(paths: Iterable[Path]) -> None:
 
 
 def _decode(paths: Sequence[Path], cache: ImageCache) -> None:
-    print_log(
-        f'decoding {len(paths)} images into {cache.path}, {cache.size / 1e6:.0f} MB', 'current'
-    )
+    size = f'{cache.size / 1e6:.0f} MB'
+    message = f'decoding {len(paths)} images into {cache.path}, {size}'
+    MMLogger.get_current_instance().info(message, extra={'told': True})  # on the console too
     shape = cache.shape[1:]
     partial = cache.path.with_suffix(f'.{socket.gethostname()}-{os.getpid()}.partial')
     try:

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +75,17 @@ def draw_curves(run: Run) -> Figure:
 
 
 def draw_shared_curves(runs: Sequence[Run]) -> Figure | None:
-    """Draw the losses and scores that at least two runs have in common; None if there are none."""
+    """Draw the losses and scores that at least two runs have in common; None if there are none.
+
+    A run that began with another's generator begins where that one ended.
+    """
+    shifts = {run.config_name: run.facts.get('generator_iterations', 0) for run in runs}
+    runs = [_after_generator(run) for run in runs]
     colours = {run.name: COLOURS[index % len(COLOURS)] for index, run in enumerate(runs)}
-    published = {run.config_name: published_curves(run.config_name) for run in runs}
+    published = {
+        config: {name: _shift(curve, by) for name, curve in published_curves(config).items()}
+        for config, by in shifts.items()
+    }
     published = {name: curves for name, curves in published.items() if curves}
     plots = []
     for name in dict.fromkeys(name for run in runs for name in _loss_names(run)):
@@ -99,6 +108,17 @@ def draw_shared_curves(runs: Sequence[Run]) -> Figure | None:
                 reference.append(Line(f'published: {config}{note}', curves[metric], GREY, style))
         plots.append(Plot(f'validation {metric}', unit, lines, reference, height=3))
     return draw_figure(plots, 'all runs', max(run.last_step for run in runs)) if plots else None
+
+
+def _after_generator(run: Run) -> Run:
+    by = run.facts.get('generator_iterations', 0)
+    training = {name: _shift(curve, by) for name, curve in run.training.items()}
+    validation = {name: _shift(curve, by) for name, curve in run.validation.items()}
+    return replace(run, training=training, validation=validation)
+
+
+def _shift(curve: Curve, by: int) -> Curve:
+    return {step + by: value for step, value in curve.items()}
 
 
 def published_curves(config_name: str) -> dict[str, Curve]:

@@ -3,14 +3,12 @@
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from mmengine.config import Config
-
+from ..config import parse_config
 from ..errors import UserError
 
 #: Logged values by iteration, ascending.
@@ -61,18 +59,17 @@ def read_run(folder: Path, name: str) -> Run:
     """Read a work directory, the logs of all its starts joined; a UserError if there are none."""
     if not folder.is_dir():
         raise UserError(f'{folder}: no such folder; a work directory of tools/train.py is expected')
-    starts: dict[Path, list[dict[str, Any]]] = {}
-    for path in sorted(folder.glob('*/vis_data/scalars.json')):  # each in a folder named by time
+    starts = []
+    for path in sorted(folder.glob('*/vis_data/scalars.json')):
         if lines := _read_lines(path):
-            starts[path.parents[1]] = lines
+            starts.append((path.parent, lines, _read_facts(path.parents[1] / 'run.json')))
     if not starts:
         raise UserError(f'{folder}: nothing logged in it (no */vis_data/scalars.json with a line)')
-    facts: dict[str, Any] = {}
-    for start in starts:
-        with suppress(OSError, ValueError):  # missing or cut off
-            facts |= json.loads((start / 'run.json').read_text('utf-8'))
-    config = _read_config(folder, start / 'vis_data/config.py')
-    return Run(folder, name, *config, *_join(starts.values()), facts, len(starts))
+    # Not by their folders' names, which are times: a clock can be set back.
+    starts.sort(key=lambda start: (start[2].get('start', 0), start[1][0]['step']))
+    facts = {key: value for _, _, facts in starts for key, value in facts.items()}
+    config = _read_config(folder, starts[-1][0] / 'config.py')
+    return Run(folder, name, *config, *_join(lines for _, lines, _ in starts), facts, len(starts))
 
 
 def describe_settings(run: Run) -> dict[str, str]:
@@ -183,6 +180,14 @@ def _read_lines(path: Path) -> list[dict[str, Any]]:
     return lines
 
 
+def _read_facts(path: Path) -> dict[str, Any]:
+    try:
+        facts = json.loads(path.read_text('utf-8'))
+    except (OSError, ValueError):  # missing or cut off
+        return {}
+    return facts if isinstance(facts, dict) else {}
+
+
 def _join(starts: Iterable[list[dict[str, Any]]]) -> tuple[dict[str, Curve], dict[str, Curve]]:
     """Join a run's starts, each of which replaces the former ones from its own first step."""
     joined: list[dict[str, Any]] = []
@@ -203,12 +208,12 @@ def _join(starts: Iterable[list[dict[str, Any]]]) -> tuple[dict[str, Curve], dic
 
 
 def _read_config(folder: Path, fallback: Path) -> tuple[str, dict[str, Any], str]:
-    """Name, content and text of the config that the last start dumped."""
+    """Name, content and text of the config that the last start dumped; nothing in it is run."""
     dumped = sorted(folder.glob('*.py'), key=lambda path: path.stat().st_mtime)
     path = dumped[-1] if dumped else fallback
     try:
-        config = Config.fromfile(str(path), import_custom_modules=False).to_dict()
         text = path.read_text('utf-8')
-    except Exception:  # missing or cut off; it is a program, so it can fail in any way
+    except (OSError, ValueError):
         return '', {}, ''
-    return (path.stem if dumped else ''), config, text
+    config = parse_config(text)
+    return (path.stem if dumped else '', config, text) if config else ('', {}, '')

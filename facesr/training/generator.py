@@ -20,6 +20,9 @@ from . import PRIORITIES
 from .console import tell
 from .distributed import by_first
 
+#: Where the message hub, and so every checkpoint, keeps how long another run trained the generator.
+GENERATOR_ITERATIONS = 'generator_iterations'
+
 
 @HOOKS.register_module()
 class PretrainedGeneratorHook(Hook):
@@ -57,6 +60,7 @@ class PretrainedGeneratorHook(Hook):
         # What it was best with; older versions say so in the file's name.
         ema = meta.get('best_score_name', path.name.removeprefix('best_')).startswith('ema')
         generator.load_state_dict(generator_weights(checkpoint, generator, path, ema))
+        runner.message_hub.update_info(GENERATOR_ITERATIONS, meta.get('iter'))
         which = 'averaged weights' if ema else 'weights'
         text = f'generator: {which} of {path}, iteration {meta.get("iter", "unknown")}'
         tell(runner.logger, text)

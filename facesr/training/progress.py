@@ -24,7 +24,7 @@ from ..files import write_whole
 from ..nets import count_parameters, is_fast_in_bf16, unwrap_generator
 from . import PRIORITIES
 from .console import in_words, show, tell
-from .generator import GeneratorEMAHook, PretrainedGeneratorHook
+from .generator import GENERATOR_ITERATIONS, GeneratorEMAHook, PretrainedGeneratorHook
 from .speed import Bf16OptimWrapper
 
 #: Where the message hub, and so every checkpoint, keeps what the last complete validation took; a
@@ -44,8 +44,9 @@ class RunSummaryHook(Hook):
 
     The same goes into ``run.json`` in the log's folder, for the report: ``device``, ``generator``
     (its class), ``parameters`` (trainable), ``training_images``, ``batch_size`` (of a process),
-    ``processes``, and ``validation_images`` if there is a validation. Those that a resume has
-    changed are printed too.
+    ``processes``, ``start`` (which of the run's it is, from 1), ``validation_images`` if there is a
+    validation, and ``generator_iterations`` if another run trained the generator before. Those
+    that a resume has changed are printed too.
 
     Args:
         parameter_limit: the generator's trainable parameters must be fewer; None allows any.
@@ -92,10 +93,17 @@ class RunSummaryHook(Hook):
         lines['log'] = runner.logger.log_file
         tell(runner.logger, '\n'.join(f'{key:>12}  {line}' for key, line in lines.items()))
         former = runner.message_hub.runtime_info.get(FACTS, facts)
+        facts['start'] = former.get('start', 0) + 1
         for name in ('device', 'processes', 'training_images', 'validation_images'):
             if former.get(name) != facts.get(name):
                 tell(runner.logger, f'{name}: {facts.get(name)} (before: {former.get(name)})')
         runner.message_hub.update_info(FACTS, facts)
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        infos = runner.message_hub.runtime_info  # PretrainedGeneratorHook has acted now
+        facts = infos[FACTS]
+        if iterations := infos.get(GENERATOR_ITERATIONS):
+            facts |= {'generator_iterations': iterations}
         if is_main_process():
             with write_whole(Path(runner.log_dir, 'run.json')) as file:
                 file.write_text(json.dumps(facts, indent=2) + '\n', encoding='utf-8')

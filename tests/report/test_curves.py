@@ -137,3 +137,14 @@ def test_any_name_can_be_drawn(tmp_path: Path, name: str):
     assert figure is not None and size(figure)[0] == 1600
     labels = [text.get_text().replace('\\', '').strip() for text in figure.legends[0].get_texts()]
     assert name in labels
+
+
+def test_an_adversarial_run_begins_where_its_generators_run_ended(tmp_path: Path):
+    first = write_run(tmp_path / 'first', 'srresnet_26b', [val_line(20_000), val_line(30_000)])
+    facts = {'generator_iterations': 30_000}
+    second = write_run(tmp_path / 'second', 'srgan_26b', [val_line(5000)], facts=facts)
+    figure = draw_shared_curves(read_runs([first, second]))
+    assert figure is not None
+    lines = {line.get_label(): line.get_xdata() for line in figure.axes[0].get_lines()}
+    own = [list(steps) for label, steps in lines.items() if 'second' in str(label)]
+    assert own == [[35_000]]

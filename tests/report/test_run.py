@@ -101,3 +101,23 @@ def test_a_later_report_replaces_what_it_says_again(tmp_path: Path):
     folder = write_run(tmp_path / 'run', None, [train_line(10)], [train_line(20)], facts=FACTS)
     (folder / '20260101_000001/run.json').write_text('{"processes": 1}')
     assert read_run(folder, 'run').facts == {**FACTS, 'processes': 1}
+
+
+def test_parts_are_in_the_order_of_their_starts_whatever_the_clock_said(tmp_path: Path):
+    parts = [[train_line(300, loss=3.0)], [train_line(100, loss=1.0), train_line(300, loss=1.0)]]
+    folder = write_run(tmp_path / 'run', None, *parts)
+    for index, start in enumerate((2, 1)):
+        (folder / f'20260101_00000{index}/run.json').write_text(json.dumps({'start': start}))
+    assert read_run(folder, 'run').training['loss'] == {100: 1.0, 300: 3.0}
+    for path in folder.glob('*/run.json'):  # of an older version: by what they logged
+        path.unlink()
+    assert read_run(folder, 'run').training['loss'] == {100: 1.0, 300: 3.0}
+
+
+def test_nothing_in_a_folder_is_run(tmp_path: Path):
+    folder = write_run(tmp_path / 'run', None, [train_line(10)])
+    (folder / 'evil.py').write_text(f"open({str(tmp_path / 'made')!r}, 'w')\nmodel = dict(a=1)\n")
+    assert read_run(folder, 'run').config == {}
+    (folder / 'evil.py').write_text(f"model = dict(a=open({str(tmp_path / 'made')!r}, 'w'))\n")
+    assert read_run(folder, 'run').config == {}
+    assert not (tmp_path / 'made').exists()

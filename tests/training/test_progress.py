@@ -41,6 +41,7 @@ def test_facts_before_and_speed_during_the_run(tiny_options: list[str], tmp_path
         training_images=4,
         batch_size=2,
         processes=1,
+        start=1,
         validation_images=2,
     )
 
