@@ -172,10 +172,15 @@ def _score_entry(entry: Entry) -> dict[str, dict[str, float]]:
     scores = json.loads(path.read_text()) if path.is_file() else {}
     averaged = 'ema_state_dict' in read_checkpoint(entry.checkpoint)
     images, truths = map(list_images, entry.pairs)
+    wanted = entry.config.val_dataloader.dataset.get('indices')  # as the validation takes them
+    if wanted is not None:
+        stems = list(images)
+        chosen = stems[:wanted] if isinstance(wanted, int) else [stems[index] for index in wanted]
+        images = {stem: images[stem] for stem in chosen}
     for name, (ema, flip) in WAYS.items():
         if name in scores or (ema and not averaged):
             continue
-        print(f'{entry.work_dir}: {name}')
+        print(f'scoring {entry.work_dir}, {name}: {len(images)} images')
         restorer = Restorer(entry.config, entry.checkpoint, ema=ema, flip=flip)
         with TemporaryDirectory(dir=entry.work_dir) as out:
             restored = restore_folder(restorer, images, Path(out), truths)

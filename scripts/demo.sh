@@ -32,5 +32,7 @@ tool train configs/demo_srgan.py
 for name in demo demo_srgan; do
     tool test "configs/$name.py" "$(cat "work_dirs/$name/last_checkpoint")" --gt data/demo/val/GT
 done
-tool report work_dirs/demo work_dirs/demo_srgan \
+tool report work_dirs/demo work_dirs/demo_srgan --picture work_dirs/photos/face_unet_panel.png \
     --crop eyes=160,72,128,48 --crop mouth=160,120,128,48
+echo "The portrait, restored: work_dirs/photos/face_unet/astronaut_00.png"
+echo "All of it in a page, the portrait first: work_dirs/demo/report/report.html"

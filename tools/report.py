@@ -28,6 +28,14 @@ def parse_args() -> argparse.Namespace:
         help='place shown enlarged, in pixels of a 512x512 face; can be given more than once; '
         'default: eyes=128,192,256,96 and mouth=128,323,256,96',
     )
+    add(
+        '--picture',
+        type=Path,
+        action='append',
+        default=[],
+        metavar='FILE',
+        help="shown at the page's top; can be given more than once",
+    )
     add_overwrite(parser)
     return parser.parse_args()
 
@@ -38,7 +46,7 @@ def main(args: argparse.Namespace) -> None:
 
     crops = [Crop.parse(text) for text in args.crop] or DEFAULT_CROPS
     out = args.out or args.work_dirs[0] / 'report'
-    for path in write_report(args.work_dirs, out, args.images, crops, args.overwrite):
+    for path in write_report(args.work_dirs, out, args.images, crops, args.overwrite, args.picture):
         print(path)
 
 

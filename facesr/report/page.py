@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ..files import claim, write_whole
-from ..images import Image8
+from ..images import Image8, read_image
 from ..panels import stack_panels
 from .comparison import DEFAULT_CROPS, FRAME_COLOURS, Crop, join_columns
 from .curves import draw_curves, draw_shared_curves
@@ -28,6 +28,7 @@ def write_report(
     images: Sequence[str] = (),
     crops: Sequence[Crop] = DEFAULT_CROPS,
     overwrite: bool = False,
+    pictures: Sequence[Path] = (),
 ) -> list[Path]:
     """Draw the curves and panels of runs; return the PNGs written and, last, the page.
 
@@ -37,6 +38,7 @@ def write_report(
         images: stems of those in the panels; empty chooses some of each set.
         crops: places shown enlarged under each picture.
         overwrite: as in :func:`facesr.files.claim`.
+        pictures: shown at the page's top.
 
     Raises:
         UserError: a folder holds no log, an image is unknown, or ``out`` holds other files.
@@ -55,7 +57,7 @@ def write_report(
     shared = draw_shared_curves(runs)
     curves = save_figure(shared, 'curves.png') if shared else None
     run_curves = [save_figure(draw_curves(run), f'curves_{run.name}.png') for run in runs]
-    pictures = []
+    panels_of = []
     for group in groups:
         panels = draw_group(group, images, crops)
         if panels:
@@ -63,7 +65,7 @@ def write_report(
             joined = [join_columns(stem, [*row.values()], crops) for stem, row in panels.items()]
             Image.fromarray(stack_panels(joined)).save(buffer, 'PNG')
             files[out / f'panel_{group.name}.png'] = buffer.getvalue()
-        pictures.append(
+        panels_of.append(
             {
                 stem: {caption: _jpeg_uri(column) for caption, column in row.items()}
                 for stem, row in panels.items()
@@ -79,11 +81,12 @@ def write_report(
     page = environment.get_template('page.html').render(
         title=', '.join(run.name for run in runs),
         date=f'{datetime.now():%Y-%m-%d %H:%M}',
+        pictures={path.stem: _jpeg_uri(read_image(path)) for path in pictures},
         legend=[
             (crop.name, '#{:02x}{:02x}{:02x}'.format(*colour))
             for crop, colour in zip(crops, cycle(FRAME_COLOURS), strict=False)
         ],
-        groups=list(zip(groups, pictures, strict=True)),
+        groups=list(zip(groups, panels_of, strict=True)),
         curves=curves,
         runs=list(zip(runs, map(describe_settings, runs), run_curves, strict=True)),
     )

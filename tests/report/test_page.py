@@ -200,3 +200,9 @@ def test_out_that_is_a_file_is_refused(tmp_path: Path, run: Path):
     (tmp_path / 'report').write_text('')
     with pytest.raises(UserError, match=r'report: is a file; a folder is expected'):
         report(tmp_path, run)
+
+
+def test_a_picture_stands_at_the_top(tmp_path: Path, run: Path, faces: Path):
+    page = report(tmp_path, run, pictures=[faces / 'val/GT/00000.png'])
+    assert pictures(page)[0].size == (512, 512)
+    assert page.index('alt="00000"') < page.index('Results: val')

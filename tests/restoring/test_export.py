@@ -91,6 +91,10 @@ def test_mistakes_leave_nothing_behind(trained: Path, tmp_path: Path):
     with pytest.raises(UserError, match=r'iter_7\.pth: is an input; choose another place'):
         export(config, 'tiny', trained, trained)
     assert trained.read_bytes() == before
+    (tmp_path / 'others.pth').write_bytes(b'of another net')
+    with pytest.raises(UserError, match=r'others\.pth: was there before'):
+        export(config, 'tiny', trained, tmp_path / 'others.pth')
+    assert (tmp_path / 'others.pth').read_bytes() == b'of another net'
     (tmp_path / 'file').touch()
     with pytest.raises(FileExistsError, match='File exists'):
         export(config, 'tiny', trained, tmp_path / 'file/a.pth')

@@ -166,3 +166,11 @@ def test_one_net_is_for_aligned_faces_only(tmp_path: Path):
     write_png(tmp_path / 'in/wide.png', np.zeros((10, 5000, 3), np.uint8))
     with pytest.raises(UserError, match='a 5000x10 image: FaceUNet needs aligned faces, square'):
         restore_and_score(net, tmp_path / 'in', tmp_path / 'out')
+
+
+def test_a_zip_holds_only_this_runs_images(restorer: Restorer, faces: Path, tmp_path: Path):
+    restore_and_score(restorer, faces / 'val/LQ', tmp_path / 'out', faces / 'val/GT')
+    shutil.copytree(faces / 'val/LQ', tmp_path / 'one')
+    (tmp_path / 'one/00001.png').unlink()
+    restore_and_score(restorer, tmp_path / 'one', tmp_path / 'out', None, tmp_path / 'a.zip')
+    assert zipfile.ZipFile(tmp_path / 'a.zip').namelist() == ['out/00000.png']
