@@ -99,9 +99,14 @@ def kill_once(options: list[str], work_dir: Path, rng: random.Random) -> str:
 def stop_once(options: list[str], work_dir: Path, rng: random.Random, life: float | None) -> str:
     """Resume a run of the tool, and send it a signal within its life; returns how it ended."""
     command = [sys.executable, ROOT / 'tools/train.py', TINY, '--work-dir', work_dir, '--resume']
+    one_thread = {**os.environ, 'OMP_NUM_THREADS': '1'}  # as the uncut run
     with Path(f'{work_dir}.log').open('w') as log:
         process = subprocess.Popen(
-            [*command, '--cfg-options', *options], stdout=log, stderr=log, start_new_session=True
+            [*command, '--cfg-options', *options],
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env=one_thread,
         )
     try:
         wait(lambda: is_listening(process.pid), process)
