@@ -180,7 +180,7 @@ def _matching(weights: dict[str, Tensor], module: nn.Module, path: str | Path) -
     problems += [
         f'{name} is not finite'
         for name, value in weights.items()
-        if name in expected and not torch.isfinite(torch.as_tensor(value)).all()
+        if isinstance(value, Tensor) and not torch.isfinite(value).all()
     ]
     if problems:
         more = f' and {len(problems) - 1} more' if len(problems) > 1 else ''

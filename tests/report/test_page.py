@@ -107,7 +107,7 @@ def test_runs_stand_side_by_side_where_they_restored_the_same(
 def test_lpips_is_in_the_table_and_under_the_panels(
     tmp_path: Path, run: Path, faces: Path, lpips_weights: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    without, *_ = pictures(report(tmp_path, run))
+    without = pictures(report(tmp_path, run))[1]  # the output, beside the input
     scores = {'psnr': 21.5, 'lpips_alex': 0.25}, {'psnr': 20.25, 'lpips_alex': 0.5}
     write_results(
         run, 'val', faces / 'val/LQ', faces / 'val/GT', scores=scores[0], bicubic=scores[1]
@@ -115,12 +115,12 @@ def test_lpips_is_in_the_table_and_under_the_panels(
     page = report(tmp_path, run)
     assert 'LPIPS, AlexNet (lower is better)' in page and 'LPIPS, VGG16' not in page
     assert re.search(r'<td>bicubic</td>.*?0\.5000.*?<td>run</td>.*?0\.2500', page, re.DOTALL)
-    [change] = changed_rows(without, pictures(page)[0])
+    [change] = changed_rows(without, pictures(page)[1])
     assert change.start > 512, 'the line below the picture and its crops is another'
     # Without the weights, the table still has what was measured.
     monkeypatch.setattr('facesr.models.features.FOLDER', tmp_path)
     page = report(tmp_path, run)
-    assert '0.2500' in page and not changed_rows(without, pictures(page)[0])
+    assert '0.2500' in page and not changed_rows(without, pictures(page)[1])
 
 
 def changed_rows(one: Image.Image, other: Image.Image) -> list[range]:
