@@ -125,7 +125,7 @@ def test_a_last_validation_that_was_cut_is_left_to_do(
     [
         (
             "a = dict(b=[1, (2.5, None)], c={'1': -1}, d=dict({'x y': inf}))",
-            {'a': {'b': [1, [2.5, None]], 'c': {'1': -1}, 'd': {'x y': float('inf')}}},
+            {'a': {'b': [1, (2.5, None)], 'c': {'1': -1}, 'd': {'x y': float('inf')}}},
         ),
         ("a = __import__('os').getcwd()", None),
         ('import os', None),
