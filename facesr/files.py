@@ -4,13 +4,15 @@ import errno
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from .errors import UserError
 
 RECORD = '.facesr.json'  # in a folder: which of its files the tools wrote
+Record = dict[str, list[int] | None]  # sizes and times by name
 
 
 @contextmanager
@@ -53,7 +55,10 @@ def claim(
         for path in (folder.resolve().iterdir() if folder.is_dir() else ())
         if not path.name.startswith('.') and path.is_file()
     ]
-    if not overwrite and (foreign := [path for path in (*others, *files) if not is_ours(path)]):
+    read_record = cache(_read_record)  # once a folder, not once a file
+    if not overwrite and (
+        foreign := [path for path in (*others, *files) if not is_ours(path, read_record)]
+    ):
         path = min(foreign)
         raise UserError(
             f'{path}: was there before, or was changed; choose another place for the results, or '
@@ -76,10 +81,11 @@ def claim(
                 partial.write_text(json.dumps(record, indent=1), encoding='utf-8')
 
 
-def is_ours(path: Path) -> bool:
+def is_ours(path: Path, read_record: Callable[[Path], Record] | None = None) -> bool:
     """Whether a file is missing, or as the tools wrote it (see :func:`claim`)."""
     stamp = _stamp(path)
-    return stamp is None or stamp == _read_record(path.resolve().parent).get(path.name)
+    record = (read_record or _read_record)(path.resolve().parent)
+    return stamp is None or stamp == record.get(path.name)
 
 
 def _stamp(path: Path) -> list[int] | None:
@@ -91,7 +97,7 @@ def _stamp(path: Path) -> list[int] | None:
     return [stat.st_size, stat.st_mtime_ns]
 
 
-def _read_record(folder: Path) -> dict[str, list[int] | None]:
+def _read_record(folder: Path) -> Record:
     try:
         record = json.loads((folder / RECORD).read_text('utf-8'))
     except (OSError, ValueError):
