@@ -8,7 +8,11 @@ _base_ = ['srresnet_24b_plus.py']
 
 model = dict(generator=dict(_delete_=True, type='FaceUNet'))
 
-train_dataloader = dict(batch_size=8)
+train_dataloader = dict(
+    batch_size=8,
+    # So small that the faces stay aligned: degrees, pixels of 512, exponents of the pixel's value.
+    dataset=dict(augmentation=dict(angle=3, zoom=(0.95, 1.05), shift=8, gamma=(0.85, 1.2))),
+)
 
 # bfloat16 where the device is fast in it. Muon for the matrices, Adam for the rest.
 optim_wrapper = dict(

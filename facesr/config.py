@@ -21,6 +21,7 @@ from mmengine.registry import FUNCTIONS, Registry
 from mmengine.runner import Runner, set_random_seed
 from torch.utils.data import DataLoader
 
+from .data.augment import Augmentation
 from .degradation.settings import DegradationSettings
 from .errors import UserError
 
@@ -53,6 +54,7 @@ _UNTYPED_KEYS: dict[str, frozenset[str]] = {
     'train_dataloader.dataset.degradation': frozenset(
         inspect.signature(DegradationSettings).parameters
     ),
+    'train_dataloader.dataset.augmentation': frozenset(inspect.signature(Augmentation).parameters),
     'model.train_cfg': frozenset({'disc_steps', 'disc_repeat', 'disc_init_steps'}),  # SRGAN's
 }
 # The wrappers that MMagic's MultiOptimWrapperConstructor makes.

@@ -14,6 +14,7 @@ from ..degradation.preprocessor import FaceBatch
 from ..degradation.settings import DegradationSettings, degrade
 from ..errors import UserError
 from ..images import Image8, pair_images, read_image
+from .augment import Augmentation
 from .cache import ImageCache, make_cache
 from .loader import SampleKey
 
@@ -104,6 +105,8 @@ class BlindFaceDataset(FaceDataset):
             ``gt_size`` keeps the whole face.
         flip_ratio: probability of a horizontal flip of the pair, after the degradation: JPEG and
             area resizing give another result for the mirrored face.
+        augmentation: see :class:`~facesr.data.augment.Augmentation`; None leaves the faces as they
+            are.
         cache_dir: where the decoded pixels are kept, see ``cache.py``; None decodes every time.
         indices: as in ``BaseDataset``.
 
@@ -119,12 +122,14 @@ class BlindFaceDataset(FaceDataset):
         degrade_on: str = 'auto',
         gt_patch_size: int = 512,
         flip_ratio: float = 0.5,
+        augmentation: Mapping[str, Any] | None = None,
         cache_dir: str | None = None,
         indices: int | Sequence[int] | None = None,
     ) -> None:
         self.degradation = DegradationSettings(**degradation)
         if degrade_on not in ('auto', 'device', 'loader'):
             raise UserError(f"degrade_on={degrade_on!r}: 'auto', 'device' or 'loader' expected")
+        self.augmentation = Augmentation(**augmentation) if augmentation else None
         side, scale = self.degradation.gt_size, self.degradation.scale
         if gt_patch_size not in range(scale, side + 1, scale):
             raise UserError(
@@ -159,6 +164,8 @@ class BlindFaceDataset(FaceDataset):
         noise_seed = int(rng.randint(2**32, dtype=np.int64))
         flip = rng.random_sample() < self.flip_ratio
         top, left = rng.randint(0, (settings.gt_size - length) // settings.scale + 1, 2)
+        if self.augmentation is not None:
+            gt = self.augmentation.apply(gt, rng)
         if self.on_device:
             crop = torch.tensor([top, left, flip])
             row = torch.tensor(values.row(), dtype=torch.float64)
