@@ -87,25 +87,33 @@ class MuonAdam(Optimizer):
         self._adam.step()
 
     def _step_matrices(self, group: dict[str, Any]) -> None:
+        weights = [weight for weight in group['params'] if weight.grad is not None]
+        if not weights:
+            return
+        gradients = [weight.grad for weight in weights]
+        if any(gradient.is_sparse or gradient.is_complex() for gradient in gradients):
+            raise UserError('MuonAdam: takes no sparse or complex gradients; take Adam')
+        for weight in weights:
+            if 'momentum' not in self.state[weight]:
+                self.state[weight]['momentum'] = torch.zeros_like(weight)
+        # All weights in one operation: a GPU is started once, not once for each.
+        momenta: list[Tensor] = [self.state[weight]['momentum'] for weight in weights]
+        torch._foreach_lerp_(momenta, gradients, 1 - group['momentum'])
+        ahead = torch._foreach_lerp(gradients, momenta, group['momentum'])
+        torch._foreach_mul_(weights, 1 - group['lr'] * group['weight_decay'])
         by_shape: defaultdict[tuple[int, int], list[tuple[Tensor, Tensor]]] = defaultdict(list)
-        for weight in group['params']:
-            gradient = weight.grad
-            if gradient is None:
-                continue
-            if gradient.is_sparse or gradient.is_complex():
-                raise UserError('MuonAdam: takes no sparse or complex gradients; take Adam')
-            state = self.state[weight]
-            if 'momentum' not in state:
-                state['momentum'] = torch.zeros_like(weight)
-            momentum: Tensor = state['momentum'].lerp_(gradient, 1 - group['momentum'])
-            ahead = gradient.lerp(momentum, group['momentum']).flatten(1)
-            by_shape[ahead.shape[0], ahead.shape[1]].append((weight, ahead))
+        for weight, step in zip(weights, ahead, strict=True):
+            matrix = step.flatten(1)
+            by_shape[matrix.shape[0], matrix.shape[1]].append((weight, matrix))
         for (rows, columns), pairs in by_shape.items():
-            directions = orthogonalise(torch.stack([ahead for _, ahead in pairs]), group['steps'])
+            directions = orthogonalise(torch.stack([matrix for _, matrix in pairs]), group['steps'])
             size = 0.2 * group['lr'] * max(rows, columns) ** 0.5
-            for (weight, _), direction in zip(pairs, directions, strict=True):
-                weight.mul_(1 - group['lr'] * group['weight_decay'])
-                weight.add_(direction.view(weight.shape), alpha=-size)
+            changed = [weight for weight, _ in pairs]
+            steps = [
+                direction.view(weight.shape)
+                for weight, direction in zip(changed, directions, strict=True)
+            ]
+            torch._foreach_add_(changed, steps, alpha=-size)
 
 
 def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
