@@ -11,6 +11,7 @@ import torch
 from mmagic.registry import DATA_SAMPLERS
 from mmengine.dataset import InfiniteSampler, pseudo_collate
 from mmengine.registry import FUNCTIONS
+from mmengine.runner import BaseLoop
 
 from ..degradation.preprocessor import FaceBatch
 
@@ -57,6 +58,23 @@ class NumberedSampler(InfiniteSampler):
                     order = list(range(self.size))
                 rounds += 1
             yield SampleKey(order[number % self.size], self.seed, number)
+
+
+def loaders_of(loop: BaseLoop) -> list[Any]:
+    """The data loaders of MMEngine's loops, which have one, and of MMagic's, which have several."""
+    loaders: list[Any] = getattr(loop, 'dataloaders', None) or [loop.dataloader]
+    return loaders
+
+
+def end_workers(loop: BaseLoop) -> None:
+    """End the processes of a loop's loaders.
+
+    Left to the interpreter's end, PyTorch 2.11 waits five seconds for each where they pin memory
+    for a GPU.
+    """
+    for loader in loaders_of(loop):
+        if loader._iterator is not None:  # of persistent workers
+            loader._iterator._shutdown_workers()
 
 
 @FUNCTIONS.register_module()

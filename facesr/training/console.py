@@ -1,7 +1,9 @@
 """What a run shows on the console: what it is and where it stands; the rest is in its log file."""
 
+import io
 import logging
 import sys
+from contextlib import redirect_stdout
 from shutil import get_terminal_size
 from typing import Any
 
@@ -30,6 +32,11 @@ class QuietRunner(Runner):
         logger.handlers[0].addFilter(_is_for_the_console)
         logger.handlers[0].setFormatter(_ConsoleFormatter())
         return logger
+
+    def load_checkpoint(self, *args: Any, **kwargs: Any) -> Any:
+        """Load as the stock runner does, without the line that it prints past the logger."""
+        with redirect_stdout(io.StringIO()):
+            return super().load_checkpoint(*args, **kwargs)
 
 
 def tell(logger: MMLogger, text: str) -> None:

@@ -1,6 +1,7 @@
 """Several processes: what MMEngine's launchers lack."""
 
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -80,6 +81,10 @@ def _join(config: Config, launcher: str) -> None:
         if name not in os.environ:
             raise UserError(f'launcher={launcher!r}: {name} is not set; start it with {command}')
         os.environ[place] = os.environ[name]
+    for library in ('OMP', 'MKL'):  # as MMEngine would, with a warning from every process
+        os.environ.setdefault(f'{library}_NUM_THREADS', '1')
+    # A default of MMEngine's, which no config can change.
+    warnings.filterwarnings('ignore', '`broadcast_buffers` is deprecated')
     if torch.cuda.is_available():
         environment = config.get('env_cfg', {})
         set_multi_processing(**environment.get('mp_cfg', {}), distributed=True)

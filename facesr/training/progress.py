@@ -19,6 +19,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from ..config import check_config
+from ..data.loader import loaders_of
 from ..errors import UserError
 from ..files import write_whole
 from ..nets import count_parameters, is_fast_in_bf16, unwrap_generator
@@ -85,8 +86,7 @@ class RunSummaryHook(Hook):
         lines = {'device': device, 'generator': net, 'training': training}
         lines['writing to'] = runner.work_dir
         if loop is not None:  # MMagic's, of several loaders, or MMEngine's
-            loaders = getattr(loop, 'dataloaders', None) or [loop.dataloader]
-            facts['validation_images'] = images = sum(len(loader.dataset) for loader in loaders)
+            facts['validation_images'] = images = sum(len(one.dataset) for one in loaders_of(loop))
             lines['validation'] = f'{images:,} images every {runner.val_interval:,} iterations'
         if origin := _origin(runner):
             lines['starts from'] = origin
@@ -178,7 +178,8 @@ class ProgressHook(IterTimerHook):
             end = datetime.now() + timedelta(seconds=seconds)
             return text + f'about {in_words(seconds)} left, until {end:%a %H:%M}'
 
-        self._say(runner, describe, now=trained == 2)
+        if trained > 1:  # the first may have compiled the nets for minutes
+            self._say(runner, describe, now=trained == 2)
 
     def _say(self, runner: Runner, describe: Callable[[], str], now: bool = False) -> None:
         """Say where the run stands, not too often."""

@@ -16,10 +16,11 @@ import torch
 from mmagic.registry import DATASETS
 from mmengine.config import Config
 from mmengine.dist import is_main_process
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 
 from ..checkpoint import BEST
 from ..config import load_config
+from ..data.loader import end_workers
 from ..errors import StoppedError, UserError
 from ..nets import check_gpu
 from .console import QuietRunner, in_words, show, tell
@@ -133,6 +134,10 @@ def _run(config: Config, config_path: str | Path, start: Start) -> Runner:
         # The last line: a data loader's worker puts its traceback before it.
         message = f'{type(error).__name__}: {error}'.strip().splitlines()[-1]
         raise UserError(f'{config_path}: cannot be trained: {message}') from error
+    finally:
+        for loop in (runner._train_loop, runner._val_loop) if runner is not None else ():
+            if isinstance(loop, BaseLoop):  # else it was never built
+                end_workers(loop)
     return runner
 
 

@@ -1,6 +1,7 @@
 """Training runs of the tiny nets, plain and adversarial, through MMEngine's real runner."""
 
 import json
+import multiprocessing
 import re
 from pathlib import Path
 
@@ -45,6 +46,16 @@ def test_trains_validates_saves_and_resumes(tiny_options: list[str], tmp_path: P
     checkpoint = torch.load(work / 'iter_6.pth')  # PyTorch's protection is on
     assert checkpoint['meta']['iter'] == 6
     assert len(checkpoint['message_hub']['log_scalars']['train/loss'][0]) == 6
+
+
+def test_no_loaders_process_outlives_the_run(tiny_options: list[str]):
+    workers = [
+        f'{split}_dataloader.{option}'
+        for split in ('train', 'val')
+        for option in ('num_workers=1', 'persistent_workers=True')
+    ]
+    train(TINY, [*tiny_options, *workers])
+    assert multiprocessing.active_children() == []
 
 
 def test_a_longer_schedule_counts_when_a_run_goes_on(tiny_options: list[str], tmp_path: Path):
