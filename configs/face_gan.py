@@ -12,18 +12,19 @@ model = dict(
     type='FaceSRGAN',
     crop_size=128,
     discriminator=dict(type='ModifiedVGG', in_channels=3, mid_channels=64),
-    pixel_loss=dict(_delete_=True, type='L1Loss', loss_weight=1e-2),
+    pixel_loss=dict(_delete_=True, type='L1Loss', loss_weight=1.0),
     perceptual_loss=dict(
         type='VGGPerceptualLoss',
         vgg_type='vgg16',
-        layer_weights={'28': 1.0},  # conv5_3 before its ReLU
+        # conv1_2, 2_2, 3_3, 4_3 and 5_3 before their ReLU.
+        layer_weights={'2': 0.1, '7': 0.1, '14': 1.0, '21': 1.0, '28': 1.0},
         perceptual_weight=1.0,
         pretrained='torchvision',
     ),
     gan_loss=dict(
         type='GANLoss',
         gan_type='vanilla',
-        loss_weight=5e-3,  # the generator's; the discriminator's is 1
+        loss_weight=0.1,  # the generator's; the discriminator's is 1
         real_label_val=1.0,
         fake_label_val=0.0,
     ),

@@ -164,7 +164,11 @@ def _state_dict(checkpoint: Mapping[str, Any], path: str | Path) -> dict[str, An
     weights = checkpoint['state_dict']
     if not isinstance(weights, Mapping):
         raise UserError(f'{path}: its state_dict is not a dict')
-    return {str(name).removeprefix('module.'): value for name, value in weights.items()}
+    # Without the names of wrappers for several processes, of a model or of each of its nets.
+    return {
+        re.sub(r'^((generator|discriminator)\.)?module\.', r'\1', str(name)): value
+        for name, value in weights.items()
+    }
 
 
 def _matching(weights: dict[str, Tensor], module: nn.Module, path: str | Path) -> dict[str, Tensor]:

@@ -165,6 +165,9 @@ class SafeCheckpointHook(CheckpointHook):
         scalars = checkpoint['message_hub']['log_scalars']
         scalars.update({name: list(buffer.data) for name, buffer in scalars.items()})
         model = unwrap(runner.model)
+        # MMEngine unwraps the model, not the nets in it, which may be wrapped one by one.
+        weights = checkpoint['state_dict'].values()
+        checkpoint['state_dict'] = dict(zip(get_state_dict(model), weights, strict=True))
         if hasattr(model, 'step_counter'):
             checkpoint['step_counter'] = int(model.step_counter)
         for key in checkpoint.keys() - {'state_dict'}:

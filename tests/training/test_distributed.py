@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -17,7 +18,9 @@ from mmagic.registry import HOOKS
 from mmengine.hooks import Hook
 
 from facesr.checkpoint import read_checkpoint
+from facesr.config import load_config
 from facesr.errors import StoppedError, UserError
+from facesr.restoring.export import export
 from facesr.training.train import train as train_config
 from facesr.training.work_dir import sole_run
 
@@ -115,6 +118,16 @@ def test_both_nets_of_two_processes_stay_alike(config: Path, tiny_options, tmp_p
         assert any(f'.{net}.' in f'.{name}' for name in first), net
     for name, weight in first.items():
         assert torch.equal(weight, second[name]), name
+    # The checkpoint is one process's: it can be exported, and resumed by any number of them.
+    last = tmp_path / 'two/iter_4.pth'
+    assert not [name for name in read_checkpoint(last)['state_dict'] if 'module' in name]
+    export(load_config(TINY_GAN), 'tiny_srgan', last, tmp_path / 'weights.pth')
+    for processes in (2, 1):
+        work = tmp_path / f'{processes}_more'
+        more = [*options, 'train_cfg.max_iters=5']
+        result = torchrun(config, more, work, processes, '--resume', str(last))
+        assert result.returncode == 0, result.stderr
+        assert not re.search('MKL_NUM_THREADS|deprecated', result.stdout + result.stderr)
 
 
 STOP_CONFIG = """
