@@ -1,5 +1,5 @@
 # srresnet_24b.py for a CUDA GPU with bfloat16: the same net, data and schedule, cheaper iterations.
-# Cost and score on a GPU: not measured yet.
+# Cost: 1.5 h on an H100, 37 ms an iteration (docs/benchmarks.md). Score: not measured yet.
 #   python tools/train.py configs/srresnet_24b_fast.py
 _base_ = ['srresnet_24b.py']
 
