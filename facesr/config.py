@@ -21,7 +21,7 @@ from mmengine.registry import FUNCTIONS, Registry
 from mmengine.runner import Runner, set_random_seed
 from torch.utils.data import DataLoader
 
-from .data.augment import Augmentation
+from .degradation.augment import Augmentation
 from .degradation.settings import DegradationSettings
 from .errors import UserError
 

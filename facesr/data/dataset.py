@@ -10,11 +10,11 @@ from mmagic.registry import DATASETS
 from mmengine.dataset import BaseDataset
 from numpy.random import MT19937, RandomState, SeedSequence
 
+from ..degradation.augment import Augmentation
 from ..degradation.preprocessor import FaceBatch
 from ..degradation.settings import DegradationSettings, degrade
 from ..errors import UserError
 from ..images import Image8, pair_images, read_image
-from .augment import Augmentation
 from .cache import ImageCache, make_cache
 from .loader import SampleKey
 
@@ -105,8 +105,8 @@ class BlindFaceDataset(FaceDataset):
             ``gt_size`` keeps the whole face.
         flip_ratio: probability of a horizontal flip of the pair, after the degradation: JPEG and
             area resizing give another result for the mirrored face.
-        augmentation: see :class:`~facesr.data.augment.Augmentation`; None leaves the faces as they
-            are.
+        augmentation: of the ground truth before it is degraded, see
+            :class:`~facesr.degradation.augment.Augmentation`; None leaves it as it is.
         cache_dir: where the decoded pixels are kept, see ``cache.py``; None decodes every time.
         indices: as in ``BaseDataset``.
 

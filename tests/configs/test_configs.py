@@ -102,14 +102,12 @@ def test_the_face_unet_is_tuned_as_the_published_srgan():
     published, ours = (load_config(ROOT / f'configs/{name}.py') for name in names)
     assert ours.model.generator == load_config(ROOT / 'configs/face_unet.py').model.generator
     assert ours.model.discriminator == published.model.discriminator
-    assert ours.model.gan_loss == published.model.gan_loss
-    weighted = {'type': 'L1Loss', 'loss_weight': 1e-2}
-    assert ours.model.pixel_loss == weighted
-    assert published.model.pixel_loss == {**weighted, 'reduction': 'mean'}  # the default
+    assert ours.model.gan_loss == {**published.model.gan_loss, 'loss_weight': 0.1}
+    assert ours.model.pixel_loss == {'type': 'L1Loss', 'loss_weight': 1.0}
     assert ours.model.perceptual_loss == {
         **published.model.perceptual_loss,
         'vgg_type': 'vgg16',
-        'layer_weights': {'28': 1.0},
+        'layer_weights': {'2': 0.1, '7': 0.1, '14': 1.0, '21': 1.0, '28': 1.0},
     }
     assert ours.model.crop_size == 128 and ours.train_dataloader.dataset.gt_patch_size == 512
     assert (ours.train_cfg.max_iters, ours.train_dataloader.batch_size) == (5000, 4)

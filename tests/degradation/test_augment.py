@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from numpy.random import RandomState
 
-from facesr.data.augment import Augmentation
 from facesr.data.dataset import BlindFaceDataset
 from facesr.data.loader import SampleKey
+from facesr.degradation.augment import Augmentation
 from facesr.errors import UserError
 from facesr.images import read_image
 
