@@ -124,6 +124,11 @@ def read_image(path: str | Path) -> Image8:
         UserError: the file is unreadable or incomplete, has more than 8 bits a channel, is
             transparent somewhere, or is in CMYK or another space without a unique RGB.
     """
+    return read_photograph(path)[0]
+
+
+def read_photograph(path: str | Path) -> tuple[Image8, bytes | None]:
+    """Read an image file as :func:`read_image` does, and the ICC profile of its colours, if any."""
     try:
         if Path(path).exists() and not Path(path).is_file():
             raise UserError(f'{path}: not a regular file; an image file expected')
@@ -132,7 +137,8 @@ def read_image(path: str | Path) -> Image8:
             if image.mode.startswith(('I', 'F')) or any(';16' in str(tile) for tile in image.tile):
                 raise UserError(f'{path}: more than 8 bits a channel; convert it')
             upright = ImageOps.exif_transpose(image)  # as OpenCV turns a telephone's photograph
-            return np.array(_to_rgb(upright, path))  # a copy: transforms write in place
+            pixels = np.array(_to_rgb(upright, path))  # a copy: transforms write in place
+            return pixels, image.info.get('icc_profile')
     except FileNotFoundError:
         raise UserError(f'{path}: no such file') from None
     except PermissionError:

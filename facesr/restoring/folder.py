@@ -2,7 +2,7 @@
 
 import json
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, dataclass, fields
@@ -75,6 +75,7 @@ class Restored:
     score: ImageScore | None  # of the PNG as read back from disk, if asked for
     baseline: ImageScore | None  # of bicubic, if there is a ground truth
     tile: int | None  # side of its tiles, in pixels of the input; None if it took none
+    panel: Image8 | None = None  # if asked for
 
 
 def test(
@@ -112,7 +113,10 @@ def test(
     with claim(targets, inputs, overwrite, folders=[out]):
         if restorer.precision != 'float32':
             print(f'computing in {restorer.precision}; for scores to compare, take float32')
-        restored = restore_folder(restorer, images, out, truths, batch_size, lpips=scorer)
+        shown = spread(list(images), PANEL_ROWS)
+        restored = restore_folder(
+            restorer, images, out, truths, batch_size, lpips=scorer, shown=shown
+        )
         scores = [result.score for result in restored if result.score]
         baseline = [result.baseline for result in restored if result.baseline]
         table = out.with_name(f'{out.name}.csv')
@@ -134,7 +138,7 @@ def test(
         ).write(out)
         print(f'scores of each image: {table}')
         panel = out.with_name(f'{out.name}_panel.png')
-        write_png(panel, _draw_panels(images, out, truths))
+        write_png(panel, stack_panels([row.panel for row in restored if row.panel is not None]))
         print(f'panel: {panel}')
         if zip_file is not None:
             write_submission(zip_file, pngs)
@@ -149,6 +153,7 @@ def restore_folder(
     batch_size: int = 1,
     scored: bool = True,
     lpips: LPIPS | None = None,
+    shown: Collection[str] = (),
 ) -> list[Restored]:
     """Restore images into ``out``, an 8-bit RGB PNG for each, and score the PNGs.
 
@@ -162,6 +167,7 @@ def restore_folder(
         batch_size: how many consecutive images of one size go through the net together.
         scored: False leaves the scores out.
         lpips: also computes LPIPS, where the restorer's net is.
+        shown: stems of the images of which panels are drawn.
 
     Raises:
         UserError: a file cannot be read, an image does not fit into memory, or has another size
@@ -183,10 +189,15 @@ def restore_folder(
                 png = out / f'{stem}.png'
                 write_png(png, sr)
                 gt = read_image(truths[stem]) if truths and scored else None
-                score = score_image(png.name, read_image(png), gt, lpips) if scored else None
-                enlarged = None if gt is None else bicubic(lq, *gt.shape[:2])
-                baseline = None if enlarged is None else score_image(png.name, enlarged, gt, lpips)
-                done.append(Restored(images[stem], score, baseline, tile))
+                written = read_image(png) if scored else sr
+                score = score_image(png.name, written, gt, lpips) if scored else None
+                enlarged = bicubic(lq, *written.shape[:2])
+                baseline = None if gt is None else score_image(png.name, enlarged, gt, lpips)
+                panel = None
+                if stem in shown:
+                    row = {} if gt is None else {'ground truth': gt}
+                    panel = draw_panel(row | dict(input=lq, bicubic=enlarged, output=written))
+                done.append(Restored(images[stem], score, baseline, tile, panel))
         return done
 
     stems = list(images)
@@ -238,13 +249,3 @@ def _check_folders(folder: Path, out: Path, gt: Path | None) -> dict[str, Path]:
     if not out.name:
         raise UserError(f'{out}: --out takes a folder below it')
     return images
-
-
-def _draw_panels(images: dict[str, Path], out: Path, truths: dict[str, Path] | None) -> Image8:
-    rows = []
-    for stem in spread(list(images), PANEL_ROWS):
-        lq, output = read_image(images[stem]), read_image(out / f'{stem}.png')
-        row = {'ground truth': read_image(truths[stem])} if truths else {}
-        row |= {'input': lq, 'bicubic': bicubic(lq, *output.shape[:2]), 'output': output}
-        rows.append(draw_panel(row))
-    return stack_panels(rows)

@@ -11,14 +11,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
 from ..errors import UserError, describe_refusal
 from ..files import claim, is_ours
-from ..images import Image8, list_images, read_image, write_png
+from ..images import Image8, list_images, read_image, read_photograph, write_png
 from ..panels import draw_panel
 from .alignment import LQ_SIZE, cut_face, keep_detail, measure_sharpness, paste_face
 from .detector import FRAME_SIZE, Face, FaceDetector
@@ -198,9 +197,10 @@ def restore_photographs(
         pass  # checked now, for each is written only when its photograph is restored
 
     def work(path: Path, report: Report) -> str:
-        result = restorer.restore(read_image(path), options, report)
-        with Image.open(path) as file:  # a telephone's colours are wider than sRGB
-            profile = file.info.get('icc_profile') if result.image.ndim == 3 else None
+        photograph, profile = read_photograph(path)  # a telephone's colours are wider than sRGB
+        result = restorer.restore(photograph, options, report)
+        if result.image.ndim == 2:
+            profile = None  # of colours that the grey result has not
         results: dict[Path, Image8] = {targets[path]: result.image}
         for number, pair in enumerate(zip(result.cut, result.restored, strict=True), 1):
             if faces is not None:
@@ -208,7 +208,9 @@ def restore_photographs(
                 results[faces / _name_face(path, number)] = panel
         with claim(results, paths, overwrite):
             for target, image in results.items():
-                write_png(target, image, profile if target == targets[path] else None)
+                write_png(
+                    target, image, profile if target == targets[path] and image.ndim == 3 else None
+                )
         found = {0: 'no face found, only enlarged', 1: '1 face'}
         return f'{targets[path]}: {found.get(len(result.faces), f"{len(result.faces)} faces")}'
 
