@@ -91,6 +91,7 @@ COUNT, POSITIVE = 'a whole number, at least 1', 'a number, at least 0'
         ('default_hooks.checkpoint.save_best=3', "save_best=3: a text expected, .*'PSNR'"),
         ('default_hooks.summary.parameter_limit=0', f'parameter_limit=0: {COUNT}, or None'),
         ('train_dataloader.batch_size=0', f'train_dataloader.batch_size=0: {COUNT}'),
+        ('train_dataloader.dataset.gt_patch_size=0', f'gt_patch_size=0: {COUNT}'),
         ('val_dataloader.batch_size=1.5', f'val_dataloader.batch_size=1.5: {COUNT}'),
         ('val_dataloader.dataset.indices=0', 'indices=0: how many images, at least 1, or a list'),
         ('train_dataloader.dataset.flip_ratio=2', 'flip_ratio=2: a number from 0 to 1'),

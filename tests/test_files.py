@@ -91,6 +91,8 @@ def test_what_an_error_left_is_ours(tmp_path: Path):
     ('number', 'said'),
     [
         (errno.ENOSPC, 'No space left on device; free some, or choose another place'),
+        (errno.EDQUOT, 'Disk quota exceeded; free some, or choose another place'),
+        (errno.EACCES, 'Permission denied; give yourself the permission, or choose another place'),
         (errno.EROFS, 'Read-only file system; choose another place'),
         (errno.ENAMETOOLONG, 'File name too long; choose a shorter name'),
         (errno.ENOTDIR, 'Not a directory; a folder is expected'),

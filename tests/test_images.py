@@ -144,6 +144,12 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
         read_image(tmp_path / 'b.png')
 
 
+def test_a_device_is_refused_and_not_read(tmp_path):
+    (tmp_path / 'a.png').symlink_to('/dev/zero')
+    with pytest.raises(UserError, match=r'a\.png: not a regular file'):
+        read_image(tmp_path / 'a.png')
+
+
 def test_a_name_that_is_not_utf8_is_refused(tmp_path):
     (tmp_path / os.fsdecode(b'\xff.png')).touch()
     with pytest.raises(UserError, match=r"'\\udcff\.png' is not UTF-8; rename the file"):

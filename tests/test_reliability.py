@@ -1,4 +1,4 @@
-"""The scripts that count faults, for as long as a test may take."""
+"""The scripts that count faults, for as long as a test may take, and the page of all cases."""
 
 import re
 import subprocess
@@ -12,6 +12,14 @@ def run(name: str, *arguments: str) -> str:
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
+
+
+def test_each_row_names_a_test_that_exists():
+    lines = (ROOT / 'docs/reliability.md').read_text().splitlines()
+    rows = [line for line in lines if line.startswith('|') and '`tests/' in line]
+    assert len(rows) >= 120
+    named = re.findall('`(tests/[^` ]+)', '\n'.join(lines))
+    assert not [path for path in named if not (ROOT / path).exists()]
 
 
 def test_killed_three_times_a_training_ends_as_the_uncut_one():

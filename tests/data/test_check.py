@@ -20,11 +20,13 @@ def test_all_problems_are_listed_at_once(faces: Path, tmp_path: Path):
     write_png(root / 'train/GT/00002.png', np.zeros((64, 64, 3), np.uint8))
     (root / 'val/GT/00001.png').unlink()
     shutil.copy(root / 'val/GT/00000.png', root / 'val/GT/00000.jpg')
+    shutil.copy(root / 'val/GT/00000.png', root / 'val/GT/00002.png')
     shutil.rmtree(root / 'test')  # no training needs it
     _, problems = check_data(root)
     text = '\n'.join(problems)
-    assert len(problems) == 4, text
+    assert len(problems) == 5, text
     assert 'train/GT/00001.png: not a readable image' in text
     assert 'train/GT/00002.png: 64x64 pixels, 512x512 expected' in text
     assert 'val/LQ/00001.png: no ground truth in val/GT' in text
+    assert 'val/GT/00002.png: no input in val/LQ' in text
     assert 'val/GT/00000.png: same name as 00000.jpg' in text

@@ -145,13 +145,16 @@ def test_an_older_manifest_and_other_files(tmp_path: Path):
 def test_nothing_that_is_not_ours_is_replaced(restorer: Restorer, faces: Path, tmp_path: Path):
     shutil.copytree(faces / 'val', tmp_path / 'val')
     lq, gt = tmp_path / 'val/LQ', tmp_path / 'val/GT'
-    (tmp_path / 'package.json').write_text('{}')
+    for name in ('package.json', 'table.csv', 'face_panel.png'):
+        (tmp_path / name).write_text('{}')
     before = {path: path.read_bytes() for path in tmp_path.rglob('*') if path.is_file()}
     for out, truths, zip_file, said in (
         (gt, gt, None, 'GT/00000.png: is an input'),
         (gt, None, None, 'GT/00000.png: was there before'),
         (lq, None, None, 'LQ/00000.png: is an input'),
         (tmp_path / 'package', None, None, 'package.json: was there before'),
+        (tmp_path / 'table', None, None, 'table.csv: was there before'),
+        (tmp_path / 'face', None, None, 'face_panel.png: was there before'),
         (tmp_path / 'new', None, tmp_path / 'new.csv', 'new.csv: two results would have this name'),
         (tmp_path / 'new', None, gt / '00000.png', '00000.png: was there before'),
         (Path('/'), None, None, '/: --out takes a folder below it'),
@@ -161,10 +164,14 @@ def test_nothing_that_is_not_ours_is_replaced(restorer: Restorer, faces: Path, t
     assert {path: path.read_bytes() for path in tmp_path.rglob('*') if path.is_file()} == before
 
 
-def test_one_net_is_for_aligned_faces_only(tmp_path: Path):
+@pytest.mark.parametrize('size', [(5000, 10), (8, 8)])
+def test_one_net_is_for_aligned_faces_only(size: tuple[int, int], tmp_path: Path):
     net = open_exported(ROOT / 'weights/face_unet.pth', 'cpu')
-    write_png(tmp_path / 'in/wide.png', np.zeros((10, 5000, 3), np.uint8))
-    with pytest.raises(UserError, match='a 5000x10 image: FaceUNet needs aligned faces, square'):
+    width, height = size
+    write_png(tmp_path / 'in/a.png', np.zeros((height, width, 3), np.uint8))
+    with pytest.raises(
+        UserError, match=f'a {width}x{height} image: FaceUNet needs .*: tools/cut_faces.py'
+    ):
         restore_and_score(net, tmp_path / 'in', tmp_path / 'out')
 
 

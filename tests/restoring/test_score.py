@@ -78,6 +78,13 @@ def test_without_ground_truth_niqe_tells_a_blurred_face_from_a_sharp_one(faces: 
     assert math.isnan(scores[2].niqe), 'too small for NIQE'
 
 
+def test_an_image_smaller_than_ssims_window_has_only_psnr():
+    gt = data.astronaut()[:10, :40].copy()
+    score = score_image('', gt // 2, gt)
+    assert score.psnr > 0 and math.isnan(score.ssim)
+    assert mean_scores([score]) == {'psnr': score.psnr}
+
+
 def test_mismatches_are_refused(faces: Path, tmp_path: Path):
     write_png(tmp_path / '00000.png', np.zeros((8, 8, 3), np.uint8))
     with pytest.raises(UserError, match=r"1 of 2 images are missing, the first is '00001'"):

@@ -129,6 +129,7 @@ class SignalHook(Hook):
     ('number', 'when', 'iteration'),
     [
         (signal.SIGUSR1, 'train', 3),
+        (signal.SIGTERM, 'train', 3),
         (signal.SIGTERM, 'val', 2),
         (signal.SIGINT, 'train', 3),
     ],
@@ -171,6 +172,29 @@ def test_a_stop_in_the_last_validation_leaves_it_to_do(tiny_options: list[str], 
     resumed = train([*tiny_options, 'resume=True', f'load_from={checkpoint}'])
     assert len(resumed.message_hub.get_scalar('val/PSNR').data[0]) == 2
     assert read_checkpoint(checkpoint)['message_hub']['runtime_info']['last_validated_iter'] == 4
+
+
+@HOOKS.register_module()
+class AverageValidationSignalHook(Hook):
+    """Sends the process a signal in the first validation of the averaged weights."""
+
+    priority = 'VERY_HIGH'
+    acts_on_average = True
+
+    def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        if batch_idx == runner.val_loop.total_length:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_stop_in_a_validation_of_the_average_leaves_it_to_do(
+    tiny_options: list[str], tmp_path: Path
+):
+    average, checkpoint = dict(type='GeneratorEMAHook'), tmp_path / 'work/iter_2.pth'
+    with pytest.raises(StoppedError, match='after iteration 2 of 4, saved as'):
+        train(tiny_options, average, dict(type='AverageValidationSignalHook'))
+    resumed = train([*tiny_options, 'resume=True', f'load_from={checkpoint}'], average)
+    for name in ('val/PSNR', 'val/ema/PSNR'):
+        assert len(resumed.message_hub.get_scalar(name).data[0]) == 2, name
 
 
 @HOOKS.register_module()

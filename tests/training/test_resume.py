@@ -82,6 +82,10 @@ def test_what_has_changed_is_said_a_line_each(
         ),
         ('model.generator.num_blocks=3', r'model\.generator\.num_blocks is 2 in this run, 3 in'),
         ('optim_wrapper.optimizer.type=AdamW', r'.*\.type is "Adam" in this run, "AdamW" in'),
+        (
+            'param_scheduler.0.type=CosineRestartMomentum',
+            r'.*\.type is "CosineRestartLR" in this run, "CosineRestartMomentum" in',
+        ),
         ('randomness.seed=1', r'randomness\.seed is 0 in this run, 1 in the config, and cannot'),
     ],
 )
