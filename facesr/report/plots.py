@@ -86,10 +86,9 @@ def draw_figure(plots: Sequence[Plot], title: str, last_step: int, columns: int 
         by_label: dict[str, Artist] = {}
         for index, plot in enumerate(plots):
             row, column = divmod(index, columns)
-            wide = slice(column, None) if index == len(plots) - 1 else column  # fill the row
-            axes = figure.add_subplot(grid[row, wide], sharex=figure.axes[0] if index else None)
+            axes = figure.add_subplot(grid[row, column], sharex=figure.axes[0] if index else None)
             _draw_plot(axes, plot, last_step)
-            bottom = row == len(rows) - 1
+            bottom = index + columns >= len(plots)  # of its column
             axes.tick_params(labelbottom=bottom)
             axes.set_xlabel('iteration' if bottom else '')
             for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
