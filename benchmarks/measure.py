@@ -18,8 +18,9 @@ from typing import Any
 import torch
 from mmengine.registry import init_default_scope
 
-from _cli import add_config_options, count, run
+from _cli import add_config_options, add_overwrite, count, run
 from facesr.config import load_config
+from facesr.files import claim, write_whole
 
 PACKAGES = ('facesr', 'torch', 'torchvision', 'mmagic', 'mmengine', 'numpy')
 #: Options that benchmarks share.
@@ -119,10 +120,10 @@ def format_machine() -> str:
 
 def write_json(path: Path, args: Namespace, figures: Figures) -> None:
     """Keep figures with the machine, the versions and the command's arguments."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     settings = {name: str(value) for name, value in vars(args).items() if name != 'json'}
     content = {'machine': describe_machine(), 'settings': settings, 'results': figures}
-    path.write_text(json.dumps(content, indent=2) + '\n')
+    with write_whole(path) as partial:
+        partial.write_text(json.dumps(content, indent=2) + '\n')
 
 
 def run_benchmark(
@@ -137,15 +138,17 @@ def run_benchmark(
     """
     parser = make_parser(description, options)
     parser.add_argument('--json', type=Path, metavar='FILE', help='also write the figures there')
+    add_overwrite(parser)
 
     def main(args: Namespace) -> None:
         config = load_config(args.config, args.cfg_options)
         init_default_scope('mmagic')
-        print(format_machine())
-        figures = measure(config, **{option: getattr(args, option) for option in options})
-        print(show(figures))
-        if args.json is not None:
-            write_json(args.json, args, figures)
-            print(args.json)
+        with claim([args.json] if args.json else [], [Path(args.config)], args.overwrite):
+            print(format_machine())
+            figures = measure(config, **{option: getattr(args, option) for option in options})
+            print(show(figures))
+            if args.json is not None:
+                write_json(args.json, args, figures)
+                print(args.json)
 
     run(main, parser.parse_args())

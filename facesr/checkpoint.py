@@ -182,14 +182,23 @@ def _matching(weights: dict[str, Tensor], module: nn.Module, path: str | Path) -
         if name in weights and shapes[name] != tuple(value.shape)
     ]
     problems += [
-        f'{name} is not finite'
+        f'{name} is {fault}'
         for name, value in weights.items()
-        if isinstance(value, Tensor) and not torch.isfinite(value).all()
+        if isinstance(value, Tensor) and (fault := _fault(value))
     ]
     if problems:
         more = f' and {len(problems) - 1} more' if len(problems) > 1 else ''
         raise UserError(f"{path}: not this config's model: {problems[0]}{more}")
     return weights
+
+
+def _fault(weight: Tensor) -> str | None:
+    """What makes a weight unusable, if anything."""
+    if weight.is_meta or weight.layout != torch.strided:
+        return 'no dense tensor'
+    if weight.is_complex():
+        return 'complex'
+    return None if torch.isfinite(weight).all() else 'not finite'
 
 
 def load_generator(generator: nn.Module, path: str | Path, ema: bool = False) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from mmengine.config import Config, DictAction
 from mmengine.hooks import CheckpointHook
 from mmengine.registry import FUNCTIONS, Registry
 from mmengine.runner import Runner, set_random_seed
+from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 from torch.utils.data import DataLoader
 
 from .degradation.augment import Augmentation
@@ -57,10 +58,14 @@ _UNTYPED_KEYS: dict[str, frozenset[str]] = {
     'train_dataloader.dataset.augmentation': frozenset(inspect.signature(Augmentation).parameters),
     'model.train_cfg': frozenset({'disc_steps', 'disc_repeat', 'disc_init_steps'}),  # SRGAN's
 }
+_CLIP_KEYS = frozenset(
+    {'type', *inspect.signature(clip_grad_norm_).parameters}
+    | {*inspect.signature(clip_grad_value_).parameters} - {'parameters'}
+)
 # The wrappers that MMagic's MultiOptimWrapperConstructor makes.
 _NETS = frozenset({'constructor', 'generator', 'discriminator'})
 # Dictionaries whose `type` is no registry's, or whose keys go elsewhere.
-_UNCHECKED = frozenset({'clip_grad', 'init_cfg', 'norm_cfg', 'paramwise_cfg', 'compile'})
+_UNCHECKED = frozenset({'init_cfg', 'norm_cfg', 'paramwise_cfg', 'compile'})
 # Keys that MMEngine's builders remove before the class sees them.
 _BUILDER_KEYS = {
     'type',
@@ -102,13 +107,28 @@ ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {
         lambda value: _is_whole(value, 0),
     ),
     r'randomness\.seed': (
-        'a whole number, at least 0, or None',
-        lambda value: value is None or _is_whole(value, 0),
+        'a whole number from 0 to 4294967295, or None',
+        lambda value: value is None or (_is_whole(value, 0) and value < 2**32),
     ),
     r'\w+_dataloader\.prefetch_factor|default_hooks\.\w+\.parameter_limit': (
         'a whole number, at least 1, or None',
         lambda value: value is None or _is_whole(value),
     ),
+    r'default_hooks(\.(checkpoint|timer|runtime_info|logger|param_scheduler|summary|stop))?': (
+        'no less than the hooks that every run needs',
+        lambda value: value is not None,
+    ),
+    # A resume looks for the checkpoints in the work directory, by their names.
+    r'default_hooks\.checkpoint\.(out_dir|filename_tmpl)': (
+        'left out',
+        lambda value: value is None,
+    ),
+    r'default_hooks\.checkpoint\.by_epoch': ('False', lambda value: value is False),
+    r'optim_wrapper\.(.*\.)?clip_grad\.(max_norm|clip_value)': (
+        'a number above 0',
+        lambda value: _is_number(value) and value > 0,
+    ),
+    r'\w+_dataloader\.timeout': ('a number, at least 0', _is_number),
     r'default_hooks\.checkpoint\.interval': (
         'a whole number, at least 1, or -1 for only the last',
         lambda value: value == -1 or _is_whole(value),
@@ -314,7 +334,9 @@ def check_config(config: Mapping[str, Any]) -> None:
         UserError: the first unknown key, and the nearest valid one; or the first value that cannot
             be, and what is allowed.
     """
-    for key in config:
+    for key, value in config.items():
+        if callable(value):
+            raise UserError(f'config: {key} is no value; a config holds numbers, texts and dicts')
         if key in RUNNER_KEYS or re.sub(r'_?\d+$', '', key) in RUNNER_KEYS:
             continue
         if get_close_matches(key, RUNNER_KEYS, 1, cutoff=0.85):
@@ -333,6 +355,9 @@ def _problems(node: Any, place: str) -> Iterator[str]:
             yield from _problems(item, f'{place}.{index}')
         return
     if not isinstance(node, Mapping):
+        return
+    if place.endswith('.clip_grad'):  # its type is no component's
+        yield from (f'{place}: {unknown(key, _CLIP_KEYS)}' for key in node if key not in _CLIP_KEYS)
         return
     allowed = _UNTYPED_KEYS.get(re.sub(r'\.\d+$', '', place))
     if place == 'optim_wrapper' and node.get('constructor') == 'MultiOptimWrapperConstructor':

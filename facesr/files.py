@@ -39,12 +39,14 @@ def claim(
     """
     files = [path.resolve() for path in targets]
     protected = {path.resolve() for path in inputs}
+    folder_paths = {folder.resolve() for folder in folders}
+    folder_paths |= {parent for path in files for parent in path.parents}
     for path, count in Counter(files).items():
         if path in protected:
             raise UserError(f'{path}: is an input; choose another place for the results')
         if count > 1:
             raise UserError(f'{path}: two results would have this name; choose another')
-        if path.is_dir():
+        if path.is_dir() or path in folder_paths:
             raise UserError(f'{path}: is a folder; a file name expected')
     for folder in folders:
         if folder.exists() and not folder.is_dir():
@@ -69,6 +71,8 @@ def claim(
         parent.mkdir(parents=True, exist_ok=True)
         if not os.access(parent, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(parent))
+        if (parent / RECORD).is_dir():
+            raise UserError(f'{parent / RECORD}: is a folder; remove it')
     try:
         yield
     finally:

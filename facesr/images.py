@@ -132,7 +132,8 @@ def read_photograph(path: str | Path) -> tuple[Image8, bytes | None]:
     try:
         if Path(path).exists() and not Path(path).is_file():
             raise UserError(f'{path}: not a regular file; an image file expected')
-        with Image.open(path) as image:
+        # No other format: for some Pillow starts programs on the file.
+        with Image.open(path, formats=('PNG', 'JPEG')) as image:
             # Pillow reads 16-bit colour as 8-bit; only how it unpacks the file shows it.
             if image.mode.startswith(('I', 'F')) or any(';16' in str(tile) for tile in image.tile):
                 raise UserError(f'{path}: more than 8 bits a channel; convert it')

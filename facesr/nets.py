@@ -52,8 +52,8 @@ def find_device(name: str | None) -> torch.device:
     """The named device, or a CUDA GPU if there is one, or the CPU."""
     try:
         device = torch.device(name or ('cuda' if torch.cuda.is_available() else 'cpu'))
-        torch.empty(0, device=device)
-    except (AssertionError, RuntimeError) as error:
+        torch.empty(0, device=device).cpu()  # 'meta' computes nothing
+    except (NotImplementedError, AssertionError, RuntimeError) as error:
         raise UserError(f'{name}: no such device here') from error
     return device
 

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from conftest import ROOT, TINY, TINY_GAN
 
@@ -78,6 +80,15 @@ COUNT, POSITIVE = 'a whole number, at least 1', 'a number, at least 0'
 @pytest.mark.parametrize(
     ('override', 'message'),
     [
+        ('default_hooks.checkpoint=None', 'checkpoint=None: no less than the hooks that every run'),
+        ('default_hooks.timer=None', 'default_hooks.timer=None: no less than the hooks'),
+        ('default_hooks.checkpoint.out_dir=/tmp', "out_dir='/tmp': left out, expected"),
+        ('default_hooks.checkpoint.filename_tmpl=best.pth', "tmpl='best.pth': left out, expected"),
+        ('default_hooks.checkpoint.by_epoch=True', 'by_epoch=True: False, expected'),
+        ('optim_wrapper.clip_grad.max_norm=-1', 'max_norm=-1: a number above 0'),
+        ('optim_wrapper.clip_grad.max_nrm=1', "'max_nrm'; did you mean 'max_norm'"),
+        ('train_dataloader.timeout=-1', 'train_dataloader.timeout=-1: a number, at least 0'),
+        ('randomness.seed=4294967296', 'seed=4294967296: a whole number from 0 to 4294967295'),
         ('train_cfg.val_interval=0', f'train_cfg.val_interval=0: {COUNT}'),
         ('train_cfg.val_interval=-1', f'train_cfg.val_interval=-1: {COUNT}'),
         ('train_cfg.max_iters=1e3', f'train_cfg.max_iters=1000.0: {COUNT}'),
@@ -106,7 +117,7 @@ COUNT, POSITIVE = 'a whole number, at least 1', 'a number, at least 0'
         ('param_scheduler.0.periods=[30,0]', r'periods=\[30, 0\]: a list of whole numbers'),
         ('param_scheduler.0.end=0', f'param_scheduler.0.end=0: {COUNT}'),
         ('log_processor.window_size=0', f'window_size=0: {COUNT}'),
-        ('randomness.seed=-1', 'randomness.seed=-1: a whole number, at least 0, or None'),
+        ('randomness.seed=-1', 'randomness.seed=-1: a whole number from 0 to 4294967295'),
         ('model.generator.num_blocks=0', f'num_blocks=0: {COUNT}'),
         ('log_level=LOUD', "log_level='LOUD': 'DEBUG', 'INFO'"),
     ],
@@ -203,3 +214,9 @@ def test_work_dir_is_named_after_the_config_itself(tmp_path):
     assert load_config(child, ['work_dir=there']).work_dir == 'there'
     assert load_config(CONFIG).work_dir == 'work_dirs/srresnet_24b'
     assert load_config(ROOT / 'configs/srresnet_26b.py').work_dir == 'work_dirs/srresnet_26b'
+
+
+def test_a_class_is_no_value(tmp_path: Path):
+    (tmp_path / 'a.py').write_text(f"_base_ = ['{TINY}']\nclass Mine:\n    pass\n")
+    with pytest.raises(UserError, match='Mine is no value; a config holds numbers, texts and'):
+        load_config(tmp_path / 'a.py')

@@ -77,6 +77,15 @@ def test_one_name_twice_and_a_folder_in_its_place(tmp_path: Path):
         pass
     with pytest.raises(UserError, match='is a folder; a file name expected'):
         write(tmp_path)
+    for inside in ('out', 'out/0.png/a.zip'):  # where a folder or a result will be
+        with (
+            pytest.raises(UserError, match=r'(out|0\.png): is a folder; a file name expected'),
+            claim([tmp_path / 'out/0.png', tmp_path / inside], folders=[tmp_path / 'out']),
+        ):
+            pass
+    (tmp_path / 'b/.facesr.json').mkdir(parents=True)
+    with pytest.raises(UserError, match=r'\.facesr\.json: is a folder; remove it'):
+        write(tmp_path / 'b/a')
 
 
 def test_what_an_error_left_is_ours(tmp_path: Path):

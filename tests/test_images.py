@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -154,3 +155,11 @@ def test_a_name_that_is_not_utf8_is_refused(tmp_path):
     (tmp_path / os.fsdecode(b'\xff.png')).touch()
     with pytest.raises(UserError, match=r"'\\udcff\.png' is not UTF-8; rename the file"):
         list_images(tmp_path)
+
+
+def test_no_other_format_is_opened_whatever_the_name(tmp_path: Path):
+    path = tmp_path / 'a.png'
+    for kind in ('GIF', 'TIFF', 'EPS'):  # for EPS Pillow would start Ghostscript
+        Image.new('RGB', (8, 8)).save(path, kind)
+        with pytest.raises(UserError, match=r'a\.png: not a readable image'):
+            read_image(path)

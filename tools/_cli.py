@@ -3,9 +3,11 @@
 import argparse
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -19,16 +21,21 @@ def run(work: Callable[[argparse.Namespace], None], args: argparse.Namespace) ->
     FACESR_DEBUG=1 in the environment shows the traceback as well. Everything heavy is imported
     in ``work``, so that ``--help`` answers at once.
     """
-    for stream in (sys.stdout, sys.stderr):  # a name that is not UTF-8 can be printed too
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None where it was closed
+        # A name that is not UTF-8 can be printed too.
         stream.reconfigure(errors='backslashreplace')  # type: ignore[union-attr]
-    for name, value in vars(args).items():
-        setattr(args, name, expand_home(value))
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # tools/train.py takes it otherwise
+        signal.signal(signal.SIGTERM, _end)
     debug = os.environ.get('FACESR_DEBUG') == '1'
     try:
         from facesr.errors import StoppedError, UserError, describe_refusal
     except ImportError as error:  # the stack is missing or incomplete
         raise SystemExit(f'error: {error}') from (error if debug else None)
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
     try:
+        for name, value in vars(args).items():
+            setattr(args, name, expand_home(value))
         work(args)
     except (OSError, UnicodeError) as error:
         if debug:
@@ -46,15 +53,23 @@ def run(work: Callable[[argparse.Namespace], None], args: argparse.Namespace) ->
         raise SystemExit(130) from None
 
 
+def _end(number: int, frame: FrameType | None) -> None:
+    """End as after an error: what was written is recorded, what is temporary is removed."""
+    raise SystemExit(128 + number)
+
+
 def expand_home(value: Any) -> Any:
     """Replace the ``~`` that a path begins with, which a shell leaves in ``--out=~/faces``."""
     if isinstance(value, list):
         return [expand_home(part) for part in value]
-    if isinstance(value, Path):
-        return value.expanduser()
-    if isinstance(value, str) and re.match(r'~|[\w.]+=~', value):
-        key, equals, path = value.rpartition('=')
-        return f'{key}{equals}{Path(path).expanduser()}'
+    try:
+        if isinstance(value, Path):
+            return value.expanduser()
+        if isinstance(value, str) and re.match(r'~|[\w.]+=~', value):
+            key, equals, path = value.rpartition('=')
+            return f'{key}{equals}{Path(path).expanduser()}'
+    except RuntimeError as error:  # ~name of no user
+        raise SystemExit(f'error: {value}: {str(error).lower()} write the folder out') from None
     return value
 
 

@@ -5,7 +5,7 @@ python tools/compare.py configs/srresnet_24b.py configs/face_unet.py --iteration
 import argparse
 from pathlib import Path
 
-from _cli import add_config_options, count, run
+from _cli import add_config_options, add_overwrite, count, run
 
 
 def parse_args() -> argparse.Namespace:
@@ -35,6 +35,7 @@ def parse_args() -> argparse.Namespace:
         'default: work_dirs/recipes',
     )
     parser.add_argument('--json', type=Path, metavar='FILE', help='also write the scores there')
+    add_overwrite(parser)
     return parser.parse_args()
 
 
@@ -42,19 +43,23 @@ def main(args: argparse.Namespace) -> None:
     from dataclasses import asdict
 
     from benchmarks.measure import write_json
+    from facesr.files import claim, write_whole
     from facesr.recipes import format_results, list_entries, train_and_score
 
     entries = list_entries(args.config, args.cfg_options, args.seeds, args.iterations, args.out)
-    results, bicubic = train_and_score(entries)
-    table = format_results(results, bicubic)
-    print(table)
     path = args.out / 'recipes.md'
-    path.write_text(table + '\n', encoding='utf-8')
-    print(path)
-    if args.json is not None:
-        rows = [asdict(result) for result in results]
-        write_json(args.json, args, {'bicubic': bicubic, 'recipes': rows})
-        print(args.json)
+    targets = [path, *([args.json] if args.json else [])]
+    with claim(targets, map(Path, args.config), args.overwrite):
+        results, bicubic = train_and_score(entries)
+        table = format_results(results, bicubic)
+        print(table)
+        with write_whole(path) as partial:
+            partial.write_text(table + '\n', encoding='utf-8')
+        print(path)
+        if args.json is not None:
+            rows = [asdict(result) for result in results]
+            write_json(args.json, args, {'bicubic': bicubic, 'recipes': rows})
+            print(args.json)
 
 
 if __name__ == '__main__':

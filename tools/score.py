@@ -19,9 +19,12 @@ def parse_args() -> argparse.Namespace:
 
 def main(args: argparse.Namespace) -> None:
     from facesr.files import claim
+    from facesr.images import list_images
     from facesr.restoring.score import format_scores, score_folder, write_csv
 
-    with claim([args.csv] if args.csv else [], overwrite=args.overwrite):
+    folders = [args.folder, *([args.gt] if args.gt else [])]
+    inputs = [path for folder in folders for path in list_images(folder).values()]
+    with claim([args.csv] if args.csv else [], inputs, args.overwrite):
         scores = score_folder(args.folder, args.gt, args.lpips)
         if args.csv is not None:
             write_csv(args.csv, scores)

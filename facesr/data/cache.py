@@ -54,8 +54,10 @@ class ImageCache:
         use, its other images still are.
         """
         try:
-            pixels, checksums, _ = _open(self)
+            pixels, checksums, file = _open(self)
         except (OSError, ValueError):  # gone or cut off since it was made
+            return None
+        if os.fstat(file.fileno()).st_size < self.size:  # cut off now: reading it would be a fault
             return None
         image = np.array(pixels[index])
         if crc32(image.data) == checksums[index]:

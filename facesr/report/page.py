@@ -81,7 +81,7 @@ def write_report(
     page = environment.get_template('page.html').render(
         title=', '.join(run.name for run in runs),
         date=f'{datetime.now():%Y-%m-%d %H:%M}',
-        pictures={path.stem: _jpeg_uri(read_image(path)) for path in pictures},
+        pictures=[(path.stem, _jpeg_uri(read_image(path))) for path in pictures],
         legend=[
             (crop.name, '#{:02x}{:02x}{:02x}'.format(*colour))
             for crop, colour in zip(crops, cycle(FRAME_COLOURS), strict=False)
@@ -91,7 +91,7 @@ def write_report(
         runs=list(zip(runs, map(describe_settings, runs), run_curves, strict=True)),
     )
     files[out / 'report.html'] = page.encode()
-    with claim(files, overwrite=overwrite, folders=[out]):
+    with claim(files, pictures, overwrite, folders=[out]):
         for path, content in files.items():
             with write_whole(path) as partial:
                 partial.write_bytes(content)

@@ -109,7 +109,7 @@ def test(
     pngs = [out / f'{stem}.png' for stem in images]
     beside = [out.with_name(f'{out.name}{end}') for end in ('.csv', '.json', '_panel.png')]
     targets = [*pngs, *beside, *([zip_file] if zip_file else [])]
-    inputs = [*images.values(), *(truths or {}).values()]
+    inputs = [*images.values(), *(truths or {}).values(), *restorer.sources]
     with claim(targets, inputs, overwrite, folders=[out]):
         if restorer.precision != 'float32':
             print(f'computing in {restorer.precision}; for scores to compare, take float32')
@@ -248,4 +248,9 @@ def _check_folders(folder: Path, out: Path, gt: Path | None) -> dict[str, Path]:
         pair_images({'input': folder, 'gt': gt})
     if not out.name:
         raise UserError(f'{out}: --out takes a folder below it')
+    if out.parent in {path.resolve() for path in (folder, gt) if path is not None}:
+        raise UserError(
+            f'{out}: the panel beside it would be among the images of {out.parent}; choose '
+            'another place for the results'
+        )
     return images

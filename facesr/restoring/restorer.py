@@ -70,6 +70,8 @@ class Restorer:
         if tile is not None and tile < 1:
             raise UserError(f'--tile {tile}: at least 1 pixel expected')
         self.checkpoint, self.ema = str(checkpoint), ema
+        #: The files that it was made of.
+        self.sources = [Path(checkpoint), *([Path(config.filename)] if config.filename else [])]
         self.tile, self.precision, self.flip = tile, precision, flip
         self.memory: int | None = None
         self.stop = Event()
@@ -168,6 +170,12 @@ class Restorer:
         y = self._generate(x)
         if self.flip:
             y = (y + self._generate(x.flip(3)).flip(3)) / 2
+        if not y.isfinite().all():
+            remedy = '' if self.precision == 'float32' else ', or --precision float32'
+            raise UserError(
+                f'{self.checkpoint}: {self.name} restores to values that are not finite; take '
+                f'other weights{remedy}'
+            )
         levels = (y * std + mean).clamp(0, 255).round().to(torch.uint8)
         result: Image8 = levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
         return result

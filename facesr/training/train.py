@@ -29,7 +29,7 @@ from .loop import record_stop
 from .resume import Start, choose_start
 from .schedule import scale_schedule
 from .signals import asked, early_stop, has_begun, taking_signals
-from .work_dir import check_progress, sole_run
+from .work_dir import check_dump, check_progress, sole_run
 
 #: Iterations of a dry run; the second is timed.
 REHEARSED = 2
@@ -96,6 +96,7 @@ def _train(
     with joined_processes(config), ExitStack() as stack:
         stack.callback(show, '')
         if not dry_run:
+            by_first(partial(check_dump, config.work_dir, config_path))
             by_first(lambda: stack.enter_context(sole_run(config.work_dir)))
         start = by_first(partial(choose_start, config, resume))
         if start.finished:

@@ -2,13 +2,15 @@
 
 import fcntl
 import os
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..config import parse_config
 from ..errors import UserError
-from ..files import allow_no_locks
+from ..files import allow_no_locks, write_whole
 
 #: Restarts of a Slurm job in a row that may begin at the same iteration.
 RESTARTS = 3
@@ -21,18 +23,48 @@ def check_progress(work_dir: str | Path, iteration: int) -> None:
         UserError: the third restart in a row that resumes at this iteration.
     """
     path = Path(work_dir, '.restarts')
-    if int(os.environ.get('SLURM_RESTART_COUNT', 0)) == 0:
-        path.unlink(missing_ok=True)
+    text = path.read_text(errors='replace') if path.is_file() else ''
+    kept = re.fullmatch(r'(\d+) (\d+)\n', text)
+    if os.environ.get('SLURM_RESTART_COUNT', '0') in ('', '0'):
+        if kept:
+            path.unlink()
         return
-    former, count = map(int, path.read_text().split()) if path.is_file() else (-1, 0)
+    former, count = map(int, kept.groups()) if kept else (-1, 0)
     count = count + 1 if former == iteration else 1
-    path.write_text(f'{iteration} {count}\n')
+    with write_whole(path) as partial:
+        partial.write_text(f'{iteration} {count}\n')
     if count >= RESTARTS:
         raise UserError(
             f'{work_dir}: restarted {count} times at iteration {iteration} without a new '
             'checkpoint; save more often (default_hooks.checkpoint.interval), ask for more time, '
             'or look at the log for what ends it'
         )
+
+
+def check_dump(work_dir: str | Path, config: str | Path) -> None:
+    """Check that the run's copy of its config, which MMEngine writes, replaces no other file.
+
+    Args:
+        work_dir: where it goes.
+        config: the config file that the run was started with.
+
+    Raises:
+        UserError: a file of that name is there, and is no such copy.
+    """
+    path = Path(work_dir, Path(config).name)
+    if os.path.lexists(path) and (path.is_symlink() or not _is_dump(path)):
+        raise UserError(
+            f"{path}: would be replaced by the run's copy of its config; choose another folder: "
+            '--work-dir'
+        )
+
+
+def _is_dump(path: Path) -> bool:
+    try:
+        config = parse_config(path.read_text(encoding='utf-8')) or {}
+    except (OSError, ValueError):
+        return False
+    return 'work_dir' in config and '_base_' not in config
 
 
 @contextmanager
@@ -61,7 +93,13 @@ def sole_run(work_dir: str | Path) -> Iterator[None]:
             ) from None
         except OSError as error:
             raise UserError(f'{work_dir}: cannot be written: {error.strerror}') from error
+        file.seek(0)
+        if not re.fullmatch(r'(process \d+ on .*\n)?', file.read()):
+            raise UserError(f"{path}: is no run's; choose another folder: --work-dir")
         file.truncate(0)
         file.write(f'process {os.getpid()} on {socket.gethostname()}\n')
-        file.flush()
+        try:
+            file.flush()
+        except OSError as error:
+            raise UserError(f'{work_dir}: cannot be written: {error.strerror}') from error
         yield

@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -121,3 +122,11 @@ def test_nothing_in_a_folder_is_run(tmp_path: Path):
     (folder / 'evil.py').write_text(f"model = dict(a=open({str(tmp_path / 'made')!r}, 'w'))\n")
     assert read_run(folder, 'run').config == {}
     assert not (tmp_path / 'made').exists()
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path):
+    folder = write_run(tmp_path / 'run', None, [train_line(10)])
+    os.mkfifo(folder / 'config.py')
+    (folder / 'later/vis_data').mkdir(parents=True)
+    os.mkfifo(folder / 'later/vis_data/scalars.json')
+    assert read_run(folder, 'run').training['loss'].keys() == {10}

@@ -181,3 +181,16 @@ def test_a_zip_holds_only_this_runs_images(restorer: Restorer, faces: Path, tmp_
     (tmp_path / 'one/00001.png').unlink()
     restore_and_score(restorer, tmp_path / 'one', tmp_path / 'out', None, tmp_path / 'a.zip')
     assert zipfile.ZipFile(tmp_path / 'a.zip').namelist() == ['out/00000.png']
+
+
+def test_neither_weights_nor_inputs_are_replaced(
+    restorer: Restorer, tiny_checkpoint: Path, images, tmp_path: Path
+):
+    with pytest.raises(UserError, match='is an input; choose another place'):
+        out, weights = tmp_path / 'out', tiny_checkpoint
+        restore_and_score(restorer, tmp_path / 'lq', out, zip_file=weights, overwrite=True)
+    with pytest.raises(UserError, match='would be among the images of'):
+        restore_and_score(restorer, tmp_path / 'lq', tmp_path / 'lq/out')
+    assert sorted(path.name for path in (tmp_path / 'lq').iterdir()) == [
+        f'{index}.png' for index in range(6)
+    ]

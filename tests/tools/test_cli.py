@@ -4,6 +4,9 @@ import csv
 import json
 import re
 import shutil
+import signal
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, TINY, TINY_GAN
 
+from facesr.files import is_ours
 from facesr.images import read_image, write_png
 
 
@@ -98,6 +102,7 @@ def test_default_input_is_the_configs_test_set(tool, tiny_checkpoint: Path, face
         (['train', TINY, '--resume', 'nowhere.pth'], 'error: nowhere.pth: no such checkpoint'),
         (['test', TINY, 'nowhere.pth'], 'error: nowhere.pth: no such checkpoint'),
         (['score', 'nowhere'], 'error: nowhere: no such folder'),
+        (['score', '~no_such_user/x'], 'error: ~no_such_user/x: could not determine home'),
     ],
 )
 def test_a_mistake_is_one_line_and_a_nonzero_exit(tool, tmp_path: Path, arguments, message: str):
@@ -219,3 +224,24 @@ def test_comparing_needs_iterations(tool):
     ):
         result = tool('compare', *arguments)
         assert result.returncode == 2 and message in result.stderr
+
+
+def test_sigterm_ends_a_tool_as_an_error_does(tmp_path: Path):
+    script = f"""
+import os, signal, sys
+from argparse import Namespace
+from pathlib import Path
+sys.path.insert(0, 'tools')
+from _cli import run
+def work(args):
+    from facesr.files import claim
+    with claim([Path({str(tmp_path)!r}, 'a.csv')]) as targets:
+        Path({str(tmp_path)!r}, 'a.csv').write_text('half of it')
+        os.kill(os.getpid(), signal.SIGTERM)
+run(work, Namespace())
+"""
+    result = subprocess.run(
+        [sys.executable, '-c', script], cwd=ROOT, capture_output=True, text=True
+    )
+    assert (result.returncode, result.stderr) == (128 + signal.SIGTERM, '')
+    assert is_ours(tmp_path / 'a.csv')

@@ -9,7 +9,7 @@ import torch
 
 from facesr.checkpoint import latest_checkpoint
 from facesr.errors import UserError
-from facesr.training.work_dir import check_progress, sole_run
+from facesr.training.work_dir import check_dump, check_progress, sole_run
 
 
 def write(work_dir: Path, iteration: int) -> Path:
@@ -115,3 +115,37 @@ def test_an_error_of_the_lock_that_says_something_else_is_an_error(
         sole_run(tmp_path),
     ):
         pass
+
+
+def test_what_is_not_a_runs_own_is_never_replaced(tmp_path: Path, monkeypatch):
+    config = tmp_path / 'mine.py'
+    config.write_text("_base_ = ['other.py']\n")
+    with pytest.raises(UserError, match=r"mine\.py: would be replaced by the run's copy of its"):
+        check_dump(tmp_path, config)
+    check_dump(tmp_path / 'new', config)
+    (tmp_path / 'work').mkdir()
+    copy = tmp_path / 'work/mine.py'
+    copy.write_text("work_dir = 'work'\n")
+    check_dump(tmp_path / 'work', config)  # of an earlier start
+    copy.unlink()
+    copy.symlink_to(config)
+    with pytest.raises(UserError, match='would be replaced'):
+        check_dump(tmp_path / 'work', config)
+    (tmp_path / '.lock').write_text('my own')
+    with (
+        pytest.raises(UserError, match=r"\.lock: is no run's; choose another folder"),
+        sole_run(tmp_path),
+    ):
+        pass
+    assert (tmp_path / '.lock').read_text() == 'my own'
+    (tmp_path / '.restarts').write_text('my own')
+    check_progress(tmp_path, 5)
+    assert (tmp_path / '.restarts').read_text() == 'my own'
+
+
+@pytest.mark.parametrize('text', ['', '5', 'no numbers'])
+def test_a_damaged_count_of_restarts_begins_anew(tmp_path: Path, monkeypatch, text: str):
+    monkeypatch.setenv('SLURM_RESTART_COUNT', '1')
+    (tmp_path / '.restarts').write_text(text)
+    check_progress(tmp_path, 5)
+    assert (tmp_path / '.restarts').read_text() == '5 1\n'
