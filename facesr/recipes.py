@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import fmean, median
 from tempfile import TemporaryDirectory
 from time import perf_counter
+from typing import Any
 
 from mmengine.config import Config
 
@@ -156,9 +157,9 @@ def _claim(entry: Entry) -> None:
     """Keep what an entry's folder is for, or check that it is for this."""
     path = entry.work_dir / 'recipe.json'
     recipe = {'number of iterations': entry.iterations, 'config': entry.config.pretty_text}
-    kept = json.loads(path.read_text()) if path.is_file() else recipe
+    kept = _read_kept(path) if path.is_file() else recipe
     for key, value in recipe.items():
-        if kept[key] != value:
+        if kept.get(key) != value:
             raise UserError(
                 f'{entry.work_dir}: was trained with another {key}; name another folder with --out'
             )
@@ -166,10 +167,20 @@ def _claim(entry: Entry) -> None:
         file.write_text(json.dumps(recipe))
 
 
+def _read_kept(path: Path) -> dict[str, Any]:
+    try:
+        kept = json.loads(path.read_text())
+    except ValueError:
+        kept = None
+    if not isinstance(kept, dict):
+        raise UserError(f'{path}: damaged; remove it, or name another folder with --out')
+    return kept
+
+
 def _score_entry(entry: Entry) -> dict[str, dict[str, float]]:
     """The mean scores of bicubic and of the checkpoint, by way; kept in ``scores.json``."""
     path = entry.work_dir / 'scores.json'
-    scores = json.loads(path.read_text()) if path.is_file() else {}
+    scores = _read_kept(path) if path.is_file() else {}
     averaged = 'ema_state_dict' in read_checkpoint(entry.checkpoint)
     images, truths = map(list_images, entry.pairs)
     wanted = entry.config.val_dataloader.dataset.get('indices')  # as the validation takes them

@@ -7,7 +7,7 @@ import pytest
 from conftest import TINY
 
 from facesr.errors import UserError
-from facesr.recipes import list_entries, train_and_score
+from facesr.recipes import _read_kept, list_entries, train_and_score
 
 
 @pytest.fixture
@@ -86,3 +86,12 @@ def test_a_recipe_without_validation_pairs(tiny_options: list[str], tmp_path: Pa
     options = [option for option in tiny_options if not option.startswith('val_')]
     with pytest.raises(UserError, match=r'blind.py: no validation pairs in it'):
         list_entries([str(path)], options, [0], 2, tmp_path)
+
+
+@pytest.mark.parametrize('name', ['recipe.json', 'scores.json'])
+@pytest.mark.parametrize('text', ['{"a', '[1]'])
+def test_a_damaged_file_of_a_comparison_is_named(tmp_path: Path, name: str, text: str):
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(UserError, match=rf'{name}: damaged; remove it, or name another folder'):
+        _read_kept(path)

@@ -102,6 +102,7 @@ def test_default_input_is_the_configs_test_set(tool, tiny_checkpoint: Path, face
         (['train', TINY, '--resume', 'nowhere.pth'], 'error: nowhere.pth: no such checkpoint'),
         (['test', TINY, 'nowhere.pth'], 'error: nowhere.pth: no such checkpoint'),
         (['score', 'nowhere'], 'error: nowhere: no such folder'),
+        (['degrade', TINY, 'gt', '--out', 'lq', '--seed', '-1'], 'error: --seed -1: from 0 to'),
         (['score', '~no_such_user/x'], 'error: ~no_such_user/x: could not determine home'),
     ],
 )
