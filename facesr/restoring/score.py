@@ -121,7 +121,15 @@ def format_scores(scores: Sequence[ImageScore]) -> str:
     """One line for people: ``PSNR 29.4400 dB, SSIM 0.8041 (mean of 400 images)``."""
     units = {'psnr': 'PSNR {:.4f} dB', 'ssim': 'SSIM {:.4f}', 'niqe': 'NIQE {:.4f}'}
     units |= {f'lpips_{net}': f'LPIPS ({name}) {{:.4f}}' for net, (_, name) in LPIPS_NETS.items()}
-    parts = [units[name].format(value) for name, value in mean_scores(scores).items()]
+    have = {
+        name: sum(not math.isnan(getattr(score, name)) for score in scores)
+        for name in mean_scores(scores)
+    }
+    parts = [
+        units[name].format(value)
+        + (f' (of {have[name]})' if have[name] < max(have.values()) else '')
+        for name, value in mean_scores(scores).items()
+    ]
     without = sum(all(math.isnan(value) for value in astuple(score)[1:]) for score in scores)
     reason = f'NIQE needs {NIQE_MIN_PIXELS} pixels a side and some texture'
     if not parts:

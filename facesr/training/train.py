@@ -175,7 +175,10 @@ def _rehearse(config: Config, config_path: str | Path, begin: int) -> None:
     small.log_level = 'WARNING'
     with tempfile.TemporaryDirectory() as folder:
         small.work_dir = folder
-        runner = _run(small, config_path, Start())
+        try:
+            runner = _run(small, config_path, Start())
+        except StoppedError as stop:
+            raise StoppedError(f'stopped by {asked()}; a dry run keeps nothing') from stop
         runner.visualizer.close()  # it writes into the folder until then
         if not is_main_process():
             return

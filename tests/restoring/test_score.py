@@ -10,6 +10,7 @@ from skimage import data
 from facesr.errors import UserError
 from facesr.images import read_image, write_png
 from facesr.restoring.score import (
+    ImageScore,
     bicubic,
     format_scores,
     mean_scores,
@@ -110,3 +111,8 @@ def test_an_image_of_one_colour_has_no_niqe(tmp_path: Path):
     scores = score_folder(tmp_path, None)
     assert [math.isnan(score.niqe) for score in scores] == [True, True, False, True]
     assert '(mean of 1 images; 3 more have none: NIQE needs 192 pixels' in format_scores(scores)
+
+
+def test_a_mean_of_fewer_images_says_so():
+    scores = [ImageScore('a', 30.0, 0.8), ImageScore('b', 32.0, math.nan)]
+    assert format_scores(scores) == 'PSNR 31.0000 dB, SSIM 0.8000 (of 1) (mean of 2 images)'
