@@ -124,7 +124,8 @@ def model_weights(
         path: the file's name, for messages.
 
     Raises:
-        UserError: a name is missing or unexpected, or a shape differs.
+        UserError: a name is missing or unexpected, a shape differs, or what is there are no plain
+            finite numbers.
     """
     return _matching(_state_dict(checkpoint, path), model, path)
 
@@ -175,16 +176,12 @@ def _matching(weights: dict[str, Tensor], module: nn.Module, path: str | Path) -
     expected = get_state_dict(module)  # without the names of wrappers for several GPUs
     problems = [f'{name} is missing' for name in expected if name not in weights]
     problems += [f'{name} is unexpected' for name in weights if name not in expected]
-    shapes = {name: tuple(getattr(value, 'shape', ())) for name, value in weights.items()}
+    unfit = {name: problem for name, value in weights.items() if (problem := _problem(value))}
+    problems += [f'{name} {problem}' for name, problem in unfit.items()]
     problems += [
-        f"{name} has shape {shapes[name]}, the model's {tuple(value.shape)}"
+        f"{name} has shape {tuple(weights[name].shape)}, the model's {tuple(value.shape)}"
         for name, value in expected.items()
-        if name in weights and shapes[name] != tuple(value.shape)
-    ]
-    problems += [
-        f'{name} is {fault}'
-        for name, value in weights.items()
-        if isinstance(value, Tensor) and (fault := _fault(value))
+        if name in weights.keys() - unfit and weights[name].shape != value.shape
     ]
     if problems:
         more = f' and {len(problems) - 1} more' if len(problems) > 1 else ''
@@ -192,13 +189,21 @@ def _matching(weights: dict[str, Tensor], module: nn.Module, path: str | Path) -
     return weights
 
 
-def _fault(weight: Tensor) -> str | None:
-    """What makes a weight unusable, if anything."""
-    if weight.is_meta or weight.layout != torch.strided:
-        return 'no dense tensor'
-    if weight.is_complex():
-        return 'complex'
-    return None if torch.isfinite(weight).all() else 'not finite'
+def _problem(value: Any) -> str | None:
+    """What is wrong with a weight, whatever net it is for."""
+    if not isinstance(value, Tensor):
+        return 'is no tensor'
+    kinds = {
+        'sparse': value.layout != torch.strided,
+        'without values (on the meta device)': value.is_meta,
+        'complex': value.is_complex(),
+        'quantized': value.is_quantized,
+        'nested': value.is_nested,
+    }
+    for kind, is_so in kinds.items():
+        if is_so:
+            return f'is {kind}, plain numbers expected'
+    return None if torch.isfinite(value.float()).all() else 'is not finite'
 
 
 def load_generator(generator: nn.Module, path: str | Path, ema: bool = False) -> dict[str, Any]:

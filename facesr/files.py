@@ -3,9 +3,10 @@
 import errno
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from .errors import UserError
 
 RECORD = '.facesr.json'  # in a folder: which of its files the tools wrote
 Record = dict[str, list[int] | None]  # sizes and times by name
+_claimed: set[Path] = set()  # what is being written
 
 
 @contextmanager
@@ -25,11 +27,12 @@ def claim(
     """Write files within, but only new ones and those that the tools wrote before.
 
     A file is the tools' if ``.facesr.json`` in its folder says so, and has its size and time; one
-    that was changed since is not. What is written within is recorded, also after an error.
+    that was changed since is not. What is written within is recorded: by :func:`write_whole` as it
+    is written, so that a kill leaves no result unknown; all else at the end, also after an error.
 
     Args:
         targets: what will be written. Their folders are made.
-        inputs: what is never replaced, not even with ``overwrite``.
+        inputs: all files that are read: never replaced, not even with ``overwrite``.
         overwrite: replace any other file.
         folders: those only for results: anything else in them is refused as well.
 
@@ -39,15 +42,21 @@ def claim(
     """
     files = [path.resolve() for path in targets]
     protected = {path.resolve() for path in inputs}
-    folder_paths = {folder.resolve() for folder in folders}
-    folder_paths |= {parent for path in files for parent in path.parents}
+    parents = {path.parent for path in files}
+    places = {folder.resolve() for folder in folders}
+    places.update(parents, *(folder.parents for folder in parents))
     for path, count in Counter(files).items():
         if path in protected:
             raise UserError(f'{path}: is an input; choose another place for the results')
         if count > 1:
             raise UserError(f'{path}: two results would have this name; choose another')
-        if path.is_dir() or path in folder_paths:
+        if path.is_dir():
             raise UserError(f'{path}: is a folder; a file name expected')
+        if path in places:
+            raise UserError(f'{path}: other results would be in it; choose another file name')
+    for folder in parents:
+        if (folder / RECORD).exists() and not (folder / RECORD).is_file():
+            raise UserError(f'{folder / RECORD}: not a regular file; remove it')
     for folder in folders:
         if folder.exists() and not folder.is_dir():
             raise UserError(f'{folder}: is a file; a folder is expected')
@@ -67,15 +76,15 @@ def claim(
             'replace what has their names: --overwrite'
         )
     before = {path: _stamp(path) for path in files}
-    for parent in {path.parent for path in files}:
+    for parent in parents:
         parent.mkdir(parents=True, exist_ok=True)
         if not os.access(parent, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(parent))
-        if (parent / RECORD).is_dir():
-            raise UserError(f'{parent / RECORD}: is a folder; remove it')
+    _claimed.update(files)
     try:
         yield
     finally:
+        _claimed.difference_update(files)
         written = [path for path in files if (stamp := _stamp(path)) and stamp != before[path]]
         for parent in {path.parent for path in written}:
             record = _read_record(parent)
@@ -102,11 +111,23 @@ def _stamp(path: Path) -> list[int] | None:
 
 
 def _read_record(folder: Path) -> Record:
+    record: Record = {}
+    path = folder / RECORD
     try:
-        record = json.loads((folder / RECORD).read_text('utf-8'))
+        text = path.read_text('utf-8') if path.is_file() else ''
     except (OSError, ValueError):
         return {}
-    return record if isinstance(record, dict) else {}
+    for part in re.split(r'\n(?=\{)', text):
+        with suppress(ValueError):  # cut off by a kill
+            found = json.loads(part)
+            record |= found if isinstance(found, dict) else {}
+    return record
+
+
+def _note(path: Path, written: Path) -> None:
+    """Add a claimed file to its folder's record, before what was written is put in its place."""
+    with (path.parent / RECORD).open('a', encoding='utf-8') as file:
+        file.write(f'\n{json.dumps({path.name: _stamp(written)})}')
 
 
 @contextmanager
@@ -128,6 +149,8 @@ def write_whole(path: str | Path, durable: bool = False) -> Iterator[Path]:
         yield partial
         if durable:
             _flush(partial)
+        if path.resolve() in _claimed:
+            _note(path, partial)
         partial.replace(path)
         if durable:
             _flush(path.parent)

@@ -1,17 +1,22 @@
 """Image files and folders of them: listed in a fixed order, read and written as 8-bit RGB."""
 
 import logging
+import warnings
 from pathlib import Path
 
 import numpy as np
 from mmengine.logging import print_log
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .errors import UserError
 from .files import write_whole
 
 IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg')
+#: All that Pillow may take a file for: for some others it would start another program on it.
+FORMATS = ('PNG', 'JPEG')
+# Below Pillow's limit, from which it refuses an image, a large one is no attack.
+warnings.filterwarnings('ignore', category=Image.DecompressionBombWarning)
 
 Image8 = NDArray[np.uint8]
 
@@ -121,8 +126,9 @@ def read_image(path: str | Path) -> Image8:
         (H, W, 3), uint8, RGB, 0-255.
 
     Raises:
-        UserError: the file is unreadable or incomplete, has more than 8 bits a channel, is
-            transparent somewhere, or is in CMYK or another space without a unique RGB.
+        UserError: the file is unreadable, incomplete, or neither PNG nor JPEG whatever its name;
+            it has more than 8 bits a channel, is transparent somewhere, or is in CMYK or another
+            space without a unique RGB.
     """
     return read_photograph(path)[0]
 
@@ -132,8 +138,7 @@ def read_photograph(path: str | Path) -> tuple[Image8, bytes | None]:
     try:
         if Path(path).exists() and not Path(path).is_file():
             raise UserError(f'{path}: not a regular file; an image file expected')
-        # No other format: for some Pillow starts programs on the file.
-        with Image.open(path, formats=('PNG', 'JPEG')) as image:
+        with Image.open(path, formats=FORMATS) as image:
             # Pillow reads 16-bit colour as 8-bit; only how it unpacks the file shows it.
             if image.mode.startswith(('I', 'F')) or any(';16' in str(tile) for tile in image.tile):
                 raise UserError(f'{path}: more than 8 bits a channel; convert it')
@@ -146,6 +151,10 @@ def read_photograph(path: str | Path) -> tuple[Image8, bytes | None]:
         raise UserError(f'{path}: may not be read; give yourself the permission') from None
     except MemoryError:
         raise UserError(f'{path}: does not fit into the memory') from None
+    except UnidentifiedImageError:
+        raise UserError(
+            f'{path}: not a readable image (neither PNG nor JPEG); convert or remove it'
+        ) from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         reason = str(error).replace('\n', ' ')
         raise UserError(f'{path}: not a readable image ({reason}); replace or remove it') from error

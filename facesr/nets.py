@@ -49,12 +49,18 @@ def count_parameters(module: nn.Module) -> int:
 
 
 def find_device(name: str | None) -> torch.device:
-    """The named device, or a CUDA GPU if there is one, or the CPU."""
+    """The named device, or a CUDA GPU if there is one, or the CPU.
+
+    Raises:
+        UserError: there is no such device, or it holds no values (``meta``).
+    """
     try:
         device = torch.device(name or ('cuda' if torch.cuda.is_available() else 'cpu'))
-        torch.empty(0, device=device).cpu()  # 'meta' computes nothing
-    except (NotImplementedError, AssertionError, RuntimeError) as error:
+        torch.empty(0, device=device)
+    except (AssertionError, ImportError, RuntimeError) as error:
         raise UserError(f'{name}: no such device here') from error
+    if device.type == 'meta':
+        raise UserError(f'{name}: computes nothing; take cuda or cpu')
     return device
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
-from torch import nn
+from torch import Tensor, nn
 
 from facesr.checkpoint import (
     generator_weights,
@@ -177,4 +177,23 @@ def test_weights_that_are_not_finite_are_refused(tmp_path: Path, value: float):
     weights = net.state_dict() | {'bias': torch.tensor([0.0, value])}
     torch.save(weights, tmp_path / 'a.pth')
     with pytest.raises(UserError, match=r"a\.pth: not this config's model: bias is not finite"):
+        load_generator(net, tmp_path / 'a.pth')
+
+
+@pytest.mark.parametrize(
+    ('kind', 'change'),
+    [
+        ('sparse', Tensor.to_sparse),
+        ('sparse', Tensor.to_sparse_csr),
+        ('without values', lambda weight: weight.to('meta')),
+        ('complex', lambda weight: weight.to(torch.complex64)),
+        ('quantized', lambda weight: torch.quantize_per_tensor(weight, 1.0, 0, torch.qint8)),
+        ('nested', lambda weight: torch.nested.nested_tensor(list(weight))),
+    ],
+)
+def test_weights_that_are_no_plain_numbers_are_refused(tmp_path: Path, kind: str, change):
+    net = nn.Linear(3, 2)
+    weights = net.state_dict() | {'weight': change(torch.zeros(2, 3))}
+    torch.save(weights, tmp_path / 'a.pth')
+    with pytest.raises(UserError, match=f'weight is {kind}.*, plain numbers expected'):
         load_generator(net, tmp_path / 'a.pth')

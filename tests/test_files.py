@@ -1,8 +1,11 @@
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
 from facesr.errors import UserError, describe_refusal
 from facesr.files import claim, is_ours, write_whole
@@ -77,15 +80,6 @@ def test_one_name_twice_and_a_folder_in_its_place(tmp_path: Path):
         pass
     with pytest.raises(UserError, match='is a folder; a file name expected'):
         write(tmp_path)
-    for inside in ('out', 'out/0.png/a.zip'):  # where a folder or a result will be
-        with (
-            pytest.raises(UserError, match=r'(out|0\.png): is a folder; a file name expected'),
-            claim([tmp_path / 'out/0.png', tmp_path / inside], folders=[tmp_path / 'out']),
-        ):
-            pass
-    (tmp_path / 'b/.facesr.json').mkdir(parents=True)
-    with pytest.raises(UserError, match=r'\.facesr\.json: is a folder; remove it'):
-        write(tmp_path / 'b/a')
 
 
 def test_what_an_error_left_is_ours(tmp_path: Path):
@@ -94,6 +88,51 @@ def test_what_an_error_left_is_ours(tmp_path: Path):
         raise RuntimeError
     assert is_ours(tmp_path / 'a')
     write(tmp_path / 'a')
+
+
+def test_what_a_kill_left_is_ours(tmp_path: Path):
+    script = """
+import os, signal, sys
+from pathlib import Path
+from facesr.files import claim, write_whole
+folder = Path(sys.argv[1])
+with claim([folder / name for name in 'abc']):
+    for name in 'ab':
+        with write_whole(folder / name) as partial:
+            partial.write_text(name)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    write(tmp_path / 'former')
+    subprocess.run([sys.executable, '-c', script, tmp_path], cwd=ROOT, check=False)
+    (tmp_path / 'c').write_text("the user's")
+    found = {path.name: is_ours(path) for path in tmp_path.glob('[!.]*')}
+    assert found == {'a': True, 'b': True, 'c': False, 'former': True}
+    with (tmp_path / '.facesr.json').open('a') as record:
+        record.write('\n{"c": [1')  # cut off
+    write(tmp_path / 'a')
+    assert is_ours(tmp_path / 'b') and is_ours(tmp_path / 'former')
+    assert not is_ours(tmp_path / 'c')
+
+
+@pytest.mark.parametrize(
+    ('names', 'wrong'),
+    [(['a'], 'a'), (['a/b/0.png', 'a'], 'a'), (['a/0.png', 'a/0.png/x.zip'], 'a/0.png')],
+)
+def test_a_result_in_the_place_of_a_folder(tmp_path: Path, names: list[str], wrong: str):
+    with (
+        pytest.raises(UserError, match=f'{wrong}: other results would be in it; choose another'),
+        claim([tmp_path / name for name in names], folders=[tmp_path / 'a']),
+    ):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('make', [Path.mkdir, os.mkfifo])
+def test_something_else_in_the_place_of_the_record(tmp_path: Path, make):
+    make(tmp_path / '.facesr.json')
+    with pytest.raises(UserError, match=r'\.facesr\.json: not a regular file; remove it'):
+        write(tmp_path / 'a')
+    assert not (tmp_path / 'a').exists()
 
 
 @pytest.mark.parametrize(

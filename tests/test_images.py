@@ -1,9 +1,11 @@
 import os
-from pathlib import Path
+import subprocess
+import sys
 
 import cv2
 import numpy as np
 import pytest
+from conftest import ROOT
 from PIL import Image
 
 from facesr import images
@@ -75,7 +77,7 @@ def test_text_and_sixteen_bits_are_refused(tmp_path):
 
 def test_an_empty_file_is_refused(tmp_path):
     (tmp_path / 'empty.png').touch()
-    with pytest.raises(UserError, match=r'empty\.png: not a readable image \(cannot identify'):
+    with pytest.raises(UserError, match=r'empty\.png: not a readable image \(neither PNG nor JPEG'):
         read_image(tmp_path / 'empty.png')
 
 
@@ -157,9 +159,24 @@ def test_a_name_that_is_not_utf8_is_refused(tmp_path):
         list_images(tmp_path)
 
 
-def test_no_other_format_is_opened_whatever_the_name(tmp_path: Path):
-    path = tmp_path / 'a.png'
-    for kind in ('GIF', 'TIFF', 'EPS'):  # for EPS Pillow would start Ghostscript
-        Image.new('RGB', (8, 8)).save(path, kind)
-        with pytest.raises(UserError, match=r'a\.png: not a readable image'):
-            read_image(path)
+@pytest.mark.parametrize('kind', ['EPS', 'WEBP', 'TIFF'])
+def test_only_png_and_jpeg_are_opened_whatever_the_name(tmp_path, kind: str):
+    Image.fromarray(RED).save(tmp_path / 'a.png', format=kind)
+    with pytest.raises(UserError, match=r'a\.png: not a readable image \(neither PNG nor JPEG\)'):
+        read_image(tmp_path / 'a.png')
+
+
+def test_a_telephones_jpeg_of_two_pictures_is_read(tmp_path):
+    pictures = [Image.fromarray(RED)] * 2
+    pictures[0].save(tmp_path / 'a.jpg', format='MPO', save_all=True, append_images=pictures[1:])
+    assert read_image(tmp_path / 'a.jpg').shape == RED.shape
+
+
+def test_a_large_image_is_read_without_a_warning(tmp_path):
+    write_png(tmp_path / 'a.png', RED)
+    script = 'from PIL import Image; from facesr.images import read_image; Image.MAX_IMAGE_PIXELS '
+    script += f"= {RED.size // 3 - 1}; read_image('{tmp_path}/a.png')"
+    result = subprocess.run(
+        [sys.executable, '-c', script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert 'DecompressionBomb' not in result.stderr

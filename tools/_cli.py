@@ -24,6 +24,8 @@ def run(work: Callable[[argparse.Namespace], None], args: argparse.Namespace) ->
     for stream in filter(None, (sys.stdout, sys.stderr)):  # None where it was closed
         # A name that is not UTF-8 can be printed too.
         stream.reconfigure(errors='backslashreplace')  # type: ignore[union-attr]
+    if any(re.fullmatch(r'(--[\w-]+=)?', argument) for argument in sys.argv[1:]):
+        raise SystemExit('error: an empty argument, which would be the current folder; name one')
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # tools/train.py takes it otherwise
         signal.signal(signal.SIGTERM, _end)
     debug = os.environ.get('FACESR_DEBUG') == '1'

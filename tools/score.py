@@ -18,16 +18,9 @@ def parse_args() -> argparse.Namespace:
 
 
 def main(args: argparse.Namespace) -> None:
-    from facesr.files import claim
-    from facesr.images import list_images
-    from facesr.restoring.score import format_scores, score_folder, write_csv
+    from facesr.restoring.score import format_scores, score_folder
 
-    folders = [args.folder, *([args.gt] if args.gt else [])]
-    inputs = [path for folder in folders for path in list_images(folder).values()]
-    with claim([args.csv] if args.csv else [], inputs, args.overwrite):
-        scores = score_folder(args.folder, args.gt, args.lpips)
-        if args.csv is not None:
-            write_csv(args.csv, scores)
+    scores = score_folder(args.folder, args.gt, args.lpips, args.csv, args.overwrite)
     print(format_scores(scores))
 
 

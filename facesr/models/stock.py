@@ -46,8 +46,9 @@ class FaceEditModel(BaseEditModel):
     def forward_inference(
         self, inputs: Tensor, data_samples: DataSample | None = None, **kwargs: Any
     ) -> DataSample:
-        """Predict: ``pred_img``, (N, 3, H, W) float, BGR, levels of 0-255."""
+        """Predict: ``pred_img``, (N, 3, H, W) float, BGR, levels of 0-255, or nan."""
         output = self.forward_tensor(inputs, data_samples, **kwargs)
+        output = output + output * 0  # infinite becomes nan: MMagic makes 255 of it, and a score
         return DataSample(pred_img=self.data_preprocessor.destruct(output, data_samples))
 
 

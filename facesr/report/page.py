@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ..files import claim, write_whole
-from ..images import Image8, read_image
+from ..images import Image8, find_images, read_image
 from ..panels import stack_panels
 from .comparison import DEFAULT_CROPS, FRAME_COLOURS, Crop, join_columns
 from .curves import draw_curves, draw_shared_curves
@@ -91,7 +91,13 @@ def write_report(
         runs=list(zip(runs, map(describe_settings, runs), run_curves, strict=True)),
     )
     files[out / 'report.html'] = page.encode()
-    with claim(files, pictures, overwrite, folders=[out]):
+    shown = [
+        path
+        for group in groups
+        for folder in group.folders
+        for path in find_images(folder)[0].values()
+    ]
+    with claim(files, [*pictures, *shown], overwrite, folders=[out]):
         for path, content in files.items():
             with write_whole(path) as partial:
                 partial.write_bytes(content)

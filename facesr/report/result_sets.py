@@ -41,12 +41,18 @@ class Group:
     stems: Sequence[str]  # images that every folder of the group still holds, sorted
     notes: Sequence[str]  # what is missing, in sentences
 
+    @property
+    def folders(self) -> list[Path]:
+        """All folders of images that are read."""
+        truths = [self.gt] if self.gt else []
+        return [self.input, *truths, *(found.folder for found in self.sets.values())]
+
 
 def find_result_sets(run: Run) -> Iterator[ResultSet]:
     """Find the manifests in a work directory whose results folder is still there."""
     for path in sorted(run.folder.glob('*.json')):
         folder = path.with_suffix('')
-        if folder.is_dir() and (manifest := Manifest.read(path)):
+        if path.is_file() and folder.is_dir() and (manifest := Manifest.read(path)):
             yield ResultSet(run, folder, manifest)
 
 

@@ -61,7 +61,7 @@ def read_run(folder: Path, name: str) -> Run:
         raise UserError(f'{folder}: no such folder; a work directory of tools/train.py is expected')
     starts = []
     for path in sorted(folder.glob('*/vis_data/scalars.json')):
-        if path.is_file() and (lines := _read_lines(path)):  # a pipe would be waited for
+        if path.is_file() and (lines := _read_lines(path)):  # a named pipe would be waited for
             starts.append((path.parent, lines, _read_facts(path.parents[1] / 'run.json')))
     if not starts:
         raise UserError(f'{folder}: nothing logged in it (no */vis_data/scalars.json with a line)')
@@ -182,7 +182,7 @@ def _read_lines(path: Path) -> list[dict[str, Any]]:
 
 def _read_facts(path: Path) -> dict[str, Any]:
     try:
-        facts = json.loads(path.read_text('utf-8')) if path.is_file() else {}
+        facts = json.loads(path.read_text('utf-8') if path.is_file() else '{}')
     except (OSError, ValueError):  # missing or cut off
         return {}
     return facts if isinstance(facts, dict) else {}
@@ -209,7 +209,7 @@ def _join(starts: Iterable[list[dict[str, Any]]]) -> tuple[dict[str, Curve], dic
 
 def _read_config(folder: Path, fallback: Path) -> tuple[str, dict[str, Any], str]:
     """Name, content and text of the config that the last start dumped; nothing in it is run."""
-    found = (path for path in folder.glob('*.py') if path.is_file())
+    found = [path for path in folder.glob('*.py') if path.is_file()]
     dumped = sorted(found, key=lambda path: path.stat().st_mtime)
     path = dumped[-1] if dumped else fallback
     try:

@@ -29,6 +29,7 @@ from .score import (
     mean_scores,
     open_lpips,
     score_image,
+    weights_of,
     write_csv,
 )
 
@@ -109,7 +110,7 @@ def test(
     pngs = [out / f'{stem}.png' for stem in images]
     beside = [out.with_name(f'{out.name}{end}') for end in ('.csv', '.json', '_panel.png')]
     targets = [*pngs, *beside, *([zip_file] if zip_file else [])]
-    inputs = [*images.values(), *(truths or {}).values(), *restorer.sources]
+    inputs = [*images.values(), *(truths or {}).values(), *restorer.files, *weights_of(lpips)]
     with claim(targets, inputs, overwrite, folders=[out]):
         if restorer.precision != 'float32':
             print(f'computing in {restorer.precision}; for scores to compare, take float32')
@@ -170,13 +171,22 @@ def restore_folder(
         shown: stems of the images of which panels are drawn.
 
     Raises:
-        UserError: a file cannot be read, an image does not fit into memory, or has another size
-            than its ground truth. What was written before stays; no file is incomplete.
+        UserError: a file cannot be read, an image cannot be restored (as
+            :meth:`.restorer.Restorer.restore_batch`), or has another size than its ground
+            truth. What was written before stays; no file is incomplete.
     """
     gpu = restorer.device.type == 'cuda'
     if lpips is not None:
         lpips.to(restorer.device)
     net = Lock() if gpu else nullcontext()
+
+    def restore(group: list[tuple[str, Image8]]) -> list[tuple[Image8, int | None]]:
+        try:
+            return restorer.restore_batch([lq for _, lq in group])
+        except UserError as error:
+            if len(group) == 1:
+                raise UserError(f'{images[group[0][0]]}: {error}') from None
+        return [result for one in group for result in restore([one])]  # which of them is it?
 
     def work(stems: Sequence[str]) -> list[Restored]:
         inputs = [(stem, read_image(images[stem])) for stem in stems]
@@ -184,7 +194,7 @@ def restore_folder(
         for _, same in groupby(inputs, lambda pair: pair[1].shape):
             group = list(same)
             with net:
-                restored = restorer.restore_batch([lq for _, lq in group])
+                restored = restore(group)
             for (stem, lq), (sr, tile) in zip(group, restored, strict=True):
                 png = out / f'{stem}.png'
                 write_png(png, sr)
@@ -248,9 +258,8 @@ def _check_folders(folder: Path, out: Path, gt: Path | None) -> dict[str, Path]:
         pair_images({'input': folder, 'gt': gt})
     if not out.name:
         raise UserError(f'{out}: --out takes a folder below it')
-    if out.parent in {path.resolve() for path in (folder, gt) if path is not None}:
+    if out.parent in [path.resolve() for path in (folder, gt) if path is not None]:
         raise UserError(
-            f'{out}: the panel beside it would be among the images of {out.parent}; choose '
-            'another place for the results'
+            f'{out}: its panel would be among the images of {out.parent}; choose another'
         )
     return images

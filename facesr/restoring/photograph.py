@@ -193,7 +193,8 @@ def restore_photographs(
     if faces is not None and faces.resolve() in used:
         raise UserError(f'--faces {faces}: holds photographs or results; choose another folder')
 
-    with claim(targets.values(), paths, overwrite):
+    read = [*paths, *restorer.net.files]
+    with claim(targets.values(), read, overwrite):
         pass  # checked now, for each is written only when its photograph is restored
 
     def work(path: Path, report: Report) -> str:
@@ -206,7 +207,7 @@ def restore_photographs(
             if faces is not None:
                 panel = draw_panel(dict(zip(('input', 'restored'), pair, strict=True)))
                 results[faces / _name_face(path, number)] = panel
-        with claim(results, paths, overwrite):
+        with claim(results, read, overwrite):
             for target, image in results.items():
                 write_png(
                     target, image, profile if target == targets[path] and image.ndim == 3 else None
@@ -224,10 +225,17 @@ class Wanted:
     Attributes:
         min_face: the smallest width in pixels of the photograph, without hair and ears.
         min_sharpness: the least :func:`facesr.restoring.alignment.measure_sharpness`.
+
+    Raises:
+        UserError: ``min_sharpness`` is no number from 0.
     """
 
     min_face: int
     min_sharpness: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_sharpness < math.inf:
+            raise UserError(f'--min-sharpness {self.min_sharpness}: a number, at least 0, expected')
 
 
 TO_RESTORE = Wanted(min_face=Options.min_face, min_sharpness=0.0)

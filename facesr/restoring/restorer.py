@@ -49,6 +49,7 @@ class Restorer:
             geometric self-ensemble of Lim et al., arXiv:1707.02921, for the symmetry of faces).
 
     Attributes:
+        files: the checkpoint, and the config's file if it is from one.
         memory: bytes that the images restored at one time may take; None: what is free.
         stop: once set, restoring ends at the net's next layer with ``CancelledError``.
 
@@ -70,8 +71,7 @@ class Restorer:
         if tile is not None and tile < 1:
             raise UserError(f'--tile {tile}: at least 1 pixel expected')
         self.checkpoint, self.ema = str(checkpoint), ema
-        #: The files that it was made of.
-        self.sources = [Path(checkpoint), *([Path(config.filename)] if config.filename else [])]
+        self.files = [Path(path) for path in (checkpoint, config.filename) if path is not None]
         self.tile, self.precision, self.flip = tile, precision, flip
         self.memory: int | None = None
         self.stop = Event()
@@ -102,7 +102,8 @@ class Restorer:
             in pixels of the input; None if it took no tiles.
 
         Raises:
-            UserError: an image does not fit into memory, even in tiles of 32 pixels.
+            UserError: an image does not fit into memory, even in tiles of 32 pixels; a net for
+                aligned faces gets none; or the net gives values that are not finite.
         """
         for height, width, _ in {lq.shape for lq in lqs} if self.whole else ():
             if height != width or height < SMALLEST_FACE:
@@ -170,14 +171,13 @@ class Restorer:
         y = self._generate(x)
         if self.flip:
             y = (y + self._generate(x.flip(3)).flip(3)) / 2
-        if not y.isfinite().all():
-            remedy = '' if self.precision == 'float32' else ', or --precision float32'
-            raise UserError(
-                f'{self.checkpoint}: {self.name} restores to values that are not finite; take '
-                f'other weights{remedy}'
-            )
+        # Comes with the image: to ask for it earlier, the host would wait for the GPU once more.
+        strange = (~torch.isfinite(y)).any().to('cpu', non_blocking=True)
         levels = (y * std + mean).clamp(0, 255).round().to(torch.uint8)
         result: Image8 = levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        if strange:
+            remedy = 'other weights' if self.precision == 'float32' else '--precision float32'
+            raise UserError(f'{self.name} gives values that are not finite; take {remedy}')
         return result
 
     def _generate(self, x: Tensor) -> Tensor:

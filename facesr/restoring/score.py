@@ -13,9 +13,9 @@ from mmagic.evaluation import niqe
 from rich.progress import track
 
 from ..errors import UserError
-from ..files import write_whole
+from ..files import claim, write_whole
 from ..images import Image8, list_images, pair_images, read_image
-from ..models.features import LPIPS_NETS
+from ..models.features import LPIPS_NETS, find_lpips
 from .lpips import LEAST_SIDE, LPIPS
 from .metrics import WINDOW, psnr, ssim
 
@@ -77,28 +77,43 @@ def open_lpips(net: str | None, gt_folder: str | Path | None) -> LPIPS | None:
     return None if net is None else LPIPS(net)
 
 
+def weights_of(net: str | None) -> list[Path]:
+    """The files that ``--lpips`` reads; a UserError where they are missing."""
+    return [] if net is None else [find_lpips(net)]
+
+
 def score_folder(
-    folder: str | Path, gt_folder: str | Path | None, lpips: str | None = None
+    folder: str | Path,
+    gt_folder: str | Path | None,
+    lpips: str | None = None,
+    table: Path | None = None,
+    overwrite: bool = False,
 ) -> list[ImageScore]:
     """Score a folder's images with a progress bar: against ground truths, or by NIQE without.
 
     Args:
         folder, gt_folder: where images of the same names are.
         lpips: by which net to compute LPIPS too, ``'alex'`` or ``'vgg'``.
+        table: also write :func:`write_csv`'s there.
+        overwrite: as in :func:`facesr.files.claim`.
 
     Raises:
         UserError: a folder is missing or empty, a name has no partner, a size or file is wrong; as
-            :func:`open_lpips`.
+            :func:`open_lpips`; ``table`` would replace what is not ours.
     """
     scorer = open_lpips(lpips, gt_folder)
     if gt_folder is None:
         pairs = [{'image': path} for path in list_images(folder).values()]
     else:
         pairs = [pair for _, pair in pair_images({'image': folder, 'gt': gt_folder})]
+    inputs = [*(path for pair in pairs for path in pair.values()), *weights_of(lpips)]
     scores = []
-    for pair in track(pairs, 'scoring', transient=True):
-        gt = read_image(pair['gt']) if 'gt' in pair else None
-        scores.append(score_image(pair['image'].name, read_image(pair['image']), gt, scorer))
+    with claim([table] if table else [], inputs, overwrite):
+        for pair in track(pairs, 'scoring', transient=True):
+            gt = read_image(pair['gt']) if 'gt' in pair else None
+            scores.append(score_image(pair['image'].name, read_image(pair['image']), gt, scorer))
+        if table:
+            write_csv(table, scores)
     return scores
 
 
@@ -121,21 +136,21 @@ def format_scores(scores: Sequence[ImageScore]) -> str:
     """One line for people: ``PSNR 29.4400 dB, SSIM 0.8041 (mean of 400 images)``."""
     units = {'psnr': 'PSNR {:.4f} dB', 'ssim': 'SSIM {:.4f}', 'niqe': 'NIQE {:.4f}'}
     units |= {f'lpips_{net}': f'LPIPS ({name}) {{:.4f}}' for net, (_, name) in LPIPS_NETS.items()}
-    have = {
-        name: sum(not math.isnan(getattr(score, name)) for score in scores)
-        for name in mean_scores(scores)
-    }
-    parts = [
-        units[name].format(value)
-        + (f' (of {have[name]})' if have[name] < max(have.values()) else '')
-        for name, value in mean_scores(scores).items()
-    ]
+    means = mean_scores(scores)
+    parts = [units[name].format(value) for name, value in means.items()]
     without = sum(all(math.isnan(value) for value in astuple(score)[1:]) for score in scores)
+    scored = len(scores) - without
+    counts = {name: sum(not math.isnan(getattr(score, name)) for score in scores) for name in means}
+    fewer = ''.join(
+        f'; {units[name].partition(" {")[0]} of {count}: others are too small'
+        for name, count in counts.items()
+        if count < scored
+    )
     reason = f'NIQE needs {NIQE_MIN_PIXELS} pixels a side and some texture'
     if not parts:
         return f'no score: {reason}'
     left_out = f'; {without} more have none: {reason}' if without else ''
-    return f'{", ".join(parts)} (mean of {len(scores) - without} images{left_out})'
+    return f'{", ".join(parts)} (mean of {scored} images{fewer}{left_out})'
 
 
 def write_csv(path: str | Path, scores: Sequence[ImageScore]) -> None:

@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import UserError
-from ..images import Image8, read_image, write_png
+from ..images import FORMATS, Image8, read_image, write_png
 from .photograph import Options, PhotographRestorer, RestoredPhotograph
 from .score import bicubic
 
@@ -273,7 +273,8 @@ def read_photograph(path: Path) -> tuple[Image8, bytes | None]:
         UserError: as :func:`read_image`, or it has too many pixels, which are not decoded then.
     """
     width, height, profile = 0, 0, None
-    with suppress(Exception), Image.open(path) as file:  # read_image says what is wrong
+    # Of a bad file, read_image says what is wrong.
+    with suppress(Exception), Image.open(path, formats=FORMATS) as file:
         (width, height), profile = file.size, file.info.get('icc_profile')
     if width * height > UPLOAD_PIXELS:
         limit = f'{UPLOAD_PIXELS / 1e6:.0f} million are the limit'

@@ -3,6 +3,7 @@ import html
 import io
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -206,3 +207,19 @@ def test_a_picture_stands_at_the_top(tmp_path: Path, run: Path, faces: Path):
     page = report(tmp_path, run, pictures=[faces / 'val/GT/00000.png'])
     assert pictures(page)[0].size == (512, 512)
     assert page.index('alt="00000"') < page.index('Results: val')
+
+
+def test_two_pictures_of_one_stem_are_both_shown(tmp_path: Path, run: Path, faces: Path):
+    paths = [faces / 'val/GT/00000.png', faces / 'val/LQ/00000.png']
+    page = report(tmp_path, run, pictures=paths)
+    assert [picture.size for picture in pictures(page)[:2]] == [(512, 512), (128, 128)]
+
+
+def test_a_report_replaces_nothing_that_it_shows(tmp_path: Path, run: Path, faces: Path):
+    picture = Path(shutil.copy(faces / 'val/GT/00000.png', tmp_path / 'curves_run.png'))
+    lq = shutil.copytree(faces / 'val/LQ', tmp_path / 'lq')
+    (lq / '00001.png').rename(lq / 'panel_val.png')
+    write_results(run, 'val', lq, None)
+    for out, shown in ((tmp_path, [picture]), (lq, []), (run / 'val', [])):
+        with pytest.raises(UserError, match=r'(curves_run|panel_val)\.png: is an input'):
+            write_report([run], out, overwrite=True, pictures=shown)

@@ -6,6 +6,7 @@ import pytest
 from logged_runs import train_line, val_line, write_run
 
 from facesr.errors import UserError
+from facesr.report.result_sets import find_result_sets
 from facesr.report.run import describe_settings, read_run, read_runs
 
 FACTS = {
@@ -124,9 +125,15 @@ def test_nothing_in_a_folder_is_run(tmp_path: Path):
     assert not (tmp_path / 'made').exists()
 
 
-def test_a_pipe_is_not_waited_for(tmp_path: Path):
+def test_a_named_pipe_is_not_waited_for(tmp_path: Path):
     folder = write_run(tmp_path / 'run', None, [train_line(10)])
-    os.mkfifo(folder / 'config.py')
+    start = next(folder.glob('*/vis_data')).parent
     (folder / 'later/vis_data').mkdir(parents=True)
-    os.mkfifo(folder / 'later/vis_data/scalars.json')
-    assert read_run(folder, 'run').training['loss'].keys() == {10}
+    for name in ('later/vis_data/scalars.json', 'a.py', f'{start.name}/run.json'):
+        os.mkfifo(folder / name)
+    os.mkfifo(start / 'vis_data/config.py')
+    (folder / 'results').mkdir()
+    os.mkfifo(folder / 'results.json')
+    run = read_run(folder, 'run')
+    assert run.starts == 1 and run.facts == {} and run.config == {}
+    assert not list(find_result_sets(run))

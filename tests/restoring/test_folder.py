@@ -14,6 +14,7 @@ from conftest import ROOT, TINY
 from facesr.config import load_config
 from facesr.errors import UserError
 from facesr.images import list_images, read_image, write_png
+from facesr.restoring.export import export
 from facesr.restoring.folder import Manifest, restore_folder, write_submission
 from facesr.restoring.folder import test as restore_and_score
 from facesr.restoring.restorer import Restorer, open_exported
@@ -158,6 +159,9 @@ def test_nothing_that_is_not_ours_is_replaced(restorer: Restorer, faces: Path, t
         (tmp_path / 'new', None, tmp_path / 'new.csv', 'new.csv: two results would have this name'),
         (tmp_path / 'new', None, gt / '00000.png', '00000.png: was there before'),
         (Path('/'), None, None, '/: --out takes a folder below it'),
+        (lq / 'new', None, None, f'LQ/new: its panel would be among the images of {lq}; choose'),
+        (gt / 'new', gt, None, f'GT/new: its panel would be among the images of {gt}; choose'),
+        (tmp_path / 'new', None, tmp_path / 'new', 'new: other results would be in it; choose'),
     ):
         with pytest.raises(UserError, match=said):
             restore_and_score(restorer, lq, out, truths, zip_file)
@@ -183,14 +187,30 @@ def test_a_zip_holds_only_this_runs_images(restorer: Restorer, faces: Path, tmp_
     assert zipfile.ZipFile(tmp_path / 'a.zip').namelist() == ['out/00000.png']
 
 
-def test_neither_weights_nor_inputs_are_replaced(
-    restorer: Restorer, tiny_checkpoint: Path, images, tmp_path: Path
+def test_a_checkpoint_of_ours_and_its_config_are_not_replaced(
+    restorer: Restorer, faces: Path, tmp_path: Path
 ):
-    with pytest.raises(UserError, match='is an input; choose another place'):
-        out, weights = tmp_path / 'out', tiny_checkpoint
-        restore_and_score(restorer, tmp_path / 'lq', out, zip_file=weights, overwrite=True)
-    with pytest.raises(UserError, match='would be among the images of'):
-        restore_and_score(restorer, tmp_path / 'lq', tmp_path / 'lq/out')
-    assert sorted(path.name for path in (tmp_path / 'lq').iterdir()) == [
-        f'{index}.png' for index in range(6)
-    ]
+    exported = tmp_path / 'net.pth'
+    export(load_config(TINY), 'tiny', restorer.checkpoint, exported)
+    net = Restorer(load_config(TINY), exported, device='cpu')
+    for path in (exported, TINY):
+        before = path.read_bytes()
+        with pytest.raises(UserError, match=f'{path.name}: is an input; choose another place'):
+            restore_and_score(net, faces / 'val/LQ', tmp_path / 'out', None, path, overwrite=True)
+        assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize('batch_size', [1, 2])
+def test_a_net_that_gives_no_numbers_is_not_scored(
+    restorer: Restorer, faces: Path, tmp_path: Path, batch_size: int
+):
+    shutil.copytree(faces / 'val/LQ', tmp_path / 'lq')
+    write_png(tmp_path / 'lq/00000.png', np.zeros((128, 128, 3), np.uint8))
+    with torch.no_grad():  # all are finite, and so is what they make of black
+        for weight in restorer.generator.parameters():
+            weight.mul_(1e9 if weight.ndim > 1 else 0)
+    with pytest.raises(
+        UserError, match=r'lq/00001\.png: SRResNet gives values that are not finite; take other we'
+    ):
+        restore_and_score(restorer, tmp_path / 'lq', tmp_path / 'out', batch_size=batch_size)
+    assert sorted(tmp_path.glob('out*')) == [tmp_path / 'out']

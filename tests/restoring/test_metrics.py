@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 from conftest import TINY
+from mmagic.registry import DATASETS, MODELS
+from mmengine.dataset import pseudo_collate
 from mmengine.runner import Runner
 from torch import Tensor
 
@@ -125,3 +127,17 @@ def test_a_runs_validation_gives_the_stock_scores(tiny_options: list[str], batch
         for name, tolerance in TOLERANCE.items():
             expected = scores[f'val/{average}stock/{name}']
             assert scores[f'val/{average}{name}'] == pytest.approx(expected, abs=tolerance)
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+def test_what_is_not_finite_has_no_score(tiny_options: list[str], value: float):
+    config = load_config(TINY, tiny_options)
+    model = MODELS.build(config.model).eval()
+    model.generator.conv_last.register_forward_hook(
+        lambda module, inputs, output: output.index_fill(2, torch.tensor([5]), value)
+    )
+    batch = pseudo_collate([DATASETS.build(config.val_dataloader.dataset)[0]])
+    with torch.no_grad():
+        [sample] = model.val_step(batch)
+    image, truth = (part[None] for part in (sample.output.pred_img, sample.gt_img))
+    assert psnr(image, truth).isnan().all() and ssim(image, truth).isnan().all()

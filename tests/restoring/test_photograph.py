@@ -1,5 +1,6 @@
 """Photographs with the astronaut's face in them, restored by the trained weights."""
 
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -240,6 +241,12 @@ def test_faces_to_train_on_are_large_and_sharp(truth, tmp_path, capsys):
     wanted = replace(TO_TRAIN_ON, min_sharpness=1)
     cut_faces([tmp_path / 'blurred.png'], tmp_path / 'out', 512, wanted, device='cpu')
     assert [path.name for path in (tmp_path / 'out').glob('*.png')] == ['blurred.png']
+
+
+@pytest.mark.parametrize('value', [math.nan, math.inf, -1])
+def test_a_sharpness_that_cannot_be(value: float):
+    with pytest.raises(UserError, match=f'--min-sharpness {value}: a number, at least 0, expect'):
+        replace(TO_TRAIN_ON, min_sharpness=value)
 
 
 def test_sharpness_falls_with_blur():

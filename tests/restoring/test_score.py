@@ -8,6 +8,7 @@ from conftest import ROOT
 from skimage import data
 
 from facesr.errors import UserError
+from facesr.files import claim
 from facesr.images import read_image, write_png
 from facesr.restoring.score import (
     ImageScore,
@@ -113,6 +114,20 @@ def test_an_image_of_one_colour_has_no_niqe(tmp_path: Path):
     assert '(mean of 1 images; 3 more have none: NIQE needs 192 pixels' in format_scores(scores)
 
 
-def test_a_mean_of_fewer_images_says_so():
-    scores = [ImageScore('a', 30.0, 0.8), ImageScore('b', 32.0, math.nan)]
-    assert format_scores(scores) == 'PSNR 31.0000 dB, SSIM 0.8000 (of 1) (mean of 2 images)'
+def test_a_score_that_some_images_lack_says_of_how_many_it_is():
+    scores = [ImageScore('a', 30.0, 0.8), ImageScore('b', 32.0, 0.9), ImageScore('c', 34.0)]
+    assert format_scores(scores) == (
+        'PSNR 32.0000 dB, SSIM 0.8500 (mean of 3 images; SSIM of 2: others are too small)'
+    )
+
+
+def test_no_table_replaces_what_is_scored(faces: Path, tmp_path: Path):
+    gt = read_image(faces / 'val/GT/00000.png')
+    images = [tmp_path / f'out/{index:05d}.png' for index in range(2)]
+    with claim(images):  # ours
+        for path in images:
+            write_png(path, gt)
+    for overwrite in (False, True):
+        with pytest.raises(UserError, match=r'00001\.png: is an input; choose another place'):
+            score_folder(images[0].parent, faces / 'val/GT', None, images[1], overwrite)
+    assert (read_image(images[1]) == gt).all()

@@ -102,6 +102,7 @@ def test_default_input_is_the_configs_test_set(tool, tiny_checkpoint: Path, face
         (['train', TINY, '--resume', 'nowhere.pth'], 'error: nowhere.pth: no such checkpoint'),
         (['test', TINY, 'nowhere.pth'], 'error: nowhere.pth: no such checkpoint'),
         (['score', 'nowhere'], 'error: nowhere: no such folder'),
+        (['score', ''], 'error: an empty argument, which would be the current folder; name one'),
         (['degrade', TINY, 'gt', '--out', 'lq', '--seed', '-1'], 'error: --seed -1: from 0 to'),
         (['score', '~no_such_user/x'], 'error: ~no_such_user/x: could not determine home'),
     ],
@@ -142,6 +143,7 @@ def test_what_cannot_be_built_is_one_line(tool, tiny_options, tmp_path, override
     [
         (['--device', 'cuda'], 'error: cuda: no such device here'),
         (['--device', 'gpu'], 'error: gpu: no such device here'),
+        (['--device', 'meta'], 'error: meta: computes nothing; take cuda or cpu'),
         (['--tile', '0'], 'error: --tile 0: '),
         (['--batch-size', '0'], 'error: --batch-size 0: '),
         (['--cfg-options', 'model.generator.upscale_factor=5'], 'Unsupported scale factor 5'),
