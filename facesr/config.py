@@ -59,8 +59,10 @@ _UNTYPED_KEYS: dict[str, frozenset[str]] = {
     'model.train_cfg': frozenset({'disc_steps', 'disc_repeat', 'disc_init_steps'}),  # SRGAN's
 }
 _CLIP_KEYS = frozenset(
-    {'type', *inspect.signature(clip_grad_norm_).parameters}
-    | {*inspect.signature(clip_grad_value_).parameters} - {'parameters'}
+    {'type'}.union(
+        *(inspect.signature(clip).parameters for clip in (clip_grad_norm_, clip_grad_value_))
+    )
+    - {'parameters'}
 )
 # The wrappers that MMagic's MultiOptimWrapperConstructor makes.
 _NETS = frozenset({'constructor', 'generator', 'discriminator'})

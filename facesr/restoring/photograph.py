@@ -209,9 +209,7 @@ def restore_photographs(
                 results[faces / _name_face(path, number)] = panel
         with claim(results, read, overwrite):
             for target, image in results.items():
-                write_png(
-                    target, image, profile if target == targets[path] and image.ndim == 3 else None
-                )
+                write_png(target, image, profile if target == targets[path] else None)
         found = {0: 'no face found, only enlarged', 1: '1 face'}
         return f'{targets[path]}: {found.get(len(result.faces), f"{len(result.faces)} faces")}'
 

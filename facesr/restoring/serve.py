@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import UserError
-from ..images import FORMATS, Image8, read_image, write_png
+from ..images import FORMATS, Image8, read_photograph, write_png
 from .photograph import Options, PhotographRestorer, RestoredPhotograph
 from .score import bicubic
 
@@ -253,10 +253,11 @@ def take_upload(upload: dict[str, Any]) -> tuple[str, Image8, bytes | None]:
         Its name, (H, W, 3) uint8 RGB, and its colour profile.
 
     Raises:
-        UserError: as :func:`read_photograph`.
+        UserError: as :func:`check_size` and :func:`read_photograph`.
     """
     name, path = upload['orig_name'], Path(upload['path'])
     try:
+        check_size(path)
         return name, *read_photograph(path)
     except UserError as error:
         raise UserError(str(error).replace(str(path), name)) from None
@@ -266,20 +267,19 @@ def take_upload(upload: dict[str, Any]) -> tuple[str, Image8, bytes | None]:
             path.parent.rmdir()  # made for this file; never more than that: a client names the path
 
 
-def read_photograph(path: Path) -> tuple[Image8, bytes | None]:
-    """Read a photograph, and its colour profile if it has one.
+def check_size(path: Path) -> None:
+    """Refuse a photograph of too many pixels before they are decoded.
 
     Raises:
-        UserError: as :func:`read_image`, or it has too many pixels, which are not decoded then.
+        UserError: it has more than :data:`UPLOAD_PIXELS`.
     """
-    width, height, profile = 0, 0, None
-    # Of a bad file, read_image says what is wrong.
+    width, height = 0, 0
+    # Of a bad file, read_photograph says what is wrong.
     with suppress(Exception), Image.open(path, formats=FORMATS) as file:
-        (width, height), profile = file.size, file.info.get('icc_profile')
+        width, height = file.size
     if width * height > UPLOAD_PIXELS:
         limit = f'{UPLOAD_PIXELS / 1e6:.0f} million are the limit'
         raise UserError(f'{path}: {width}x{height} pixels; {limit}; shrink it before')
-    return read_image(path), profile
 
 
 def write_files(
