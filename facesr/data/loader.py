@@ -12,6 +12,7 @@ from mmagic.registry import DATA_SAMPLERS
 from mmengine.dataset import InfiniteSampler, pseudo_collate
 from mmengine.registry import FUNCTIONS
 from mmengine.runner import BaseLoop
+from torch.utils.data import default_collate
 
 from ..degradation.preprocessor import FaceBatch
 
@@ -82,9 +83,8 @@ def collate_faces(batch: Sequence[Any]) -> Any:
     """MMEngine's ``pseudo_collate`` for packed pairs; one :class:`FaceBatch` of its samples."""
     if not isinstance(batch[0], FaceBatch):
         return pseudo_collate(batch)
-    gt, values, crops, noise_seeds = (
-        torch.stack(parts) for parts in zip(*(sample[:4] for sample in batch), strict=True)
-    )
+    # PyTorch's own stacks in the memory that a loader's process shares: no second copy.
+    gt, values, crops, noise_seeds = default_collate([tuple(sample[:4]) for sample in batch])
     return FaceBatch(gt, values, crops, noise_seeds, batch[0].settings, batch[0].gt_patch_size)
 
 

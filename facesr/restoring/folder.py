@@ -2,14 +2,14 @@
 
 import json
 import zipfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from itertools import groupby
 from pathlib import Path
-from threading import Lock
-from typing import Self
+from typing import Any, Self
 
 import torch
 from rich.console import Console
@@ -160,7 +160,8 @@ def restore_folder(
 
     Each worker reads, restores, writes, reads back and scores a batch. On a CPU the workers share
     PyTorch's threads: a net on each of two cores restores more images than one net on both. A GPU
-    restores one batch at a time.
+    runs nets in a thread of its own, one batch at a time: in each further thread cuDNN would plan
+    all convolutions anew, half a second for a net.
 
     Args:
         images, truths: input and ground truth files by stem; without truths the score is NIQE.
@@ -176,9 +177,12 @@ def restore_folder(
             truth. What was written before stays; no file is incomplete.
     """
     gpu = restorer.device.type == 'cuda'
+    device = ThreadPoolExecutor(1)
     if lpips is not None:
         lpips.to(restorer.device)
-    net = Lock() if gpu else nullcontext()
+
+    def run(function: Callable[..., Any], *args: Any) -> Any:
+        return device.submit(function, *args).result() if gpu else function(*args)
 
     def restore(group: list[tuple[str, Image8]]) -> list[tuple[Image8, int | None]]:
         try:
@@ -188,21 +192,22 @@ def restore_folder(
                 raise UserError(f'{images[group[0][0]]}: {error}') from None
         return [result for one in group for result in restore([one])]  # which of them is it?
 
+    rate = score_image if lpips is None else partial(run, score_image)
+
     def work(stems: Sequence[str]) -> list[Restored]:
         inputs = [(stem, read_image(images[stem])) for stem in stems]
         done = []
         for _, same in groupby(inputs, lambda pair: pair[1].shape):
             group = list(same)
-            with net:
-                restored = restore(group)
+            restored = run(restore, group)
             for (stem, lq), (sr, tile) in zip(group, restored, strict=True):
                 png = out / f'{stem}.png'
                 write_png(png, sr)
                 gt = read_image(truths[stem]) if truths and scored else None
                 written = read_image(png) if scored else sr
-                score = score_image(png.name, written, gt, lpips) if scored else None
+                score = rate(png.name, written, gt, lpips) if scored else None
                 enlarged = bicubic(lq, *written.shape[:2])
-                baseline = None if gt is None else score_image(png.name, enlarged, gt, lpips)
+                baseline = None if gt is None else rate(png.name, enlarged, gt, lpips)
                 panel = None
                 if stem in shown:
                     row = {} if gt is None else {'ground truth': gt}
@@ -231,6 +236,7 @@ def restore_folder(
     finally:  # also after an error or Ctrl-C: running batches end soon, waiting ones never start
         restorer.stop.set()
         executor.shutdown(cancel_futures=True)
+        device.shutdown()
         restorer.stop.clear()
         restorer.memory = None
         torch.set_num_threads(threads)

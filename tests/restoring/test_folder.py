@@ -48,6 +48,23 @@ def test_order_names_and_pixels(restorer: Restorer, images, tmp_path: Path, batc
     assert torch.get_num_threads() == threads and restorer.memory is None
 
 
+def test_a_gpu_runs_the_net_in_one_thread(restorer: Restorer, images, tmp_path: Path):
+    seen = set()
+    restorer.generator.register_forward_hook(lambda *_: seen.add(threading.get_ident()))
+    forward = restorer._forward
+
+    def on_cpu(lq: np.ndarray) -> np.ndarray:
+        restorer.device = torch.device('cpu')
+        try:
+            return forward(lq)
+        finally:
+            restorer.device = torch.device('cuda')
+
+    restorer.device, restorer.memory, restorer._forward = torch.device('cuda'), 1 << 30, on_cpu
+    assert len(restore_folder(restorer, images, tmp_path / 'out')) == len(images)
+    assert len(seen) == 1 and seen != {threading.get_ident()}
+
+
 def test_scores_are_those_of_the_files(restorer: Restorer, faces: Path, tmp_path: Path):
     images, truths = (list_images(faces / f'val/{name}') for name in ('LQ', 'GT'))
     results = restore_folder(restorer, images, tmp_path / 'out', truths)
