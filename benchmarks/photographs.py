@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from rich.progress import track
 
-from _cli import count, run
+from _cli import add_overwrite, count, run
 from facesr.data.demo import PHOTOGRAPHS
 from facesr.errors import UserError
+from facesr.files import claim, write_whole
 from facesr.images import Image8, list_images, read_image
 from facesr.restoring.alignment import place_frame, warp, warp_mask
 from facesr.restoring.detector import FRAME, FRAME_SIZE, Face, FaceDetector, Matrix
@@ -281,23 +282,25 @@ def draw_picture(path: Path, seed: int, device: str | None) -> None:
     photograph = degrade(truth, np.random.default_rng(seed))
     restored = PhotographRestorer(device=device).restore(photograph, Options(scale=SCALE)).image
     both = np.vstack([bicubic(photograph, *truth.shape[:2]), restored])
-    Image.fromarray(both).save(path, quality=88)
+    with write_whole(path) as partial:
+        Image.fromarray(both).save(partial, 'JPEG', quality=88)
 
 
 def main(args: Namespace) -> None:
     """Do what the command line says."""
-    if args.picture is not None:
-        draw_picture(args.picture, args.seed, args.device)
-        return
-    if args.measure_frame is not None:
-        print(measure_frame(args.measure_frame, args.device))
-        return
-    print(format_machine())
-    figures = measure(args.faces, args.photographs, args.seed, args.device)
-    print(format_table(figures))
-    if args.json is not None:
-        write_json(args.json, args, figures)
-        print(args.json)
+    with claim([path for path in (args.picture, args.json) if path], [], args.overwrite):
+        if args.picture is not None:
+            draw_picture(args.picture, args.seed, args.device)
+            return
+        if args.measure_frame is not None:
+            print(measure_frame(args.measure_frame, args.device))
+            return
+        print(format_machine())
+        figures = measure(args.faces, args.photographs, args.seed, args.device)
+        print(format_table(figures))
+        if args.json is not None:
+            write_json(args.json, args, figures)
+            print(args.json)
 
 
 def parse_args() -> Namespace:
@@ -315,6 +318,7 @@ def parse_args() -> Namespace:
     add('--seed', type=int, default=0, help='of backgrounds, places and degradations; default: 0')
     add('--device', help='cuda or cpu; default: a CUDA GPU if there is one')
     add('--json', type=Path, metavar='FILE', help='also write the figures there')
+    add_overwrite(parser)
     return parser.parse_args()
 
 

@@ -92,6 +92,11 @@ def _are(items: Any, test: Callable[[Any], bool]) -> bool:
     return isinstance(items, list | tuple) and bool(items) and all(map(test, items))
 
 
+def _one_of(*values: Any) -> tuple[str, Callable[[Any], bool]]:
+    *first, last = map(repr, values)
+    return f'{", ".join(first)} or {last}', lambda value: value in values
+
+
 #: What a value may be, in words and as a test, by a regular expression of its place in a config.
 ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     r'train_cfg\.(max_iters|val_interval|val_begin)'
@@ -100,15 +105,22 @@ ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     r'|log_processor\.window_size'
     r'|optim_wrapper\.(.*\.)?(accumulative_counts|steps)'
     r'|param_scheduler\.(.*\.)?(end|T_max|step_size|total_iters)'
-    r'|model\.(generator|discriminator)\.(\w+_channels|num_\w+|upscale_factor)': (
+    r'|model\.(generator|discriminator)\.(\w+_channels|num_\w+|upscale_factor)'
+    r'|model\.train_cfg\.(disc_steps|disc_repeat)'
+    r'|.*\.degradation\.(gt_size|lq_size|kernel_size)': (
         'a whole number, at least 1',
         _is_whole,
     ),
-    r'\w+_dataloader\.num_workers|param_scheduler\.(.*\.)?begin|.*\.crop_border': (
+    r'param_scheduler\.(.*\.)?begin|.*\.crop_border|model\.train_cfg\.disc_init_steps': (
         'a whole number, at least 0',
         lambda value: _is_whole(value, 0),
     ),
-    r'randomness\.seed': (
+    # More fill the memory before the first iteration.
+    r'\w+_dataloader\.num_workers': (
+        'a whole number from 0 to 256',
+        lambda value: _is_whole(value, 0) and value <= 256,
+    ),
+    r'(randomness|\w+_dataloader\.sampler)\.seed': (
         'a whole number from 0 to 4294967295, or None',
         lambda value: value is None or (_is_whole(value, 0) and value < 2**32),
     ),
@@ -125,6 +137,7 @@ ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {
         'left out',
         lambda value: value is None,
     ),
+    r'val_evaluator\.metrics': ('at least one metric', bool),
     r'default_hooks\.checkpoint\.by_epoch': ('False', lambda value: value is False),
     r'optim_wrapper\.(.*\.)?clip_grad\.(max_norm|clip_value)': (
         'a number above 0',
@@ -138,6 +151,18 @@ ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     r'default_hooks\.checkpoint\.max_keep_ckpts': (
         'a whole number, at least 1, or -1 for all',
         lambda value: value == -1 or _is_whole(value),
+    ),
+    r'default_hooks\.checkpoint\.rule': _one_of('greater', 'less', None),
+    r'env_cfg\.mp_cfg\.mp_start_method': _one_of('fork', 'spawn', 'forkserver'),
+    r'model\.gan_loss\.gan_type': _one_of('vanilla', 'lsgan', 'smgan', 'wgan', 'hinge', 'l1'),
+    r'\w+_dataloader\.dataset\.cache_dir': (
+        'a folder, or None',
+        lambda value: value is None or (isinstance(value, str) and bool(value)),
+    ),
+    r'.*\.(degradation\.(blur_sigma|resize_scale|noise_sigma|jpeg_quality)'
+    r'|augmentation\.(zoom|gamma))': (
+        'two numbers, the least first',
+        lambda value: _are(value, _is_number) and len(value) == 2 and value[0] <= value[1],
     ),
     r'default_hooks\.checkpoint\.save_best': (
         "a score's name, or None",
@@ -177,10 +202,7 @@ ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {
         'a text',
         lambda value: isinstance(value, str) and bool(value),
     ),
-    r'log_level': (
-        "'DEBUG', 'INFO', 'WARNING' or 'ERROR'",
-        lambda value: value in ('DEBUG', 'INFO', 'WARNING', 'ERROR'),
-    ),
+    r'log_level': _one_of('DEBUG', 'INFO', 'WARNING', 'ERROR'),
 }
 #: What a value of the command line must be, by the type of the one that it replaces.
 _KINDS: tuple[tuple[Any, str], ...] = (
@@ -235,6 +257,9 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
         except (KeyError, TypeError, IndexError, AssertionError) as error:
             raise UserError(f'--cfg-options {key}: there is no such place in {path}') from error
     check_config(config)
+    hooks = config.get('default_hooks', {})
+    for name in [name for name in hooks if hooks[name] is None and name != 'sampler_seed']:
+        del hooks[name]  # MMEngine leaves out only its own
     for loader in (config.get(f'{name}_dataloader') for name in ('train', 'val', 'test')):
         if isinstance(loader, dict) and loader.get('num_workers') == 0:
             loader['persistent_workers'] = False  # PyTorch refuses both
@@ -345,6 +370,12 @@ def check_config(config: Mapping[str, Any]) -> None:
             raise UserError(f'config: {unknown(key, RUNNER_KEYS)}')
     for problem in _problems({key: config[key] for key in config if key in RUNNER_KEYS}, ''):
         raise UserError(f'config: {problem}')
+    for name in ('train', 'val', 'test'):
+        parts = {f'{name}_{part}' for part in ('dataloader', 'cfg', 'evaluator')}
+        unset = {part for part in parts if config.get(part) is None} - {'train_evaluator'}
+        if unset and unset != parts & config.keys():
+            left = ' and '.join(sorted(parts & config.keys() - unset))
+            raise UserError(f'config: {min(unset)}=None, but {left} are set; all of them, or none')
     for place, value in leaves(config):
         for pattern, (words, is_allowed) in ALLOWED.items():
             if re.fullmatch(pattern, place) and not is_allowed(value):

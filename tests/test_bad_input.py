@@ -28,7 +28,7 @@ from facesr.training.work_dir import sole_run
             'train_dataloader.batch_size=many',
             r"batch_size='many': a number expected, as in .* \(2\)",
         ),
-        ('train_dataloader.num_workers=-1', 'num_workers=-1: a whole number, at least 0'),
+        ('train_dataloader.num_workers=-1', 'num_workers=-1: a whole number from 0'),
         ('optim_wrapper.optimizer.lr=high', r"lr='high': a number expected, as in .* \(0\.0001\)"),
         ('train_cfg.max_iters=soon', "max_iters='soon': a number expected"),
         ('train_cfg.max_iters=0', 'train_cfg.max_iters=0: a whole number, at least 1, expected'),
@@ -38,6 +38,7 @@ from facesr.training.work_dir import sole_run
             'train_dataloader.dataset.gt_patch_size=1024',
             r'gt_patch_size=1024: a multiple of 4, at most 512, expected',
         ),
+        ('train_dataloader.dataset.indices=[1,7]', 'indices: 7: .* has 4 images, from 0 to 3'),
         ('train_dataloader.dataset.data_root=/nowhere', '/nowhere/train/GT: no such folder'),
     ],
 )

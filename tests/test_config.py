@@ -67,6 +67,8 @@ def test_override_that_nothing_takes_is_refused(override: str, message: str):
             'default_hooks.pretrained.sorce=x',
             "PretrainedGeneratorHook .*'sorce'; did you mean 'source'",
         ),
+        ('model.gan_loss.gan_type=gan', "gan_type='gan': 'vanilla', 'lsgan'"),
+        ('model.train_cfg.disc_steps=0', 'disc_steps=0: a whole number, at least 1'),
     ],
 )
 def test_override_of_the_adversarial_part_is_refused(override: str, message: str):
@@ -120,6 +122,20 @@ COUNT, POSITIVE = 'a whole number, at least 1', 'a number, at least 0'
         ('randomness.seed=-1', 'randomness.seed=-1: a whole number from 0 to 4294967295'),
         ('model.generator.num_blocks=0', f'num_blocks=0: {COUNT}'),
         ('log_level=LOUD', "log_level='LOUD': 'DEBUG', 'INFO'"),
+        ('train_dataloader.num_workers=100000', 'num_workers=100000: a whole number from 0 to 256'),
+        ('train_dataloader.sampler.seed=abc', "sampler.seed='abc': a whole number from 0"),
+        ('train_dataloader.dataset.cache_dir=5', 'cache_dir=5: a text expected'),
+        (
+            'train_dataloader.dataset.degradation.noise_sigma=[]',
+            r'degradation.noise_sigma=\[\]: two numbers, the least first',
+        ),
+        ('train_dataloader.dataset.degradation.jpeg_quality=[95,50]', 'quality=.*the least first'),
+        ('train_dataloader.dataset.degradation.gt_size=0', f'degradation.gt_size=0: {COUNT}'),
+        ('env_cfg.mp_cfg.mp_start_method=foo', "method='foo': 'fork', 'spawn' or 'forkserver'"),
+        ('default_hooks.checkpoint.rule=best', "rule='best': 'greater', 'less' or None"),
+        ('val_evaluator.metrics=[]', r'val_evaluator.metrics=\[\]: at least one metric'),
+        ('val_dataloader=None', 'val_dataloader=None, but val_cfg and val_evaluator are set'),
+        ('val_evaluator=None', 'val_evaluator=None, but val_cfg and val_dataloader are set'),
     ],
 )
 def test_value_that_cannot_be_is_named_with_what_is_allowed(override: str, message: str):
@@ -138,6 +154,17 @@ def test_loaders_without_processes_keep_none():
     config = load_config(CONFIG, ['train_dataloader.num_workers=0'])
     assert config.train_dataloader.persistent_workers is False
     assert config.val_dataloader.persistent_workers is True
+
+
+def test_a_run_without_validation():
+    parts = ('val_cfg', 'val_dataloader', 'val_evaluator')
+    assert load_config(CONFIG, [f'{part}=None' for part in parts]).val_dataloader is None
+
+
+def test_a_hook_can_be_left_out():
+    config = load_config(CONFIG, ['default_hooks.panels=None', 'default_hooks.sampler_seed=None'])
+    assert 'panels' not in config.default_hooks
+    assert config.default_hooks.sampler_seed is None, 'MMEngine has its own'
 
 
 def test_overrides_reach_their_place():
@@ -167,7 +194,6 @@ def test_broken_config_is_one_line(tmp_path, text: str, message: str):
     'override',
     [
         'find_unused_parameters=True',
-        'val_cfg=None',
         'optim_wrapper.type=AmpOptimWrapper',
         'visualizer.vis_backends.1.type=WandbVisBackend',
         'default_hooks.checkpoint.save_optimizer=False',

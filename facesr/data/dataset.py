@@ -36,7 +36,7 @@ class FaceDataset(BaseDataset):
 
     Raises:
         UserError: a folder is missing or empty, inputs and ground truths do not match, or
-            ``data_prefix`` has other keys.
+            ``data_prefix`` has other keys, or there is no image of one of ``indices``.
     """
 
     METAINFO: ClassVar = {'dataset_type': 'faces'}
@@ -56,10 +56,17 @@ class FaceDataset(BaseDataset):
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """List the images, sorted by stem: ``key``, ``img_path``, ``gt_path``."""
-        return [
+        images = [
             {'key': stem, **{f'{role}_path': str(path) for role, path in paths.items()}}
             for stem, paths in pair_images(self.data_prefix)
         ]
+        numbers = self._indices if isinstance(self._indices, Sequence) else ()
+        if strange := [number for number in numbers if number >= len(images)]:
+            raise UserError(
+                f'indices: {strange[0]}: {self.data_root} has {len(images)} images, from 0 to '
+                f'{len(images) - 1}'
+            )
+        return images
 
     def prepare_data(self, idx: int) -> Any:
         """Read an image and pack it: ``inputs`` (3, h, w) uint8, ``gt_img`` if there is one.

@@ -136,7 +136,7 @@ class StopHook(Hook):
         stopped = (
             f'stopped by {signals.asked() or "another process"} after iteration '
             f'{runner.iter:,} of {runner.max_iters:,}, saved as '
-            f'{runner.message_hub.get_info("last_ckpt")}; to resume: the same command with --resume'
+            f'{runner.message_hub.get_info("last_ckpt")}'
         )
         by_first(lambda: record_stop(stopped))
         raise StoppedError(stopped)

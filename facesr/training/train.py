@@ -25,11 +25,11 @@ from ..errors import StoppedError, UserError
 from ..nets import check_gpu
 from .console import QuietRunner, in_words, show, tell
 from .distributed import by_first, joined_processes
-from .loop import record_stop
+from .loop import STOP_FILE, record_stop
 from .resume import Start, choose_start
 from .schedule import scale_schedule
 from .signals import asked, early_stop, has_begun, taking_signals
-from .work_dir import check_dump, check_progress, sole_run
+from .work_dir import check_progress, check_replaced, sole_run
 
 #: Iterations of a dry run; the second is timed.
 REHEARSED = 2
@@ -59,11 +59,16 @@ def train(
         StoppedError: the run was asked to stop, and has saved what there was.
         UserError: a mistake that the user can mend, in the config, the data or the checkpoint.
     """
+    if dry_run:
+        os.environ.pop(STOP_FILE, None)  # no reason to queue a job again
     with taking_signals():
         try:
             options = work_dir, resume, iterations, launcher, dry_run
             _train(config_path, list(overrides), *options)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, StoppedError) and has_begun() and not dry_run:
+                again = 'the same command' + (resume != 'auto') * ' with --resume'
+                raise StoppedError(f'{error}; to resume: {again}') from None
             if has_begun() or asked() is None:
                 raise
             stop = early_stop()  # MMEngine may have made a SyntaxError of it, say
@@ -96,7 +101,7 @@ def _train(
     with joined_processes(config), ExitStack() as stack:
         stack.callback(show, '')
         if not dry_run:
-            by_first(partial(check_dump, config.work_dir, config_path))
+            by_first(partial(check_replaced, config.work_dir, config_path))
             by_first(lambda: stack.enter_context(sole_run(config.work_dir)))
         start = by_first(partial(choose_start, config, resume))
         if start.finished:
@@ -197,10 +202,11 @@ def _rehearse(config: Config, config_path: str | Path, begin: int) -> None:
     checkpoint = config.default_hooks.checkpoint
     saved = math.ceil(iterations / checkpoint.interval) if checkpoint.interval > 0 else 1
     kept = checkpoint.get('max_keep_ckpts', -1)
+    best = ' and the best' if config.get('val_dataloader') and checkpoint.get('save_best') else ''
     work_dir = Path(config.work_dir)
     disk = next(path for path in (work_dir, *work_dir.absolute().parents) if path.exists())
     lines.append(
-        f'{min(kept, saved) if kept > 0 else saved} checkpoints and the best, at most '
+        f'{min(kept, saved) if kept > 0 else saved} checkpoints{best}, at most '
         f'{megabytes:.{0 if megabytes >= 10 else 1}f} MB each, in {work_dir}, where '
         f'{shutil.disk_usage(disk).free / 1e9:.0f} GB are free'
     )

@@ -41,30 +41,40 @@ def check_progress(work_dir: str | Path, iteration: int) -> None:
         )
 
 
-def check_dump(work_dir: str | Path, config: str | Path) -> None:
-    """Check that the run's copy of its config, which MMEngine writes, replaces no other file.
+def check_replaced(work_dir: str | Path, config: str | Path) -> None:
+    """Check that the two files that MMEngine writes by fixed names replace no others.
 
     Args:
-        work_dir: where it goes.
+        work_dir: where they go.
         config: the config file that the run was started with.
 
     Raises:
-        UserError: a file of that name is there, and is no such copy.
+        UserError: a file of such a name is there, and is no run's.
     """
-    path = Path(work_dir, Path(config).name)
-    if os.path.lexists(path) and (path.is_symlink() or not _is_dump(path)):
-        raise UserError(
-            f"{path}: would be replaced by the run's copy of its config; choose another folder: "
-            '--work-dir'
-        )
+    for name, is_ours, what in (
+        (Path(config).name, _is_dump, "the run's copy of its config"),
+        ('last_checkpoint', _is_pointer, "the name of the run's last checkpoint"),
+    ):
+        path = Path(work_dir, name)
+        try:
+            replaced = os.path.lexists(path) and (
+                path.is_symlink() or not is_ours(path.read_text(encoding='utf-8'))
+            )
+        except (OSError, ValueError):
+            replaced = True
+        if replaced:
+            raise UserError(
+                f'{path}: would be replaced by {what}; choose another folder: --work-dir'
+            )
 
 
-def _is_dump(path: Path) -> bool:
-    try:
-        config = parse_config(path.read_text(encoding='utf-8')) or {}
-    except (OSError, ValueError):
-        return False
+def _is_dump(text: str) -> bool:
+    config = parse_config(text) or {}
     return 'work_dir' in config and '_base_' not in config
+
+
+def _is_pointer(text: str) -> bool:
+    return bool(re.fullmatch(r'.*\.pth', text))
 
 
 @contextmanager

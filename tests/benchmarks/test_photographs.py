@@ -45,6 +45,14 @@ def test_a_run(tool, faces: Path, tmp_path: Path):
     assert 'MTCNN: ' in result.stdout and 'cascade: ' in result.stdout
 
 
+def test_a_picture_replaces_no_other(tool, tmp_path: Path):
+    mine = tmp_path / 'mine.jpg'
+    mine.write_bytes(b'mine')
+    result = tool('benchmarks.photographs', '--picture', mine)
+    assert result.returncode == 1 and 'mine.jpg: was there before' in result.stderr
+    assert mine.read_bytes() == b'mine'
+
+
 def test_the_frame_of_a_folder(tool, faces: Path):
     """The astronaut is no aligned face: its points are its own."""
     result = tool('benchmarks.photographs', '--measure-frame', faces / 'val/GT')

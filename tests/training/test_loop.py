@@ -141,9 +141,7 @@ def test_stops_saved_and_goes_on_as_if_uncut(
     whole = train([*tiny_options, f'work_dir={tmp_path}/whole', 'experiment_name=whole'])
     checkpoint = tmp_path / f'work/iter_{iteration}.pth'
     name = signal.Signals(number).name
-    message = (
-        f'^stopped by {name} after iteration {iteration} of 4, saved as {checkpoint}; to resume'
-    )
+    message = f'^stopped by {name} after iteration {iteration} of 4, saved as {checkpoint}'
     with pytest.raises(StoppedError, match=re.escape(message[1:])):
         train(tiny_options, dict(type='SignalHook', number=int(number), when=when))
     left = [signal.getsignal(one) for one in SIGNALS]

@@ -89,3 +89,27 @@ def test_a_stop_before_the_first_iteration_is_recorded_for_slurm(
         train(config, tiny_options)
     assert (tmp_path / 'stopped').read_text() == f'{stop.value}\n'
     assert not list((tmp_path / 'work').glob('*.pth'))
+
+
+@HOOKS.register_module()
+class StopInTrainingHook(Hook):
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+
+def test_a_stop_says_how_to_resume_and_a_rehearsal_is_no_reason_to(
+    tiny_options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    stopped = tmp_path / 'stopped'
+    monkeypatch.setenv('FACESR_STOP_FILE', str(stopped))
+    config = tmp_path / 'config.py'
+    config.write_text(f"_base_ = ['{TINY}']\ncustom_hooks = [dict(type='StopInTrainingHook')]\n")
+    with pytest.raises(StoppedError, match=r'1 of 4, saved as .*; to resume: .* with --resume$'):
+        train(config, tiny_options)
+    assert stopped.read_text().startswith('stopped by SIGUSR1 after iteration 1 of 4, saved as')
+    with pytest.raises(StoppedError, match=r'2 of 4, saved as .*; to resume: the same command$'):
+        train(config, tiny_options, resume='auto')
+    stopped.unlink()
+    with pytest.raises(StoppedError, match=r'^stopped by SIGUSR1; a dry run keeps nothing$'):
+        train(config, tiny_options, resume='auto', dry_run=True)
+    assert not stopped.exists()

@@ -9,7 +9,7 @@ import torch
 
 from facesr.checkpoint import latest_checkpoint
 from facesr.errors import UserError
-from facesr.training.work_dir import check_dump, check_progress, sole_run
+from facesr.training.work_dir import check_progress, check_replaced, sole_run
 
 
 def write(work_dir: Path, iteration: int) -> Path:
@@ -121,16 +121,23 @@ def test_what_is_not_a_runs_own_is_never_replaced(tmp_path: Path, monkeypatch):
     config = tmp_path / 'mine.py'
     config.write_text("_base_ = ['other.py']\n")
     with pytest.raises(UserError, match=r"mine\.py: would be replaced by the run's copy of its"):
-        check_dump(tmp_path, config)
-    check_dump(tmp_path / 'new', config)
+        check_replaced(tmp_path, config)
+    check_replaced(tmp_path / 'new', config)
     (tmp_path / 'work').mkdir()
     copy = tmp_path / 'work/mine.py'
     copy.write_text("work_dir = 'work'\n")
-    check_dump(tmp_path / 'work', config)  # of an earlier start
+    check_replaced(tmp_path / 'work', config)  # of an earlier start
     copy.unlink()
     copy.symlink_to(config)
     with pytest.raises(UserError, match='would be replaced'):
-        check_dump(tmp_path / 'work', config)
+        check_replaced(tmp_path / 'work', config)
+    copy.unlink()
+    pointer = tmp_path / 'work/last_checkpoint'
+    pointer.write_text('work/iter_2.pth')
+    check_replaced(tmp_path / 'work', config)
+    pointer.write_text('notes of mine')
+    with pytest.raises(UserError, match='would be replaced by the name of the run'):
+        check_replaced(tmp_path / 'work', config)
     (tmp_path / '.lock').write_text('my own')
     with (
         pytest.raises(UserError, match=r"\.lock: is no run's; choose another folder"),
