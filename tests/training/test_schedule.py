@@ -57,7 +57,11 @@ def test_cycles_meet_where_they_did_however_the_number_divides() -> None:
 
 
 def test_warm_up_and_cosine() -> None:
-    config = load_config(CONFIGS / 'srresnet_24b_plus.py')
+    config = load_config(CONFIGS / 'srresnet_24b.py', ['optim_wrapper.optimizer.lr=4e-4'])
+    config.param_scheduler = [
+        dict(type='LinearLR', by_epoch=False, begin=0, end=1000, start_factor=0.05),
+        dict(type='CosineAnnealingLR', by_epoch=False, begin=0, end=150_000, T_max=150_000),
+    ]
     scale_schedule(config, 300)
     warm_up, cosine = config.param_scheduler
     assert (warm_up.end, cosine.end, cosine.T_max) == (2, 300, 300)
@@ -67,7 +71,7 @@ def test_warm_up_and_cosine() -> None:
 
 
 def test_warm_up_stable_and_decay() -> None:
-    config = load_config(CONFIGS / 'face_unet.py')
+    config = load_config(CONFIGS / 'srresnet_24b_plus.py')
     scale_schedule(config, 3000)
     rates = learning_rates(config)
     full = config.optim_wrapper.optimizer.lr
