@@ -1,7 +1,7 @@
 # The trained FaceUNet against a discriminator: for the eye, PSNR falls. Complete faces go through
 # the generator; the losses see a random crop of 128x128 of each output.
 # Cost: 1.4 hours of two cores with AVX512-BF16, nearly twice as much without. On 200 validation
-# pairs: 28.64 dB, LPIPS 0.205 (face_unet: 29.61 dB, 0.325); docs/srgan.md.
+# pairs: 28.64 dB, LPIPS 0.205 (before: 29.61 dB, 0.325); docs/srgan.md.
 #   python tools/fetch_features.py lpips
 #   torchrun --nproc-per-node=2 tools/train.py configs/face_gan.py --launcher pytorch \
 #       --cfg-options train_dataloader.batch_size=2

@@ -2,8 +2,9 @@
 # bfloat16, an average of the weights (tools/test.py --ema), a schedule that can end at any length.
 # Cost: 39 ms an iteration of 32 crops of 320x320 on an H200. PSNR of 200 validation pairs: 29.51 dB
 # after 3,400 of them, 28.27 dB before (weights/README.md); at full length not measured yet.
-#   python tools/train.py configs/srresnet_24b_plus.py --cfg-options train_dataloader.batch_size=32 \
-#       train_dataloader.dataset.gt_patch_size=320 train_dataloader.num_workers=12
+#   python tools/train.py configs/srresnet_24b_plus.py --cfg-options \
+#       train_dataloader.dataset.gt_patch_size=320 train_dataloader.batch_size=32 \
+#       train_dataloader.num_workers=12
 _base_ = ['srresnet_24b.py']
 
 # 10 log10(MSE) of each image, the mean of the batch: NAFNet's loss (Chen et al., arXiv:2204.04676).

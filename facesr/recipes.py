@@ -95,7 +95,7 @@ def list_entries(
             raise UserError(f'{name}: named twice, and each recipe has a folder of its name')
     entries = []
     for path, seed in product(map(Path, paths), seeds):
-        interval = max(1, load_config(path, overrides).train_cfg.max_iters // VALIDATIONS)
+        interval = max(1, iterations // VALIDATIONS)
         options = [f'train_cfg.val_interval={interval}', *overrides, f'randomness.seed={seed}']
         config = load_config(path, options)
         try:

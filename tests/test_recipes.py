@@ -82,7 +82,7 @@ def test_two_recipes_of_one_name(tmp_path: Path):
 
 def test_a_recipe_without_validation_pairs(tiny_options: list[str], tmp_path: Path):
     path = tmp_path / 'blind.py'
-    path.write_text(f"_base_ = ['{TINY}']\nval_dataloader = None\n")
+    path.write_text(f"_base_ = ['{TINY}']\nval_dataloader = val_cfg = val_evaluator = None\n")
     options = [option for option in tiny_options if not option.startswith('val_')]
     with pytest.raises(UserError, match=r'blind.py: no validation pairs in it'):
         list_entries([str(path)], options, [0], 2, tmp_path)

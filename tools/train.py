@@ -30,7 +30,8 @@ def parse_args() -> argparse.Namespace:
         '--iterations',
         type=int,
         metavar='N',
-        help="train N iterations instead of the config's, with its schedule scaled to them",
+        help="train N iterations instead of the config's, with its schedule scaled to them, and "
+        'its intervals that --cfg-options does not set',
     )
     parser.add_argument(
         '--dry-run',

@@ -1,19 +1,25 @@
 """A config's schedule made shorter or longer: the same shape in another number of iterations."""
 
+from collections.abc import Collection
 from itertools import accumulate, pairwise
 from typing import Any
 
 from mmengine.config import Config
 
+from ..config import entry
 from ..errors import UserError
 
 
-def scale_schedule(config: Config, iterations: int) -> None:
+def scale_schedule(config: Config, iterations: int, chosen: Collection[str] = ()) -> None:
     """Make a config train ``iterations`` iterations, with its schedule scaled to them, in place.
 
     Scaled are ``train_cfg``'s ``max_iters`` and ``val_interval``, the intervals of log lines and
     checkpoints, and where every scheduler begins, ends and changes. Rates of change (momentum,
-    the decay of averaged weights, ``gamma``) stay.
+    the decay of averaged weights, ``gamma``) stay, and so do intervals that were ``chosen``.
+
+    Args:
+        chosen: entries of the config that the command line sets, such as
+            ``train_cfg.val_interval``.
 
     Raises:
         UserError: the number is not positive or too small, or a scheduler counts epochs.
@@ -26,12 +32,14 @@ def scale_schedule(config: Config, iterations: int) -> None:
         return max(least, round(count * iterations / former))
 
     config.train_cfg.max_iters = iterations
-    if 'val_interval' in config.train_cfg:
-        config.train_cfg.val_interval = scale(config.train_cfg.val_interval)
-    for name in ('checkpoint', 'logger'):
-        hook = config.default_hooks.get(name)
-        if hook and hook.get('interval', 0) > 0:
-            hook.interval = scale(hook.interval)
+    for place, key in (
+        ('train_cfg', 'val_interval'),
+        ('default_hooks.checkpoint', 'interval'),
+        ('default_hooks.logger', 'interval'),
+    ):
+        part = entry(config, place)
+        if part and part.get(key, 0) > 0 and f'{place}.{key}' not in chosen:
+            part[key] = scale(part[key])
     for scheduler in _list_schedulers(config.get('param_scheduler')):
         if scheduler.get('by_epoch', True):
             raise UserError(

@@ -19,7 +19,7 @@ from mmengine.dist import is_main_process
 from mmengine.runner import BaseLoop, Runner
 
 from ..checkpoint import BEST
-from ..config import load_config
+from ..config import load_config, parse_overrides
 from ..data.loader import end_workers
 from ..errors import StoppedError, UserError
 from ..nets import check_gpu
@@ -52,7 +52,8 @@ def train(
         overrides: ``key=value`` strings, as after ``--cfg-options``.
         work_dir, launcher: instead of the config's.
         resume: a checkpoint to resume from; ``'auto'`` takes the work directory's last, if any.
-        iterations: how many to train instead of the config's, with the schedule scaled to them.
+        iterations: how many to train instead of the config's, with the schedule scaled to them;
+            intervals among ``overrides`` stay.
         dry_run: rehearse the run in two iterations, and print what it will take and write.
 
     Raises:
@@ -96,7 +97,7 @@ def _train(
     if launcher is not None:
         config.launcher = launcher
     if iterations is not None:
-        scale_schedule(config, iterations)
+        scale_schedule(config, iterations, parse_overrides(overrides))
     pin_batches(config)
     with joined_processes(config), ExitStack() as stack:
         stack.callback(show, '')

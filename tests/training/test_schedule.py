@@ -56,6 +56,14 @@ def test_cycles_meet_where_they_did_however_the_number_divides() -> None:
     assert learning_rates(config)[126] == pytest.approx(1e-5)
 
 
+def test_intervals_of_the_command_line_stay() -> None:
+    config = load_config(CONFIGS / 'srresnet_24b.py')
+    scale_schedule(config, 3000, {'train_cfg.val_interval', 'default_hooks.logger.interval'})
+    assert config.train_cfg.val_interval == 5000
+    assert config.default_hooks.logger.interval == 100
+    assert config.default_hooks.checkpoint.interval == 100, 'scaled'
+
+
 def test_warm_up_and_cosine() -> None:
     config = load_config(CONFIGS / 'srresnet_24b.py', ['optim_wrapper.optimizer.lr=4e-4'])
     config.param_scheduler = [
