@@ -99,19 +99,18 @@ def _one_of(*values: Any) -> tuple[str, Callable[[Any], bool]]:
 
 #: What a value may be, in words and as a test, by a regular expression of its place in a config.
 ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    r'train_cfg\.(max_iters|val_interval|val_begin)'
-    r'|\w+_dataloader\.(batch_size|dataset\.gt_patch_size)'
+    r'train_cfg\.(max_iters|val_interval|val_begin)|\w+_dataloader\.dataset\.gt_patch_size'
     r'|default_hooks\.(?!checkpoint\.)\w+\.(interval|history)'
     r'|log_processor\.window_size'
     r'|optim_wrapper\.(.*\.)?(accumulative_counts|steps)'
     r'|param_scheduler\.(.*\.)?(end|T_max|step_size|total_iters)'
     r'|model\.(generator|discriminator)\.(\w+_channels|num_\w+|upscale_factor)'
     r'|model\.train_cfg\.(disc_steps|disc_repeat)'
-    r'|.*\.degradation\.(gt_size|lq_size|kernel_size)': (
+    r'|.*\.degradation\.(gt_size|lq_size|kernel_size)|\w+_dataloader\.dataset\.size\.\w+': (
         'a whole number, at least 1',
         _is_whole,
     ),
-    r'param_scheduler\.(.*\.)?begin|.*\.crop_border|model\.train_cfg\.disc_init_steps': (
+    r'param_scheduler\.(.*\.)?begin|model\.train_cfg\.disc_init_steps': (
         'a whole number, at least 0',
         lambda value: _is_whole(value, 0),
     ),
@@ -120,21 +119,49 @@ ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {
         'a whole number from 0 to 256',
         lambda value: _is_whole(value, 0) and value <= 256,
     ),
+    r'\w+_dataloader\.batch_size': (
+        'a whole number from 1 to 8192',
+        lambda value: _is_whole(value) and value <= 8192,
+    ),
+    r'.*\.crop_border': (
+        'a whole number from 0 to 255',
+        lambda value: _is_whole(value, 0) and value <= 255,
+    ),
+    r'.*\.metrics\.(.*\.)?prefix': (
+        'a text, or None',
+        lambda value: value is None or isinstance(value, str),
+    ),
     r'(randomness|\w+_dataloader\.sampler)\.seed': (
         'a whole number from 0 to 4294967295, or None',
         lambda value: value is None or (_is_whole(value, 0) and value < 2**32),
     ),
-    r'\w+_dataloader\.prefetch_factor|default_hooks\.\w+\.parameter_limit': (
+    r'\w+_dataloader\.prefetch_factor': (
+        'a whole number from 1 to 64, or None',
+        lambda value: value is None or (_is_whole(value) and value <= 64),
+    ),
+    r'default_hooks\.\w+\.parameter_limit': (
         'a whole number, at least 1, or None',
         lambda value: value is None or _is_whole(value),
     ),
     r'default_hooks(\.(checkpoint|timer|runtime_info|logger|param_scheduler|summary|stop))?': (
         'no less than the hooks that every run needs',
-        lambda value: value is not None,
+        lambda value: isinstance(value, Mapping),
     ),
+    r'model(\.(generator|discriminator|data_preprocessor))?|optim_wrapper|train_cfg'
+    r'|env_cfg(\.\w+_cfg)?|randomness|log_processor|visualizer|(val|test)_evaluator\.metrics\.\d+'
+    r'|\w+_dataloader\.(dataset|sampler|collate_fn|worker_init_fn)'
+    r'|\w+_dataloader\.dataset\.(degradation|data_prefix)|param_scheduler\.\d+': (
+        'settings, KEY=VALUE',
+        lambda value: isinstance(value, Mapping),
+    ),
+    r'\w+_dataloader\.dataset\.(size|augmentation)': (
+        'settings, KEY=VALUE, or None',
+        lambda value: value is None or isinstance(value, Mapping),
+    ),
+    r'custom_hooks': ('a list of hooks', lambda value: value is None or isinstance(value, list)),
     # A resume looks for the checkpoints in the work directory, by their names.
     r'default_hooks\.checkpoint\.(out_dir|filename_tmpl)': (
-        'left out',
+        'no entry',
         lambda value: value is None,
     ),
     r'val_evaluator\.metrics': ('at least one metric', bool),
@@ -172,12 +199,17 @@ ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {
         'how many images, at least 1, or a list of their numbers from 0',
         lambda value: value is None or _is_whole(value) or _are(value, lambda i: _is_whole(i, 0)),
     ),
-    r'optim_wrapper\.(.*\.)?(lr|adam_lr|eps|weight_decay)|param_scheduler\.(.*\.)?eta_min': (
+    r'optim_wrapper\.(.*\.)?eps': (
+        'a number above 0',
+        lambda value: _is_number(value) and value > 0,
+    ),
+    r'optim_wrapper\.(.*\.)?(lr|adam_lr|weight_decay)|param_scheduler\.(.*\.)?eta_min'
+    r'|.*\.augmentation\.(angle|shift)': (
         'a number, at least 0',
         _is_number,
     ),
     r'model\.\w+\.loss_weight': ('a number', lambda value: _is_number(value, -math.inf)),
-    r'.*\.(flip_ratio|isotropic_prob)': (
+    r'.*\.(flip_ratio|isotropic_prob)|default_hooks\.ema\.decay': (
         'a number from 0 to 1',
         lambda value: _is_number(value) and value <= 1,
     ),
@@ -197,6 +229,23 @@ ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     r'|cudnn_benchmark|save_optimizer|save_last|deterministic|resume)': (
         'True or False',
         lambda value: isinstance(value, bool),
+    ),
+    r'load_from': (
+        'a file, or None',
+        lambda value: value is None or (isinstance(value, str) and bool(value)),
+    ),
+    r'.*\.degradation\.resize_methods': (
+        'a list of texts',
+        lambda value: _are(value, lambda method: isinstance(method, str)),
+    ),
+    r'model\.data_preprocessor\.mean': ('a list of numbers', lambda value: _are(value, _is_number)),
+    r'model\.data_preprocessor\.std': (
+        'a list of numbers above 0',
+        lambda value: _are(value, lambda one: _is_number(one) and one > 0),
+    ),
+    r'model\.\w+\.(channels|(encoder|decoder)_blocks)': (
+        'a list of whole numbers, at least 1',
+        lambda value: _are(value, _is_whole),
     ),
     r'work_dir|launcher|default_scope|\w+_dataloader\.dataset\.data_root': (
         'a text',
@@ -239,7 +288,7 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
         raise UserError(f'{place}, line {error.lineno}: {error.msg}') from error
     except UserError:
         raise
-    except Exception as error:  # a config is a program: it can fail in any way
+    except (Exception, SystemExit) as error:  # a config is a program: it can fail in any way
         raise UserError(f'{path}: {type(error).__name__}: {error}') from error
     if not re.search(r'^work_dir\s*=', path.read_text(encoding='utf-8'), re.MULTILINE):
         config.work_dir = f'work_dirs/{path.stem}'  # not where the base's runs are
@@ -254,7 +303,7 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
             )
         try:
             config.merge_from_dict({key: value})
-        except (KeyError, TypeError, IndexError, AssertionError) as error:
+        except (AttributeError, KeyError, TypeError, IndexError, AssertionError) as error:
             raise UserError(f'--cfg-options {key}: there is no such place in {path}') from error
     check_config(config)
     hooks = config.get('default_hooks', {})
@@ -370,16 +419,22 @@ def check_config(config: Mapping[str, Any]) -> None:
             raise UserError(f'config: {unknown(key, RUNNER_KEYS)}')
     for problem in _problems({key: config[key] for key in config if key in RUNNER_KEYS}, ''):
         raise UserError(f'config: {problem}')
-    for name in ('train', 'val', 'test'):
+    for name in ('train', 'val'):
         parts = {f'{name}_{part}' for part in ('dataloader', 'cfg', 'evaluator')}
         unset = {part for part in parts if config.get(part) is None} - {'train_evaluator'}
         if unset and unset != parts & config.keys():
             left = ' and '.join(sorted(parts & config.keys() - unset))
             raise UserError(f'config: {min(unset)}=None, but {left} are set; all of them, or none')
+    metrics = entry(config, 'val_evaluator.metrics') or ()
+    names = [(one.get('type'), one.get('prefix')) for one in metrics if isinstance(one, Mapping)]
+    for kind, prefix in names:
+        if names.count((kind, prefix)) > 1:
+            raise UserError(f'config: val_evaluator.metrics: two {kind}; give one a prefix')
     for place, value in leaves(config):
         for pattern, (words, is_allowed) in ALLOWED.items():
             if re.fullmatch(pattern, place) and not is_allowed(value):
-                raise UserError(f'config: {place}={value!r}: {words}, expected')
+                comma = ',' * (',' in words)
+                raise UserError(f'config: {place}={value!r}: {words}{comma} expected')
 
 
 def _problems(node: Any, place: str) -> Iterator[str]:
@@ -396,10 +451,14 @@ def _problems(node: Any, place: str) -> Iterator[str]:
     if place == 'optim_wrapper' and node.get('constructor') == 'MultiOptimWrapperConstructor':
         allowed = _NETS
     if 'type' in node:
-        component = node['type']
-        if isinstance(component, str):
+        component = node['type'] if callable(node['type']) else None
+        if isinstance(node['type'], str):
+            component = node['type']
             found = (registry.get(component) for registry in _registries())
             component = next((one for one in found if one is not None), None)
+        if component is None and not isinstance(node['type'], str):
+            yield f"{place}.type={node['type']!r}: a component's name expected"
+            return
         if component is None:
             known = {name for registry in _registries() for name in registry.module_dict}
             remedy = 'another component of MMagic is imported in facesr/components.py'

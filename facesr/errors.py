@@ -16,6 +16,7 @@ class UserError(Exception):
 REMEDIES = {
     errno.ENOSPC: 'free some, or choose another place',
     errno.EDQUOT: 'free some, or choose another place',
+    errno.EFBIG: 'raise the limit (ulimit -f), or choose another place',
     errno.EROFS: 'choose another place',
     errno.EACCES: 'give yourself the permission, or choose another place',
     errno.EPERM: 'give yourself the permission, or choose another place',

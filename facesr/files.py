@@ -46,6 +46,8 @@ def claim(
     places = {folder.resolve() for folder in folders}
     places.update(parents, *(folder.parents for folder in parents))
     for path, count in Counter(files).items():
+        if path.name == RECORD:
+            raise UserError(f'{path}: holds what the tools wrote; choose another name')
         if path in protected:
             raise UserError(f'{path}: is an input; choose another place for the results')
         if count > 1:

@@ -81,7 +81,8 @@ def list_images(folder: str | Path) -> dict[str, Path]:
     images, doubles = find_images(folder)
     folder = Path(folder)
     if not folder.is_dir():
-        raise UserError(f'{folder}: no such folder; data/README.md shows the layout')
+        what = 'is a file; a folder expected' if folder.exists() else 'no such folder'
+        raise UserError(f'{folder}: {what}; data/README.md shows the layout')
     for path in doubles:
         raise UserError(f'{path}: same name as {images[path.stem].name}; keep one of the two')
     if not images:

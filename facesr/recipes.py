@@ -93,6 +93,8 @@ def list_entries(
     for name, times in Counter(Path(path).stem for path in paths).items():
         if times > 1:
             raise UserError(f'{name}: named twice, and each recipe has a folder of its name')
+    if len(set(seeds)) < len(seeds):
+        raise UserError(f'--seeds {" ".join(map(str, seeds))}: each only once')
     entries = []
     for path, seed in product(map(Path, paths), seeds):
         interval = max(1, iterations // VALIDATIONS)

@@ -23,7 +23,7 @@ from facesr.training.work_dir import sole_run
 @pytest.mark.parametrize(
     ('override', 'message'),
     [
-        ('train_dataloader.batch_size=-3', 'batch_size=-3: a whole number, at least 1, expected'),
+        ('train_dataloader.batch_size=-3', 'batch_size=-3: a whole number from 1 to 8192 expected'),
         (
             'train_dataloader.batch_size=many',
             r"batch_size='many': a number expected, as in .* \(2\)",

@@ -84,9 +84,9 @@ COUNT, POSITIVE = 'a whole number, at least 1', 'a number, at least 0'
     [
         ('default_hooks.checkpoint=None', 'checkpoint=None: no less than the hooks that every run'),
         ('default_hooks.timer=None', 'default_hooks.timer=None: no less than the hooks'),
-        ('default_hooks.checkpoint.out_dir=/tmp', "out_dir='/tmp': left out, expected"),
-        ('default_hooks.checkpoint.filename_tmpl=best.pth', "tmpl='best.pth': left out, expected"),
-        ('default_hooks.checkpoint.by_epoch=True', 'by_epoch=True: False, expected'),
+        ('default_hooks.checkpoint.out_dir=/tmp', "out_dir='/tmp': no entry expected"),
+        ('default_hooks.checkpoint.filename_tmpl=best.pth', "tmpl='best.pth': no entry expected"),
+        ('default_hooks.checkpoint.by_epoch=True', 'by_epoch=True: False expected'),
         ('optim_wrapper.clip_grad.max_norm=-1', 'max_norm=-1: a number above 0'),
         ('optim_wrapper.clip_grad.max_nrm=1', "'max_nrm'; did you mean 'max_norm'"),
         ('train_dataloader.timeout=-1', 'train_dataloader.timeout=-1: a number, at least 0'),
@@ -103,9 +103,12 @@ COUNT, POSITIVE = 'a whole number, at least 1', 'a number, at least 0'
         ('default_hooks.checkpoint.max_keep_ckpts=0', 'max_keep_ckpts=0: .* or -1 for all'),
         ('default_hooks.checkpoint.save_best=3', "save_best=3: a text expected, .*'PSNR'"),
         ('default_hooks.summary.parameter_limit=0', f'parameter_limit=0: {COUNT}, or None'),
-        ('train_dataloader.batch_size=0', f'train_dataloader.batch_size=0: {COUNT}'),
+        (
+            'train_dataloader.batch_size=0',
+            'train_dataloader.batch_size=0: a whole number from 1 to',
+        ),
         ('train_dataloader.dataset.gt_patch_size=0', f'gt_patch_size=0: {COUNT}'),
-        ('val_dataloader.batch_size=1.5', f'val_dataloader.batch_size=1.5: {COUNT}'),
+        ('val_dataloader.batch_size=1.5', 'val_dataloader.batch_size=1.5: a whole number from 1'),
         ('val_dataloader.dataset.indices=0', 'indices=0: how many images, at least 1, or a list'),
         ('train_dataloader.dataset.flip_ratio=2', 'flip_ratio=2: a number from 0 to 1'),
         ('train_dataloader.dataset.data_root=5', 'data_root=5: a text expected'),
@@ -134,6 +137,42 @@ COUNT, POSITIVE = 'a whole number, at least 1', 'a number, at least 0'
         ('env_cfg.mp_cfg.mp_start_method=foo', "method='foo': 'fork', 'spawn' or 'forkserver'"),
         ('default_hooks.checkpoint.rule=best', "rule='best': 'greater', 'less' or None"),
         ('val_evaluator.metrics=[]', r'val_evaluator.metrics=\[\]: at least one metric'),
+        ('model.type=None', 'model.type=None: a component.s name expected'),
+        ('model.generator=None', 'model.generator=None: settings, KEY=VALUE, expected'),
+        (
+            'model.data_preprocessor.std=[0,0,0]',
+            r'std=\[0, 0, 0\]: a list of numbers above 0 expected',
+        ),
+        ('optim_wrapper=None', 'optim_wrapper=None: settings'),
+        ('optim_wrapper.optimizer.eps=0', 'eps=0: a number above 0 expected'),
+        ('env_cfg.mp_cfg=None', 'env_cfg.mp_cfg=None: settings'),
+        ('randomness=None', 'randomness=None: settings'),
+        ('custom_hooks=5', 'custom_hooks=5: a list of hooks expected'),
+        ('load_from=5', 'load_from=5: a file, or None, expected'),
+        ('param_scheduler.0=None', 'param_scheduler.0: there is no such place'),
+        ('train_dataloader.dataset=None', 'train_dataloader.dataset=None: settings'),
+        ('train_dataloader.collate_fn=None', 'train_dataloader.collate_fn=None: settings'),
+        ('train_dataloader.dataset.degradation=None', 'degradation=None: settings'),
+        ('train_dataloader.dataset.augmentation=[3]', r'augmentation=\[3\]: settings'),
+        (
+            'train_dataloader.dataset.degradation.resize_methods=None',
+            'methods=None: a list of texts',
+        ),
+        (
+            'train_dataloader.batch_size=1000000000',
+            'batch_size=1000000000: a whole number from 1 to 8192',
+        ),
+        ('train_dataloader.prefetch_factor=100000', 'factor=100000: a whole number from 1 to 64'),
+        ('val_dataloader.dataset.size.gt=-512', f'size.gt=-512: {COUNT}'),
+        (
+            'val_evaluator.metrics.0.crop_border=300',
+            'crop_border=300: a whole number from 0 to 255',
+        ),
+        ('val_evaluator.metrics.0.prefix=5', 'prefix=5: a text, or None, expected'),
+        (
+            'val_evaluator.metrics.1.type=BatchPSNR',
+            'val_evaluator.metrics: two BatchPSNR; give one a',
+        ),
         ('val_dataloader=None', 'val_dataloader=None, but val_cfg and val_evaluator are set'),
         ('val_evaluator=None', 'val_evaluator=None, but val_cfg and val_dataloader are set'),
     ],
@@ -147,6 +186,21 @@ def test_a_config_files_values_are_checked_too(tmp_path):
     path = tmp_path / 'mine.py'
     path.write_text(f"_base_ = ['{CONFIG}']\noptim_wrapper = dict(optimizer=dict(lr='fast'))\n")
     with pytest.raises(UserError, match=r"config: optim_wrapper\.optimizer\.lr='fast': a number"):
+        load_config(path)
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('default_hooks = []', r'default_hooks=\[\]: no less than the hooks that every run'),
+        ("model = dict(generator=dict(type=['SRResNet']))", r"type=\['SRResNet'\]: a component's"),
+        ("raise SystemExit('no')", r'mine\.py: SystemExit: no'),
+    ],
+)
+def test_a_config_file_that_cannot_be(tmp_path: Path, text: str, message: str):
+    path = tmp_path / 'mine.py'
+    path.write_text(f"_base_ = ['{CONFIG}']\n{text}\n")
+    with pytest.raises(UserError, match=message):
         load_config(path)
 
 

@@ -26,8 +26,9 @@ def run(work: Callable[[argparse.Namespace], None], args: argparse.Namespace) ->
         stream.reconfigure(errors='backslashreplace')  # type: ignore[union-attr]
     if any(re.fullmatch(r'(--[\w-]+=)?', argument) for argument in sys.argv[1:]):
         raise SystemExit('error: an empty argument, which would be the current folder; name one')
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # tools/train.py takes it otherwise
-        signal.signal(signal.SIGTERM, _end)
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+        if signal.getsignal(number) is signal.SIG_DFL:  # tools/train.py takes two of them otherwise
+            signal.signal(number, _end)
     debug = os.environ.get('FACESR_DEBUG') == '1'
     try:
         from facesr.errors import StoppedError, UserError, describe_refusal

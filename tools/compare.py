@@ -43,11 +43,15 @@ def main(args: argparse.Namespace) -> None:
     from dataclasses import asdict
 
     from benchmarks.measure import write_json
+    from facesr.errors import UserError
     from facesr.files import claim, write_whole
     from facesr.recipes import format_results, list_entries, train_and_score
 
     entries = list_entries(args.config, args.cfg_options, args.seeds, args.iterations, args.out)
     path = args.out / 'recipes.md'
+    for entry in entries:
+        if args.json is not None and entry.work_dir.resolve() in args.json.resolve().parents:
+            raise UserError(f'{args.json}: is in the folder of a run; choose another place')
     targets = [path, *([args.json] if args.json else [])]
     with claim(targets, map(Path, args.config), args.overwrite):
         results, bicubic = train_and_score(entries)

@@ -108,12 +108,13 @@ def make_cache(paths: Sequence[str | Path], folder: str | Path) -> ImageCache | 
     try:
         if not cache.is_complete():  # a ready one may lie on a read-only disk
             folder.mkdir(parents=True, exist_ok=True)
-            with (folder / f'{place}.lock').open('wb') as file:
+            with _open_lock(folder / f'{place}.lock') as file:
                 locked = _lock(file, fcntl.LOCK_EX)
                 if not cache.is_complete():
                     if locked:  # also what killed processes left
+                        kinds = (f'{place}-{"?" * 16}.u8', f'{place}-{"?" * 16}.*.partial')
                         _remove_unused(
-                            old for old in folder.glob(f'{place}-*') if old != cache.path
+                            old for kind in kinds for old in folder.glob(kind) if old != cache.path
                         )
                     _decode(files, cache)
                 _open(cache)
@@ -131,9 +132,19 @@ def make_cache(paths: Sequence[str | Path], folder: str | Path) -> ImageCache | 
 
 def _remove_unused(paths: Iterable[Path]) -> None:
     for path in paths:
+        if not path.is_file() or path.is_symlink():
+            continue
         with suppress(OSError), path.open('rb') as file:  # BlockingIOError: in use
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.unlink()
+
+
+def _open_lock(path: Path) -> BinaryIO:
+    # Nothing in it is changed, no link is followed, no pipe is waited for.
+    def opener(name: str, flags: int) -> int:
+        return os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+
+    return open(path, 'r+b', opener=opener)
 
 
 def _decode(paths: Sequence[Path], cache: ImageCache) -> None:

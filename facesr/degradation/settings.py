@@ -97,7 +97,7 @@ class DegradationSettings:
             ('gt_size', self.gt_size % 16 == 0, 'a multiple of 16'),
             ('lq_size', divides, 'a third of gt_size, a quarter, or less'),
             # OpenCV applies smaller kernels without a Fourier transform, and rounds otherwise.
-            ('kernel_size', self.kernel_size in range(13, 512, 2), 'odd, from 13'),
+            ('kernel_size', self.kernel_size in range(13, 512, 2), 'odd, from 13 to 511'),
             ('isotropic_prob', 0 <= self.isotropic_prob <= 1, 'from 0 to 1'),
             ('blur_sigma', 0 < blur[0] <= blur[1], 'above 0'),
             # JPEG in the batch takes images from 5 pixels.

@@ -14,7 +14,7 @@ from mmengine.runner import Runner
 from mmengine.runner.checkpoint import get_state_dict
 
 from ..checkpoint import BEST, generator_weights, model_weights, to_plain
-from ..errors import UserError
+from ..errors import UserError, describe_refusal
 from ..files import write_whole
 from ..nets import unwrap, unwrap_generator
 from . import PRIORITIES
@@ -155,9 +155,9 @@ class SafeCheckpointHook(CheckpointHook):
             infos.update(before)
             self.__dict__.update(notes)
             runner.logger.error(
-                f'checkpoint of iteration {runner.iter} NOT WRITTEN: {error}; the last good one is '
-                f'{before.get("last_ckpt")}; training continues, and tries again at the next '
-                'interval: make room'
+                f'checkpoint NOT WRITTEN: {describe_refusal(error)}; the last good one: '
+                f'{before.get("last_ckpt") or "none"}; training continues, and tries again at the '
+                'next interval'
             )
         self._outdated.clear()
 

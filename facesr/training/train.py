@@ -17,6 +17,7 @@ from mmagic.registry import DATASETS
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import BaseLoop, Runner
+from mmengine.visualization import Visualizer
 
 from ..checkpoint import BEST
 from ..config import load_config, parse_overrides
@@ -96,6 +97,8 @@ def _train(
         config.work_dir = work_dir
     if launcher is not None:
         config.launcher = launcher
+    if resume is None and config.get('resume'):  # MMEngine's way to ask for it
+        resume, config.load_from = config.load_from or 'auto', None
     if iterations is not None:
         scale_schedule(config, iterations, parse_overrides(overrides))
     pin_batches(config)
@@ -112,6 +115,7 @@ def _train(
                     'iterations; to train it further: --iterations N'
                 )
         elif dry_run:
+            _check_place(Path(config.work_dir))
             _rehearse(config, config_path, start.iteration)
         else:
             by_first(partial(check_progress, config.work_dir, start.iteration))
@@ -171,6 +175,21 @@ def _short(path: str) -> str:
     return os.path.relpath(path) if Path(path).is_relative_to(Path.cwd()) else path
 
 
+def _close_logs() -> None:
+    if Visualizer._instance_dict:  # else the runner did not get that far
+        Visualizer.get_current_instance().close()
+
+
+def _check_place(folder: Path) -> Path:
+    """The part of a path that exists; a UserError if no folder can be made there."""
+    there = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+    if not there.is_dir():
+        raise UserError(f'{folder}: cannot be written: {there} is no folder')
+    if not os.access(there, os.W_OK):
+        raise UserError(f'{folder}: cannot be written: Permission denied')
+    return there
+
+
 def _rehearse(config: Config, config_path: str | Path, begin: int) -> None:
     """Train two iterations, validate a batch and save, elsewhere; print the real run's needs."""
     small = copy.deepcopy(config)
@@ -179,13 +198,13 @@ def _rehearse(config: Config, config_path: str | Path, begin: int) -> None:
         small.val_dataloader.dataset.indices = small.val_dataloader.batch_size
     small.default_hooks.checkpoint.update(interval=REHEARSED)
     small.log_level = 'WARNING'
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        stack.callback(_close_logs)  # they are written into the folder until then
         small.work_dir = folder
         try:
             runner = _run(small, config_path, Start())
         except StoppedError as stop:
             raise StoppedError(f'stopped by {asked()}; a dry run keeps nothing') from stop
-        runner.visualizer.close()  # it writes into the folder until then
         if not is_main_process():
             return
         megabytes = Path(folder, f'iter_{REHEARSED}.pth').stat().st_size / 1e6
@@ -205,10 +224,9 @@ def _rehearse(config: Config, config_path: str | Path, begin: int) -> None:
     kept = checkpoint.get('max_keep_ckpts', -1)
     best = ' and the best' if config.get('val_dataloader') and checkpoint.get('save_best') else ''
     work_dir = Path(config.work_dir)
-    disk = next(path for path in (work_dir, *work_dir.absolute().parents) if path.exists())
     lines.append(
         f'{min(kept, saved) if kept > 0 else saved} checkpoints{best}, at most '
         f'{megabytes:.{0 if megabytes >= 10 else 1}f} MB each, in {work_dir}, where '
-        f'{shutil.disk_usage(disk).free / 1e9:.0f} GB are free'
+        f'{shutil.disk_usage(_check_place(work_dir)).free / 1e9:.0f} GB are free'
     )
     print('dry run passed; the real one takes and writes:\n  ' + '\n  '.join(lines))

@@ -184,3 +184,22 @@ def test_a_cache_that_is_cut_off_while_in_use_trains_on_the_files(
     [cache] = (tmp_path / 'cache').glob('*.u8')
     os.truncate(cache, 10)  # mapped pages beyond the end would kill the process
     assert (face(data, 1) == before).all()
+
+
+def test_what_is_no_cache_of_ours_stays(images: list[Path], tmp_path: Path):
+    folder = tmp_path / 'cache'
+    assert make_cache(images, folder) is not None
+    [lock] = folder.glob('*.lock')
+    notes, mine = folder / f'{lock.stem}-notes.txt', tmp_path / 'mine.txt'
+    for path in (notes, mine):
+        path.write_text('mine')
+    lock.unlink()
+    lock.symlink_to(mine)
+    assert make_cache(images[1:], folder) is None, 'a link is not followed'
+    lock.unlink()
+    os.mkfifo(lock)
+    assert make_cache(images[1:], folder) is None, 'a pipe is not waited for'
+    lock.unlink()
+    os.mkfifo(folder / f'{lock.stem}-{"0" * 16}.u8')
+    assert make_cache(images[1:], folder) is not None
+    assert notes.read_text() == mine.read_text() == 'mine'

@@ -126,7 +126,7 @@ def test_a_mistake_is_one_line_and_a_nonzero_exit(tool, tmp_path: Path, argument
         ),
         (
             'train_dataloader.dataset.degradation.noise_sigma=(9,3)',
-            r'degradation\.noise_sigma=\(9, 3\): at least 0 expected',
+            r'degradation\.noise_sigma=\(9, 3\): two numbers, the least first, expected',
         ),
         ('model.generator.upscale_factor=5', 'cannot be trained: .*Unsupported scale factor 5'),
     ],
@@ -229,7 +229,18 @@ def test_comparing_needs_iterations(tool):
         assert result.returncode == 2 and message in result.stderr
 
 
-def test_sigterm_ends_a_tool_as_an_error_does(tmp_path: Path):
+def test_comparing_replaces_no_checkpoint_of_its_own(tool, tiny_options: list[str], tmp_path: Path):
+    for more, message in (
+        (['--json', tmp_path / 'tiny_srresnet_seed0/iter_2.pth'], 'is in the folder of a run'),
+        (['--seeds', '0', '0'], '--seeds 0 0: each only once'),
+    ):
+        arguments = [TINY, '--iterations', '2', '--out', tmp_path, *more]
+        result = tool('compare', *arguments, '--cfg-options', *tiny_options)
+        assert result.returncode == 1 and message in result.stderr
+
+
+@pytest.mark.parametrize('name', ['SIGTERM', 'SIGHUP', 'SIGUSR1'])
+def test_a_signal_ends_a_tool_as_an_error_does(tmp_path: Path, name: str):
     script = f"""
 import os, signal, sys
 from argparse import Namespace
@@ -240,11 +251,11 @@ def work(args):
     from facesr.files import claim
     with claim([Path({str(tmp_path)!r}, 'a.csv')]) as targets:
         Path({str(tmp_path)!r}, 'a.csv').write_text('half of it')
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.{name})
 run(work, Namespace())
 """
     result = subprocess.run(
         [sys.executable, '-c', script], cwd=ROOT, capture_output=True, text=True
     )
-    assert (result.returncode, result.stderr) == (128 + signal.SIGTERM, '')
+    assert (result.returncode, result.stderr) == (128 + signal.Signals[name], '')
     assert is_ours(tmp_path / 'a.csv')

@@ -50,8 +50,8 @@ def test_a_full_disk_keeps_the_run_and_the_last_good(tiny_options: list[str], tm
     work_dir = tmp_path / 'work'
     [log] = work_dir.glob('*/*.log')
     text = log.read_text()
-    assert text.count('NOT WRITTEN: [Errno 27] File too large') == 2
-    assert f'the last good one is {work_dir}/iter_2.pth; training continues' in text
+    assert text.count('NOT WRITTEN: ') == 2
+    assert f'the last good one: {work_dir}/iter_2.pth; training continues' in text
     assert names(work_dir) == ['best.pth', 'iter_5.pth']
     assert read_checkpoint(work_dir / 'iter_5.pth')['message_hub']['runtime_info'][
         'keep_ckpt_ids'

@@ -48,6 +48,14 @@ def test_a_finished_run_says_so(
     assert sorted(work.rglob('*')) == before
 
 
+def test_a_resume_by_the_config_is_checked_as_well(trained: tuple[Path, list[str]], tmp_path: Path):
+    work, options = trained
+    options = [*options, 'resume=True', 'randomness.seed=5']
+    for more in [f'load_from={work}/iter_2.pth', f'work_dir={tmp_path}/new'], [f'work_dir={work}']:
+        with pytest.raises(UserError, match=r'randomness.seed is .* cannot change on a resume'):
+            train(TINY, [*options, *more])
+
+
 def test_what_has_changed_is_said_a_line_each(
     trained: tuple[Path, list[str]], capsys: pytest.CaptureFixture[str]
 ):

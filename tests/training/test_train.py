@@ -174,6 +174,14 @@ def test_a_dry_run_tells_what_the_run_will_take_and_writes_nothing(
     assert not (tmp_path / 'work').exists()
 
 
+def test_a_dry_run_looks_at_the_work_directory_too(tiny_options: list[str], tmp_path: Path):
+    taken = tmp_path / 'taken'
+    taken.write_text('mine')
+    for work_dir in taken, taken / 'below':
+        with pytest.raises(UserError, match=r'cannot be written: .*taken is no folder'):
+            train(TINY, tiny_options, work_dir=str(work_dir), dry_run=True)
+
+
 def test_a_dry_run_meets_the_real_runs_mistakes(tiny_options: list[str]):
     options = [*tiny_options, 'val_dataloader.dataset.data_prefix.gt=none']
     with pytest.raises(UserError, match='none: no such folder'):
