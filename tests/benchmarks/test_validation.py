@@ -19,5 +19,7 @@ def test_the_configs_metrics_give_mmagics_scores_for_less(path, tiny_options: li
 
 
 def test_a_config_without_a_validation_set(tiny_options: list[str]):
+    options = [option for option in tiny_options if not option.startswith('val_')]
+    options += [f'val_{part}=None' for part in ('dataloader', 'cfg', 'evaluator')]
     with pytest.raises(UserError, match=r'tiny_srresnet\.py: no validation set in it'):
-        time_scoring(load_config(TINY, [*tiny_options, 'val_dataloader=None']), 2, 1, 'cpu')
+        time_scoring(load_config(TINY, options), 2, 1, 'cpu')

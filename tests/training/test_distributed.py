@@ -203,7 +203,7 @@ def test_none_leaves_before_the_first_has_saved(launch: Launch, tmp_path: Path):
     assert read_checkpoint(tmp_path / 'work/iter_3.pth')['meta']['iter'] == 3
     said = record.read_text().strip()
     assert said.startswith('stopped by another process after iteration 3 of 4, saved as ')
-    assert end_of(first) == (75, said)
+    assert end_of(first) == (75, f'{said}; to resume: the same command with --resume')
 
 
 def test_a_stop_without_its_checkpoint_is_an_error_of_all(launch: Launch, tmp_path: Path):
