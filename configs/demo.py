@@ -1,11 +1,11 @@
 # Minutes on a CPU: a small SRResNet, trained on the photographs that scikit-image brings along.
-# Score: about 0.6 dB above bicubic on a portrait that it has not seen.
+# Score: about 0.8 dB above bicubic on a portrait that it has not seen.
 #   bash scripts/demo.sh
 _base_ = ['srresnet_24b.py']
 
 model = dict(
     generator=dict(mid_channels=16, num_blocks=8),
-    # What PSNR measures: after 250 iterations it had gained 0.57 dB over bicubic, L1 0.35 dB.
+    # What PSNR measures; L1 gains less of it.
     pixel_loss=dict(type='MSELoss'),
 )
 
@@ -17,7 +17,8 @@ val_dataloader = dict(batch_size=1, dataset=dict(data_root='data/demo'))
 test_dataloader = dict(dataset=dict(data_root='data/demo'))
 
 train_cfg = dict(max_iters=500, val_interval=250)
-optim_wrapper = dict(optimizer=dict(lr=2e-3))
+# Muon: 0.2 dB more than Adam at 2e-3.
+optim_wrapper = dict(optimizer=dict(_delete_=True, type='MuonAdam', lr=3e-3, adam_lr=2e-3))
 param_scheduler = [
     dict(
         type='CosineRestartLR',
