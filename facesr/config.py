@@ -6,10 +6,9 @@ meets a wrong value when something is built from it, or in a later iteration.
 
 import ast
 import inspect
-import math
 import re
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from mmengine.runner import Runner, set_random_seed
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 from torch.utils.data import DataLoader
 
+from .allowed import ALLOWED
 from .degradation.augment import Augmentation
 from .degradation.settings import DegradationSettings
 from .errors import UserError
@@ -79,180 +79,6 @@ _BUILDER_KEYS = {
 }
 
 
-def _is_whole(value: Any, least: int = 1) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-
-def _is_number(value: Any, least: float = 0) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and math.isfinite(value) and value >= least
-
-
-def _are(items: Any, test: Callable[[Any], bool]) -> bool:
-    return isinstance(items, list | tuple) and bool(items) and all(map(test, items))
-
-
-def _one_of(*values: Any) -> tuple[str, Callable[[Any], bool]]:
-    *first, last = map(repr, values)
-    return f'{", ".join(first)} or {last}', lambda value: value in values
-
-
-#: What a value may be, in words and as a test, by a regular expression of its place in a config.
-ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    r'train_cfg\.(max_iters|val_interval|val_begin)|\w+_dataloader\.dataset\.gt_patch_size'
-    r'|default_hooks\.(?!checkpoint\.)\w+\.(interval|history)'
-    r'|log_processor\.window_size'
-    r'|optim_wrapper\.(.*\.)?(accumulative_counts|steps)'
-    r'|param_scheduler\.(.*\.)?(end|T_max|step_size|total_iters)'
-    r'|model\.(generator|discriminator)\.(\w+_channels|num_\w+|upscale_factor)'
-    r'|model\.train_cfg\.(disc_steps|disc_repeat)'
-    r'|.*\.degradation\.(gt_size|lq_size|kernel_size)|\w+_dataloader\.dataset\.size\.\w+': (
-        'a whole number, at least 1',
-        _is_whole,
-    ),
-    r'param_scheduler\.(.*\.)?begin|model\.train_cfg\.disc_init_steps': (
-        'a whole number, at least 0',
-        lambda value: _is_whole(value, 0),
-    ),
-    # More fill the memory before the first iteration.
-    r'\w+_dataloader\.num_workers': (
-        'a whole number from 0 to 256',
-        lambda value: _is_whole(value, 0) and value <= 256,
-    ),
-    r'\w+_dataloader\.batch_size': (
-        'a whole number from 1 to 8192',
-        lambda value: _is_whole(value) and value <= 8192,
-    ),
-    r'.*\.crop_border': (
-        'a whole number from 0 to 255',
-        lambda value: _is_whole(value, 0) and value <= 255,
-    ),
-    r'.*\.metrics\.(.*\.)?prefix': (
-        'a text, or None',
-        lambda value: value is None or isinstance(value, str),
-    ),
-    r'(randomness|\w+_dataloader\.sampler)\.seed': (
-        'a whole number from 0 to 4294967295, or None',
-        lambda value: value is None or (_is_whole(value, 0) and value < 2**32),
-    ),
-    r'\w+_dataloader\.prefetch_factor': (
-        'a whole number from 1 to 64, or None',
-        lambda value: value is None or (_is_whole(value) and value <= 64),
-    ),
-    r'default_hooks\.\w+\.parameter_limit': (
-        'a whole number, at least 1, or None',
-        lambda value: value is None or _is_whole(value),
-    ),
-    r'default_hooks(\.(checkpoint|timer|runtime_info|logger|param_scheduler|summary|stop))?': (
-        'no less than the hooks that every run needs',
-        lambda value: isinstance(value, Mapping),
-    ),
-    r'model(\.(generator|discriminator|data_preprocessor))?|optim_wrapper|train_cfg'
-    r'|env_cfg(\.\w+_cfg)?|randomness|log_processor|visualizer|(val|test)_evaluator\.metrics\.\d+'
-    r'|\w+_dataloader\.(dataset|sampler|collate_fn|worker_init_fn)'
-    r'|\w+_dataloader\.dataset\.(degradation|data_prefix)|param_scheduler\.\d+': (
-        'settings, KEY=VALUE',
-        lambda value: isinstance(value, Mapping),
-    ),
-    r'\w+_dataloader\.dataset\.(size|augmentation)': (
-        'settings, KEY=VALUE, or None',
-        lambda value: value is None or isinstance(value, Mapping),
-    ),
-    r'custom_hooks': ('a list of hooks', lambda value: value is None or isinstance(value, list)),
-    # A resume looks for the checkpoints in the work directory, by their names.
-    r'default_hooks\.checkpoint\.(out_dir|filename_tmpl)': (
-        'no entry',
-        lambda value: value is None,
-    ),
-    r'val_evaluator\.metrics': ('at least one metric', bool),
-    r'default_hooks\.checkpoint\.by_epoch': ('False', lambda value: value is False),
-    r'optim_wrapper\.(.*\.)?clip_grad\.(max_norm|clip_value)': (
-        'a number above 0',
-        lambda value: _is_number(value) and value > 0,
-    ),
-    r'\w+_dataloader\.timeout': ('a number, at least 0', _is_number),
-    r'default_hooks\.checkpoint\.interval': (
-        'a whole number, at least 1, or -1 for only the last',
-        lambda value: value == -1 or _is_whole(value),
-    ),
-    r'default_hooks\.checkpoint\.max_keep_ckpts': (
-        'a whole number, at least 1, or -1 for all',
-        lambda value: value == -1 or _is_whole(value),
-    ),
-    r'default_hooks\.checkpoint\.rule': _one_of('greater', 'less', None),
-    r'env_cfg\.mp_cfg\.mp_start_method': _one_of('fork', 'spawn', 'forkserver'),
-    r'model\.gan_loss\.gan_type': _one_of('vanilla', 'lsgan', 'smgan', 'wgan', 'hinge', 'l1'),
-    r'\w+_dataloader\.dataset\.cache_dir': (
-        'a folder, or None',
-        lambda value: value is None or (isinstance(value, str) and bool(value)),
-    ),
-    r'.*\.(degradation\.(blur_sigma|resize_scale|noise_sigma|jpeg_quality)'
-    r'|augmentation\.(zoom|gamma))': (
-        'two numbers, the least first',
-        lambda value: _are(value, _is_number) and len(value) == 2 and value[0] <= value[1],
-    ),
-    r'default_hooks\.checkpoint\.save_best': (
-        "a score's name, or None",
-        lambda value: value is None or isinstance(value, str),
-    ),
-    r'\w+_dataloader\.dataset\.indices': (
-        'how many images, at least 1, or a list of their numbers from 0',
-        lambda value: value is None or _is_whole(value) or _are(value, lambda i: _is_whole(i, 0)),
-    ),
-    r'optim_wrapper\.(.*\.)?eps': (
-        'a number above 0',
-        lambda value: _is_number(value) and value > 0,
-    ),
-    r'optim_wrapper\.(.*\.)?(lr|adam_lr|weight_decay)|param_scheduler\.(.*\.)?eta_min'
-    r'|.*\.augmentation\.(angle|shift)': (
-        'a number, at least 0',
-        _is_number,
-    ),
-    r'model\.\w+\.loss_weight': ('a number', lambda value: _is_number(value, -math.inf)),
-    r'.*\.(flip_ratio|isotropic_prob)|default_hooks\.ema\.decay': (
-        'a number from 0 to 1',
-        lambda value: _is_number(value) and value <= 1,
-    ),
-    r'optim_wrapper\.(.*\.)?betas': (
-        'two numbers from 0 to below 1',
-        lambda value: _are(value, lambda beta: _is_number(beta) and beta < 1) and len(value) == 2,
-    ),
-    r'param_scheduler\.(.*\.)?periods': (
-        'a list of whole numbers, at least 1',
-        lambda value: _are(value, _is_whole),
-    ),
-    r'param_scheduler\.(.*\.)?(milestones|restart_weights)': (
-        'a list of numbers, at least 0',
-        lambda value: _are(value, _is_number),
-    ),
-    r'(.*\.)?(by_epoch|tf32|persistent_workers|pin_memory|drop_last|shuffle|channels_last'
-    r'|cudnn_benchmark|save_optimizer|save_last|deterministic|resume)': (
-        'True or False',
-        lambda value: isinstance(value, bool),
-    ),
-    r'load_from': (
-        'a file, or None',
-        lambda value: value is None or (isinstance(value, str) and bool(value)),
-    ),
-    r'.*\.degradation\.resize_methods': (
-        'a list of texts',
-        lambda value: _are(value, lambda method: isinstance(method, str)),
-    ),
-    r'model\.data_preprocessor\.mean': ('a list of numbers', lambda value: _are(value, _is_number)),
-    r'model\.data_preprocessor\.std': (
-        'a list of numbers above 0',
-        lambda value: _are(value, lambda one: _is_number(one) and one > 0),
-    ),
-    r'model\.\w+\.(channels|(encoder|decoder)_blocks)': (
-        'a list of whole numbers, at least 1',
-        lambda value: _are(value, _is_whole),
-    ),
-    r'work_dir|launcher|default_scope|\w+_dataloader\.dataset\.data_root': (
-        'a text',
-        lambda value: isinstance(value, str) and bool(value),
-    ),
-    r'log_level': _one_of('DEBUG', 'INFO', 'WARNING', 'ERROR'),
-}
 #: What a value of the command line must be, by the type of the one that it replaces.
 _KINDS: tuple[tuple[Any, str], ...] = (
     (bool, 'True or False'),
@@ -276,7 +102,7 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
 
     Raises:
         UserError: the file cannot be read, a key is unknown (it names the nearest), or a value is
-            of another type than the file's, or outside of :data:`ALLOWED`.
+            of another type than the file's, or outside of :data:`.allowed.ALLOWED`.
     """
     path = Path(path)
     try:
@@ -401,7 +227,7 @@ def _is_broken(path: Path) -> bool:
 
 
 def check_config(config: Mapping[str, Any]) -> None:
-    """Check that something takes every key of a config, and its values by :data:`ALLOWED`.
+    """Check that something takes every key of a config, and its values by :data:`.allowed.ALLOWED`.
 
     At the top a config may hold variables of its own, but none that looks like a misspelt key of
     MMEngine's ``Runner``.
@@ -419,12 +245,14 @@ def check_config(config: Mapping[str, Any]) -> None:
             raise UserError(f'config: {unknown(key, RUNNER_KEYS)}')
     for problem in _problems({key: config[key] for key in config if key in RUNNER_KEYS}, ''):
         raise UserError(f'config: {problem}')
-    for name in ('train', 'val'):
-        parts = {f'{name}_{part}' for part in ('dataloader', 'cfg', 'evaluator')}
-        unset = {part for part in parts if config.get(part) is None} - {'train_evaluator'}
-        if unset and unset != parts & config.keys():
-            left = ' and '.join(sorted(parts & config.keys() - unset))
-            raise UserError(f'config: {min(unset)}=None, but {left} are set; all of them, or none')
+    for parts in (
+        ('train_dataloader', 'train_cfg'),
+        ('val_dataloader', 'val_cfg', 'val_evaluator'),
+    ):
+        unset = [part for part in parts if config.get(part) is None]
+        if 0 < len(unset) < len(parts):
+            left = ' and '.join(sorted({*parts} - {*unset}))
+            raise UserError(f'config: {unset[0]}=None, but {left} set; all of them, or none')
     metrics = entry(config, 'val_evaluator.metrics') or ()
     names = [(one.get('type'), one.get('prefix')) for one in metrics if isinstance(one, Mapping)]
     for kind, prefix in names:

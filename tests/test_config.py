@@ -173,8 +173,8 @@ COUNT, POSITIVE = 'a whole number, at least 1', 'a number, at least 0'
             'val_evaluator.metrics.1.type=BatchPSNR',
             'val_evaluator.metrics: two BatchPSNR; give one a',
         ),
-        ('val_dataloader=None', 'val_dataloader=None, but val_cfg and val_evaluator are set'),
-        ('val_evaluator=None', 'val_evaluator=None, but val_cfg and val_dataloader are set'),
+        ('val_dataloader=None', 'val_dataloader=None, but val_cfg and val_evaluator set'),
+        ('val_evaluator=None', 'val_evaluator=None, but val_cfg and val_dataloader set'),
     ],
 )
 def test_value_that_cannot_be_is_named_with_what_is_allowed(override: str, message: str):
@@ -208,6 +208,12 @@ def test_loaders_without_processes_keep_none():
     config = load_config(CONFIG, ['train_dataloader.num_workers=0'])
     assert config.train_dataloader.persistent_workers is False
     assert config.val_dataloader.persistent_workers is True
+
+
+def test_a_config_that_only_restores(tmp_path: Path):
+    path = tmp_path / 'net.py'
+    path.write_text("model = dict(type='FaceEditModel', generator=dict(type='FaceUNet'))\n")
+    assert load_config(path).model.generator.type == 'FaceUNet'
 
 
 def test_a_run_without_validation():
