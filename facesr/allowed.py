@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 
-def _is_whole(value: Any, least: int = 1) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+def _is_whole(value: Any, least: int = 1, most: float = math.inf) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
 def _is_number(value: Any, least: float = 0) -> bool:
@@ -16,6 +16,14 @@ def _is_number(value: Any, least: float = 0) -> bool:
 
 def _are(items: Any, test: Callable[[Any], bool]) -> bool:
     return isinstance(items, list | tuple) and bool(items) and all(map(test, items))
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _is_settings(value: Any) -> bool:
+    return isinstance(value, Mapping)
 
 
 def _one_of(*values: Any) -> tuple[str, Callable[[Any], bool]]:
@@ -43,15 +51,15 @@ ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     # More fill the memory before the first iteration.
     r'\w+_dataloader\.num_workers': (
         'a whole number from 0 to 256',
-        lambda value: _is_whole(value, 0) and value <= 256,
+        lambda value: _is_whole(value, 0, 256),
     ),
     r'\w+_dataloader\.batch_size': (
         'a whole number from 1 to 8192',
-        lambda value: _is_whole(value) and value <= 8192,
+        lambda value: _is_whole(value, 1, 8192),
     ),
     r'.*\.crop_border': (
         'a whole number from 0 to 255',
-        lambda value: _is_whole(value, 0) and value <= 255,
+        lambda value: _is_whole(value, 0, 255),
     ),
     r'.*\.metrics\.(.*\.)?prefix': (
         'a text, or None',
@@ -59,11 +67,11 @@ ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     ),
     r'(randomness|\w+_dataloader\.sampler)\.seed': (
         'a whole number from 0 to 4294967295, or None',
-        lambda value: value is None or (_is_whole(value, 0) and value < 2**32),
+        lambda value: value is None or _is_whole(value, 0, 2**32 - 1),
     ),
     r'\w+_dataloader\.prefetch_factor': (
         'a whole number from 1 to 64, or None',
-        lambda value: value is None or (_is_whole(value) and value <= 64),
+        lambda value: value is None or _is_whole(value, 1, 64),
     ),
     r'default_hooks\.\w+\.parameter_limit': (
         'a whole number, at least 1, or None',
@@ -71,18 +79,18 @@ ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     ),
     r'default_hooks(\.(checkpoint|timer|runtime_info|logger|param_scheduler|summary|stop))?': (
         'no less than the hooks that every run needs',
-        lambda value: isinstance(value, Mapping),
+        _is_settings,
     ),
     r'model(\.(generator|discriminator|data_preprocessor))?|optim_wrapper|train_cfg'
     r'|env_cfg(\.\w+_cfg)?|randomness|log_processor|visualizer|(val|test)_evaluator\.metrics\.\d+'
     r'|\w+_dataloader\.(dataset|sampler|collate_fn|worker_init_fn)'
     r'|\w+_dataloader\.dataset\.(degradation|data_prefix)|param_scheduler\.\d+': (
         'settings, KEY=VALUE',
-        lambda value: isinstance(value, Mapping),
+        _is_settings,
     ),
     r'\w+_dataloader\.dataset\.(size|augmentation)': (
         'settings, KEY=VALUE, or None',
-        lambda value: value is None or isinstance(value, Mapping),
+        lambda value: value is None or _is_settings(value),
     ),
     r'custom_hooks': ('a list of hooks', lambda value: value is None or isinstance(value, list)),
     # A resume looks for the checkpoints in the work directory, by their names.
@@ -92,7 +100,7 @@ ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     ),
     r'val_evaluator\.metrics': ('at least one metric', bool),
     r'default_hooks\.checkpoint\.by_epoch': ('False', lambda value: value is False),
-    r'optim_wrapper\.(.*\.)?clip_grad\.(max_norm|clip_value)': (
+    r'optim_wrapper\.(.*\.)?(eps|clip_grad\.(max_norm|clip_value))': (
         'a number above 0',
         lambda value: _is_number(value) and value > 0,
     ),
@@ -110,7 +118,7 @@ ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     r'model\.gan_loss\.gan_type': _one_of('vanilla', 'lsgan', 'smgan', 'wgan', 'hinge', 'l1'),
     r'\w+_dataloader\.dataset\.cache_dir': (
         'a folder, or None',
-        lambda value: value is None or (isinstance(value, str) and bool(value)),
+        lambda value: value is None or _is_text(value),
     ),
     r'.*\.(degradation\.(blur_sigma|resize_scale|noise_sigma|jpeg_quality)'
     r'|augmentation\.(zoom|gamma))': (
@@ -124,10 +132,6 @@ ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     r'\w+_dataloader\.dataset\.indices': (
         'how many images, at least 1, or a list of their numbers from 0',
         lambda value: value is None or _is_whole(value) or _are(value, lambda i: _is_whole(i, 0)),
-    ),
-    r'optim_wrapper\.(.*\.)?eps': (
-        'a number above 0',
-        lambda value: _is_number(value) and value > 0,
     ),
     r'optim_wrapper\.(.*\.)?(lr|adam_lr|weight_decay)|param_scheduler\.(.*\.)?eta_min'
     r'|.*\.augmentation\.(angle|shift)': (
@@ -143,7 +147,7 @@ ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {
         'two numbers from 0 to below 1',
         lambda value: _are(value, lambda beta: _is_number(beta) and beta < 1) and len(value) == 2,
     ),
-    r'param_scheduler\.(.*\.)?periods': (
+    r'param_scheduler\.(.*\.)?periods|model\.\w+\.(channels|(encoder|decoder)_blocks)': (
         'a list of whole numbers, at least 1',
         lambda value: _are(value, _is_whole),
     ),
@@ -158,7 +162,7 @@ ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     ),
     r'load_from': (
         'a file, or None',
-        lambda value: value is None or (isinstance(value, str) and bool(value)),
+        lambda value: value is None or _is_text(value),
     ),
     r'.*\.degradation\.resize_methods': (
         'a list of texts',
@@ -169,13 +173,9 @@ ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {
         'a list of numbers above 0',
         lambda value: _are(value, lambda one: _is_number(one) and one > 0),
     ),
-    r'model\.\w+\.(channels|(encoder|decoder)_blocks)': (
-        'a list of whole numbers, at least 1',
-        lambda value: _are(value, _is_whole),
-    ),
     r'work_dir|launcher|default_scope|\w+_dataloader\.dataset\.data_root': (
         'a text',
-        lambda value: isinstance(value, str) and bool(value),
+        _is_text,
     ),
     r'log_level': _one_of('DEBUG', 'INFO', 'WARNING', 'ERROR'),
 }

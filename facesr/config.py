@@ -279,13 +279,12 @@ def _problems(node: Any, place: str) -> Iterator[str]:
     if place == 'optim_wrapper' and node.get('constructor') == 'MultiOptimWrapperConstructor':
         allowed = _NETS
     if 'type' in node:
-        component = node['type'] if callable(node['type']) else None
-        if isinstance(node['type'], str):
-            component = node['type']
+        component = node['type']
+        if isinstance(component, str):
             found = (registry.get(component) for registry in _registries())
             component = next((one for one in found if one is not None), None)
-        if component is None and not isinstance(node['type'], str):
-            yield f"{place}.type={node['type']!r}: a component's name expected"
+        elif not callable(component):
+            yield f"{place}.type={component!r}: a component's name expected"
             return
         if component is None:
             known = {name for registry in _registries() for name in registry.module_dict}

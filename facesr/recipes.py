@@ -95,9 +95,9 @@ def list_entries(
             raise UserError(f'{name}: named twice, and each recipe has a folder of its name')
     if len(set(seeds)) < len(seeds):
         raise UserError(f'--seeds {" ".join(map(str, seeds))}: each only once')
+    interval = max(1, iterations // VALIDATIONS)
     entries = []
     for path, seed in product(map(Path, paths), seeds):
-        interval = max(1, iterations // VALIDATIONS)
         options = [f'train_cfg.val_interval={interval}', *overrides, f'randomness.seed={seed}']
         config = load_config(path, options)
         try:

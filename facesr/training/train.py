@@ -30,7 +30,7 @@ from .loop import STOP_FILE, record_stop
 from .resume import Start, choose_start
 from .schedule import scale_schedule
 from .signals import asked, early_stop, has_begun, taking_signals
-from .work_dir import check_progress, check_replaced, sole_run
+from .work_dir import check_progress, check_replaced, existing_folder, sole_run
 
 #: Iterations of a dry run; the second is timed.
 REHEARSED = 2
@@ -115,7 +115,6 @@ def _train(
                     'iterations; to train it further: --iterations N'
                 )
         elif dry_run:
-            _check_place(Path(config.work_dir))
             _rehearse(config, config_path, start.iteration)
         else:
             by_first(partial(check_progress, config.work_dir, start.iteration))
@@ -180,18 +179,10 @@ def _close_logs() -> None:
         Visualizer.get_current_instance().close()
 
 
-def _check_place(folder: Path) -> Path:
-    """The part of a path that exists; a UserError if no folder can be made there."""
-    there = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
-    if not there.is_dir():
-        raise UserError(f'{folder}: cannot be written: {there} is no folder')
-    if not os.access(there, os.W_OK):
-        raise UserError(f'{folder}: cannot be written: Permission denied')
-    return there
-
-
 def _rehearse(config: Config, config_path: str | Path, begin: int) -> None:
     """Train two iterations, validate a batch and save, elsewhere; print the real run's needs."""
+    work_dir = Path(config.work_dir)
+    disk = existing_folder(work_dir)
     small = copy.deepcopy(config)
     small.train_cfg.update(max_iters=REHEARSED, val_interval=REHEARSED, val_begin=1)
     if small.get('val_dataloader'):
@@ -223,10 +214,9 @@ def _rehearse(config: Config, config_path: str | Path, begin: int) -> None:
     saved = math.ceil(iterations / checkpoint.interval) if checkpoint.interval > 0 else 1
     kept = checkpoint.get('max_keep_ckpts', -1)
     best = ' and the best' if config.get('val_dataloader') and checkpoint.get('save_best') else ''
-    work_dir = Path(config.work_dir)
     lines.append(
         f'{min(kept, saved) if kept > 0 else saved} checkpoints{best}, at most '
         f'{megabytes:.{0 if megabytes >= 10 else 1}f} MB each, in {work_dir}, where '
-        f'{shutil.disk_usage(_check_place(work_dir)).free / 1e9:.0f} GB are free'
+        f'{shutil.disk_usage(disk).free / 1e9:.0f} GB are free'
     )
     print('dry run passed; the real one takes and writes:\n  ' + '\n  '.join(lines))

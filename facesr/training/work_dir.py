@@ -77,6 +77,20 @@ def _is_pointer(text: str) -> bool:
     return bool(re.fullmatch(r'.*\.pth', text))
 
 
+def existing_folder(work_dir: Path) -> Path:
+    """The folder in which a work directory would be made, or itself where it is there already.
+
+    Raises:
+        UserError: it cannot be made or written.
+    """
+    there = next(path for path in (work_dir, *work_dir.absolute().parents) if os.path.lexists(path))
+    if not there.is_dir():
+        raise UserError(f'{work_dir}: cannot be written: {there} is no folder')
+    if not os.access(there, os.W_OK):
+        raise UserError(f'{work_dir}: cannot be written: Permission denied')
+    return there
+
+
 @contextmanager
 def sole_run(work_dir: str | Path) -> Iterator[None]:
     """Keep a work directory for one run, as a context.
