@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
+from mmagic.datasets.transforms import RandomBlur
+from mmagic.registry import DATASETS
 from mmengine.config import Config
 from numpy.random import RandomState
 from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor
 
+from facesr.data.dataset import BlindFaceDataset
 from facesr.degradation.batch import BatchDegradation
-from facesr.degradation.settings import DegradationSettings, degrade
+from facesr.degradation.settings import (
+    Degradation,
+    DegradationSettings,
+    degrade,
+    degrade_blurred,
+)
 from facesr.images import Image8, list_images, read_image
 from facesr.nets import find_device
 from facesr.restoring.metrics import psnr
@@ -36,7 +44,8 @@ def time_degradation(
     Returns:
         ``agreement``: see :func:`measure_agreement`, both from the same random numbers;
         ``bicubic_psnr``: how difficult the two are, in dB, each with noise of its own; ``seconds``
-        per image: MMagic's transforms on one core, and one batch on the device.
+        per image: MMagic's transforms and the loader's way on one core each, and one batch on the
+        device.
     """
     place = find_device(device)
     dataset = config.train_dataloader.dataset
@@ -57,6 +66,30 @@ def time_degradation(
         'bicubic_psnr': {'stock': stock_psnr, 'ours': our_psnr},
         'seconds': time_both(settings, [read_image(path) for path in paths[:size]], place, rounds),
     }
+
+
+def degrade_by_mmagic(
+    image: Image8, settings: DegradationSettings, values: Degradation, noise_seed: int
+) -> Image8:
+    """As :func:`facesr.degradation.settings.degrade`, with MMagic's blur as well."""
+    kernel = dict(
+        kernel_size=[settings.kernel_size],
+        kernel_list=['aniso'],  # of equal sigmas, an isotropic kernel
+        kernel_prob=[1],
+        sigma_x=[values.sigma_x] * 2,
+        sigma_y=[values.sigma_y] * 2,
+        rotate_angle=[values.angle] * 2,
+    )
+    blurred = RandomBlur(kernel, keys=['img'])({'img': image})['img']
+    return degrade_blurred(blurred, settings, values, noise_seed)
+
+
+@DATASETS.register_module()
+class StockFaceDataset(BlindFaceDataset):
+    """``BlindFaceDataset`` that degrades only by MMagic's transforms, in the loader's processes."""
+
+    def degrade(self, gt: Image8, values: Degradation, noise_seed: int) -> Image8:
+        return degrade_by_mmagic(gt, self.degradation, values, noise_seed)
 
 
 def stock_noise(noise_seed: int, length: int) -> NDArray[np.float32]:
@@ -90,7 +123,7 @@ def degrade_both(
     rows, expected = [], []
     for number, image in enumerate(images, seed):
         values = settings.sample(RandomState(number))
-        expected.append(degrade(image, settings, values, number))
+        expected.append(degrade_by_mmagic(image, settings, values, number))
         rows.append(values.row())
         noise = torch.from_numpy(stock_noise(number, values.length)).permute(2, 0, 1)
         same[number - seed, :, : values.length, : values.length] = noise
@@ -134,16 +167,23 @@ def time_both(
     gt = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(device)
     cv2.setNumThreads(0)  # as in a loader's process
 
-    def by_transforms() -> None:
+    def one_by_one(way: Callable[..., Image8]) -> None:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
         for seed, image in enumerate(images):
-            degrade(image, settings, settings.sample(RandomState(seed)), seed)
+            way(image, settings, settings.sample(RandomState(seed)), seed)
+        torch.set_num_threads(threads)
 
     def on_device() -> None:
         rows = [settings.sample(RandomState(seed)).row() for seed in range(len(images))]
         values = torch.tensor(rows, dtype=torch.float64).to(device)
         batch(gt, values, torch.randn(gt.shape, device=device))
 
-    sides = {"MMagic's transforms": by_transforms, f'on {device}': on_device}
+    sides: dict[str, Callable[[], None]] = {
+        "MMagic's transforms, one core": partial(one_by_one, degrade_by_mmagic),
+        "the loader's way, one core": partial(one_by_one, degrade),
+        f'a batch on {device}': on_device,
+    }
     timers = {name: partial(time_call, side, len(images)) for name, side in sides.items()}
     return take_turns(timers, rounds)
 

@@ -13,6 +13,7 @@ from mmengine.config import Config
 
 from facesr.data.loader import SampleKey, collate_faces
 
+from .degradation import StockFaceDataset
 from .measure import Figures, run_benchmark, take_turns, time_call
 
 BATCHES = 4  # in a round
@@ -25,9 +26,9 @@ def time_loader(config: Config, rounds: int) -> Figures:
     size: int = config.train_dataloader.batch_size
     images = BATCHES * size
 
-    def loader(degrade_on: str, cache_dir: str | None) -> Callable[[], float]:
+    def loader(**changes: str | None) -> Callable[[], float]:
         settings = copy.deepcopy(config.train_dataloader.dataset)
-        settings.update(degrade_on=degrade_on, cache_dir=cache_dir)
+        settings.update(changes)
         dataset = DATASETS.build(settings)
         keys = [SampleKey(number % len(dataset), 0, number) for number in range(images)]
 
@@ -38,8 +39,11 @@ def time_loader(config: Config, rounds: int) -> Figures:
         return partial(time_call, load, images)
 
     sides = {
-        'decode, degrade and pack by MMagic': loader('loader', None),
-        'cached pixels for the device': loader('device', config.train_dataloader.dataset.cache_dir),
+        'decode, degrade and pack by MMagic': loader(
+            type=StockFaceDataset.__name__, degrade_on='loader', cache_dir=None
+        ),
+        'cached pixels, degraded and packed': loader(degrade_on='loader'),
+        'cached pixels for the device': loader(degrade_on='device'),
     }
     return {'seconds': take_turns(sides, rounds)}
 

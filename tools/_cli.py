@@ -32,10 +32,12 @@ def run(work: Callable[[argparse.Namespace], None], args: argparse.Namespace) ->
     debug = os.environ.get('FACESR_DEBUG') == '1'
     try:
         from facesr.errors import StoppedError, UserError, describe_refusal
+        from facesr.nets import keep_memory
     except ImportError as error:  # the stack is missing or incomplete
         raise SystemExit(f'error: {error}') from (error if debug else None)
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+    keep_memory()
     try:
         for name, value in vars(args).items():
             setattr(args, name, expand_home(value))

@@ -12,7 +12,7 @@ from numpy.random import MT19937, RandomState, SeedSequence
 
 from ..degradation.augment import Augmentation
 from ..degradation.preprocessor import FaceBatch
-from ..degradation.settings import DegradationSettings, degrade
+from ..degradation.settings import Degradation, DegradationSettings, degrade
 from ..errors import UserError
 from ..images import Image8, pair_images, read_image
 from .cache import ImageCache, make_cache
@@ -106,8 +106,8 @@ class BlindFaceDataset(FaceDataset):
         data_root: folder above that of ``data_prefix``.
         data_prefix: the ground truth's folder: ``dict(gt='train/GT')``.
         degradation: see :class:`~facesr.degradation.settings.DegradationSettings`.
-        degrade_on: ``'loader'``: by MMagic's transforms, in the loader's processes; ``'device'``:
-            whole batches where the net is; ``'auto'``: the device if PyTorch sees a CUDA GPU.
+        degrade_on: ``'loader'``: image by image, in the loader's processes; ``'device'``: whole
+            batches where the net is; ``'auto'``: the device if PyTorch sees a CUDA GPU.
         gt_patch_size: side of the ground truth's crop in pixels, a multiple of the scale;
             ``gt_size`` keeps the whole face.
         flip_ratio: probability of a horizontal flip of the pair, after the degradation: JPEG and
@@ -179,9 +179,13 @@ class BlindFaceDataset(FaceDataset):
             return FaceBatch(
                 torch.from_numpy(gt), row, crop, torch.tensor(noise_seed), settings, length
             )
-        pair = {'img': degrade(gt, settings, values, noise_seed), 'gt': gt}
+        pair = {'img': self.degrade(gt, values, noise_seed), 'gt': gt}
         for role, scale in (('img', 1), ('gt', settings.scale)):
             size = length // settings.scale * scale
             rows, columns = (slice(start * scale, start * scale + size) for start in (top, left))
             pair[role] = np.ascontiguousarray(pair[role][rows, columns][:, :: -1 if flip else 1])
         return self.pack_images(info, pair)
+
+    def degrade(self, gt: Image8, values: Degradation, noise_seed: int) -> Image8:
+        """Degrade one image in the loader's process."""
+        return degrade(gt, self.degradation, values, noise_seed)

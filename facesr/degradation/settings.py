@@ -1,24 +1,21 @@
-"""The blind degradation: its settings, the values for an image, and MMagic's way to apply them.
+"""The blind degradation: its settings, the values for an image, and how one image is degraded.
 
-The settings are declared in ``configs/_base_/degradation.py``. From the same values, MMagic's
-transforms degrade one image (:func:`degrade`), and ``batch.py`` a whole batch on the device.
+The settings are declared in ``configs/_base_/degradation.py``. From the same values,
+:func:`degrade` degrades one image on a CPU, and ``batch.py`` a whole batch on the device.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from mmagic.datasets.transforms import (
-    RandomBlur,
-    RandomJPEGCompression,
-    RandomNoise,
-    RandomResize,
-)
+import torch
+from mmagic.datasets.transforms import RandomJPEGCompression, RandomNoise, RandomResize
 from numpy.random import RandomState
 
 from ..errors import UserError
 from ..images import Image8
-from .blur import inverse_covariance
+from .blur import BatchBlur, inverse_covariance
 from .resize import METHODS
 
 
@@ -145,10 +142,10 @@ class DegradationSettings:
 def degrade(
     image: Image8, settings: DegradationSettings, values: Degradation, noise_seed: int
 ) -> Image8:
-    """Degrade one image by MMagic's transforms.
+    """Degrade one image: blur it with PyTorch, then apply MMagic's transforms.
 
-    JPEG is handed RGB as if it were BGR, so red and blue change places in its YCbCr: the published
-    runs trained with this property.
+    OpenCV's Fourier transform makes MMagic's blur two thirds of the time; PyTorch's is 2.5 times
+    faster and gives the same levels (``blur.py``).
 
     Args:
         image: (S, S, 3) uint8 RGB, ``gt_size`` a side.
@@ -159,19 +156,31 @@ def degrade(
     Returns:
         (s, s, 3) uint8 RGB, ``lq_size`` a side.
     """
+    inverse = torch.tensor([values.row()[:3]], dtype=torch.float64)
+    blur = _make_blur(settings.gt_size, settings.kernel_size)
+    [blurred] = blur(torch.from_numpy(image).permute(2, 0, 1)[None], inverse)
+    pixels = blurred.permute(1, 2, 0).to(torch.uint8).contiguous().numpy()
+    return degrade_blurred(pixels, settings, values, noise_seed)
+
+
+@lru_cache(maxsize=4)
+def _make_blur(side: int, kernel_size: int) -> BatchBlur:
+    return BatchBlur(side, kernel_size)
+
+
+def degrade_blurred(
+    image: Image8, settings: DegradationSettings, values: Degradation, noise_seed: int
+) -> Image8:
+    """What follows the blur, by MMagic's transforms; arguments as of :func:`degrade`.
+
+    JPEG is handed RGB as if it were BGR, so red and blue change places in its YCbCr: the published
+    runs trained with this property.
+    """
 
     def resize(length: int, method: str) -> RandomResize:
         params = dict(target_size=(length, length), resize_opt=[method], resize_prob=[1])
         return RandomResize(params, keys=['img'])
 
-    kernel = dict(
-        kernel_size=[settings.kernel_size],
-        kernel_list=['aniso'],  # of equal sigmas, an isotropic kernel
-        kernel_prob=[1],
-        sigma_x=[values.sigma_x] * 2,
-        sigma_y=[values.sigma_y] * 2,
-        rotate_angle=[values.angle] * 2,
-    )
     noise = dict(
         noise_type=['gaussian'],
         noise_prob=[1],
@@ -179,7 +188,6 @@ def degrade(
         gaussian_gray_noise_prob=0,
     )
     transforms = (
-        RandomBlur(kernel, keys=['img']),
         resize(values.length, METHODS[values.shrink]),
         RandomNoise(noise, keys=['img']),
         RandomJPEGCompression(dict(quality=[values.quality] * 2), keys=['img']),

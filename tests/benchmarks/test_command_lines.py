@@ -7,7 +7,7 @@ import pytest
 from conftest import TINY
 
 
-@pytest.mark.parametrize(('name', 'sides'), [('loader', 2), ('degradation', 2), ('restoring', 4)])
+@pytest.mark.parametrize(('name', 'sides'), [('loader', 3), ('degradation', 3), ('restoring', 4)])
 def test_a_benchmark_prints_and_keeps_its_figures(
     tool, tiny_options: list[str], tmp_path: Path, name: str, sides: int
 ):
@@ -21,6 +21,12 @@ def test_a_benchmark_prints_and_keeps_its_figures(
     assert len(figures['seconds']) == sides
     assert name == 'loader' or figures['agreement']['psnr'] > 75
     assert all(side in result.stdout for side in figures['seconds'])
+
+
+def test_memory_has_a_table_for_restoring_and_one_for_training(tool):
+    result = tool('benchmarks.memory', TINY, '--rounds', '1', '--iterations', '1')
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count('freed memory kept') == 2 and '\ntraining\n' in result.stdout
 
 
 @pytest.mark.parametrize(
