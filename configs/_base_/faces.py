@@ -13,8 +13,8 @@ train_dataloader = dict(
         data_root='data/FFHQ',
         data_prefix=dict(gt='train/GT'),
         degradation=_base_.degradation,
-        # 'loader': MMagic's transforms, image by image in the loader's processes; 'device': the
-        # same for whole batches where the net is; 'auto': the device if it is a CUDA GPU.
+        # 'loader': image by image in the loader's processes; 'device': whole batches where the
+        # net is; 'auto': the device if it is a CUDA GPU.
         degrade_on='auto',
         gt_patch_size=512,  # the whole face; a smaller multiple of 4 crops the pair
         flip_ratio=0.5,

@@ -12,7 +12,7 @@ from .settings import DegradationSettings
 class BatchDegradation(nn.Module):
     """Blur, shrink, noise, JPEG, enlarge, shrink: (N, 3, S, S) -> (N, 3, s, s), 8-bit levels.
 
-    MMagic's transforms work on one image, in a loader's process; these give the same levels
+    MMagic's transforms work on one image, in a loader's process; this gives the same levels
     (``docs/benchmarks.md`` has the differences) on the device that trains, and the number of kernel
     launches does not depend on the batch.
 
