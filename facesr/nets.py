@@ -113,13 +113,15 @@ def keep_memory() -> None:
     """Have the C library keep freed memory, up to 2 GiB, for the process's next arrays.
 
     glibc hands arrays of 32 MiB and more back to the system at once, and takes them again page by
-    page: a third of a net's forward pass on a CPU. Where the C library is another, nothing changes.
+    page: a third of a net's forward pass on a CPU. Threads that start later share one heap, as
+    only the first can hold such arrays. Where the C library is another, nothing changes.
     """
-    trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
+    trim_threshold, mmap_threshold, arena_max = -1, -3, -8  # M_... of glibc's malloc.h
     with suppress(AttributeError, OSError, TypeError):
         library = ctypes.CDLL(None)
         library.mallopt(trim_threshold, 2**31 - 1)
         library.mallopt(mmap_threshold, 2**30)
+        library.mallopt(arena_max, 1)
 
 
 @contextmanager
