@@ -1,8 +1,8 @@
 # A U-shaped net for aligned faces: 2,143,376 parameters, a fortieth of the 24-block SRResNet's
 # operations. Complete faces only: its map of the face fits no crop.
-# Cost: two CPU cores with AVX512-BF16 train about 42,000 faces an hour; an H200 4 million, in
-# batches of 128 (docs/speed.md). PSNR of 200 validation pairs: 29.43 dB after 32,000 faces, 29.68
-# dB after 490,000 (weights/README.md); at full length not measured yet.
+# Cost: two CPU cores with AVX512-BF16 train about 80,000 faces an hour; an H200 4 million, in
+# batches of 128 (docs/speed.md). PSNR of 200 validation pairs: 29.43 dB after 32,000 faces, 29.69
+# dB after 254,000 (weights/README.md); at full length not measured yet.
 #   torchrun --nproc-per-node=2 tools/train.py configs/face_unet.py --launcher pytorch \
 #       --cfg-options train_dataloader.batch_size=4
 _base_ = ['srresnet_24b_plus.py']
