@@ -44,12 +44,12 @@ def time_passes(config: Config, training: bool, iterations: int) -> float:
     """Seconds per image of a new net, after a first pass that does not count."""
     net = build_part(config, 'generator')
     lq = torch.rand(BATCH if training else 1, 3, 128, 128)
-    bf16 = training and config.optim_wrapper.type == 'Bf16OptimWrapper'
+    in_bf16 = training and config.optim_wrapper.type == 'Bf16OptimWrapper'
+    bf16 = torch.autocast('cpu', enabled=in_bf16 and is_fast_in_bf16(lq.device))
 
     def work(count: int) -> None:
         for _ in range(count):
-            enabled = bf16 and is_fast_in_bf16(lq.device)
-            with torch.set_grad_enabled(training), torch.autocast('cpu', enabled=enabled):
+            with torch.set_grad_enabled(training), bf16:
                 restored = net(lq)
             if training:
                 restored.float().square().mean().backward()

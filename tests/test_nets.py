@@ -1,4 +1,4 @@
-"""Names of weights do not depend on the wrappers that several GPUs need."""
+"""Weights keep their names under the wrappers of several GPUs; freed memory is kept."""
 
 import ctypes
 import subprocess
