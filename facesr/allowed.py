@@ -121,7 +121,7 @@ ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {
         lambda value: value is None or _is_text(value),
     ),
     r'.*\.(degradation\.(blur_sigma|resize_scale|noise_sigma|jpeg_quality)'
-    r'|augmentation\.(zoom|gamma))': (
+    r'|augmentation\.(zoom|gamma|tint))': (
         'two numbers, the least first',
         lambda value: _are(value, _is_number) and len(value) == 2 and value[0] <= value[1],
     ),
@@ -134,12 +134,12 @@ ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {
         lambda value: value is None or _is_whole(value) or _are(value, lambda i: _is_whole(i, 0)),
     ),
     r'optim_wrapper\.(.*\.)?(lr|adam_lr|weight_decay)|param_scheduler\.(.*\.)?eta_min'
-    r'|.*\.augmentation\.(angle|shift)': (
+    r'|.*\.augmentation\.(angle|shift|warp)': (
         'a number, at least 0',
         _is_number,
     ),
     r'model\.\w+\.loss_weight': ('a number', lambda value: _is_number(value, -math.inf)),
-    r'.*\.(flip_ratio|isotropic_prob)|default_hooks\.ema\.decay': (
+    r'.*\.(flip_ratio|isotropic_prob|augmentation\.mix)|default_hooks\.ema\.decay': (
         'a number from 0 to 1',
         lambda value: _is_number(value) and value <= 1,
     ),

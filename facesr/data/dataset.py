@@ -162,9 +162,7 @@ class BlindFaceDataset(FaceDataset):
     def prepare_data(self, idx: SampleKey) -> Any:  # type: ignore[override]
         """Make a training sample: a packed pair, or what :class:`FaceBatch` has for one image."""
         info = self.get_data_info(idx.image)
-        gt = self.cache.read(idx.image) if self.cache else None
-        if gt is None:
-            gt = self.read(info, 'gt')
+        gt = self.read_gt(idx.image)
         settings, length = self.degradation, self.gt_patch_size
         rng = RandomState(MT19937(SeedSequence((idx.seed, idx.number))))
         values = settings.sample(rng)
@@ -172,7 +170,8 @@ class BlindFaceDataset(FaceDataset):
         flip = rng.random_sample() < self.flip_ratio
         top, left = rng.randint(0, (settings.gt_size - length) // settings.scale + 1, 2)
         if self.augmentation is not None:
-            gt = self.augmentation.apply(gt, rng)
+            other = int(rng.randint(len(self)))
+            gt = self.augmentation.apply(gt, rng, lambda: self.read_gt(other))
         if self.on_device:
             crop = torch.tensor([top, left, flip])
             row = torch.tensor(values.row(), dtype=torch.float64)
@@ -185,6 +184,11 @@ class BlindFaceDataset(FaceDataset):
             rows, columns = (slice(start * scale, start * scale + size) for start in (top, left))
             pair[role] = np.ascontiguousarray(pair[role][rows, columns][:, :: -1 if flip else 1])
         return self.pack_images(info, pair)
+
+    def read_gt(self, index: int) -> Image8:
+        """Read a ground truth from the cache, or its file where that has none."""
+        gt = self.cache.read(index) if self.cache else None
+        return self.read(self.get_data_info(index), 'gt') if gt is None else gt
 
     def degrade(self, gt: Image8, values: Degradation, noise_seed: int) -> Image8:
         """Degrade one image in the loader's process."""

@@ -1,6 +1,6 @@
 """Random variants of a ground truth, so that a long training sees few faces twice alike."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -10,12 +10,15 @@ from numpy.random import RandomState
 from ..errors import UserError
 from ..images import Image8
 
+GRID = (5, 5)  # the warp's points
+SEAM = 16  # pixels of a mixed face in which one fades into the other
+
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Turns, zooms, shifts and brightens a face a little, before it is degraded.
+    """Makes another face of one, or of two, before it is degraded.
 
-    The faces must stay aligned, so the changes are small; what comes into view at the border is
+    The faces must stay aligned, so the moves are small; what comes into view at the border is
     mirrored. MMagic's ``RandomAffine`` draws from NumPy's global generator, so that a sample would
     depend on the loader's process; here everything is drawn from the sample's own.
 
@@ -25,6 +28,12 @@ class Augmentation:
         shift: largest move in pixels, along either axis and either way.
         gamma: exponents of the pixel's value in [0, 1], least and most, evenly drawn in their
             logarithm: below 1 brightens.
+        tint: the same for each of the three channels by itself.
+        warp: largest move in pixels of the points of a coarse grid, which the picture between them
+            follows: other proportions.
+        mix: probability that a second face takes the place of the first beyond a random line. The
+            parts fit, as the faces are aligned. (CutMix, which Yoo et al., arXiv:2004.00448, found
+            to help super-resolution, with a line instead of a rectangle.)
 
     Raises:
         UserError: a value is out of its range; it names the setting.
@@ -34,29 +43,34 @@ class Augmentation:
     zoom: Sequence[float] = (1.0, 1.0)
     shift: float = 0.0
     gamma: Sequence[float] = (1.0, 1.0)
+    tint: Sequence[float] = (1.0, 1.0)
+    warp: float = 0.0
+    mix: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ('zoom', 'gamma'):
+        for name in ('zoom', 'gamma', 'tint'):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         for name, fits, expected in (
             ('angle', 0 <= self.angle <= 180, 'from 0 to 180'),
             ('zoom', 0.5 <= self.zoom[0] <= self.zoom[-1] <= 2, '(least, most), from 0.5 to 2'),
             ('shift', self.shift >= 0, 'at least 0'),
-            (
-                'gamma',
-                0.1 <= self.gamma[0] <= self.gamma[-1] <= 10,
-                '(least, most), from 0.1 to 10',
+            *(
+                (name, 0.1 <= least <= most <= 10, '(least, most), from 0.1 to 10')
+                for name, (least, *_, most) in (('gamma', self.gamma), ('tint', self.tint))
             ),
+            ('warp', 0 <= self.warp <= 32, 'from 0 to 32'),
+            ('mix', 0 <= self.mix <= 1, 'from 0 to 1'),
         ):
             if not fits:
                 raise UserError(f'augmentation.{name}={getattr(self, name)}: {expected} expected')
 
-    def apply(self, image: Image8, rng: RandomState) -> Image8:
+    def apply(self, image: Image8, rng: RandomState, read_other: Callable[[], Image8]) -> Image8:
         """Make a variant of a face.
 
         Args:
             image: (H, W, 3) uint8.
-            rng: every call takes five numbers of it.
+            rng: what is taken of it does not depend on the settings.
+            read_other: called when the face is mixed: another of the same size.
 
         Returns:
             (H, W, 3) uint8, a copy.
@@ -64,10 +78,22 @@ class Augmentation:
         height, width = image.shape[:2]
         angle, across, down = rng.uniform(-1, 1, 3) * (self.angle, self.shift, self.shift)
         zoom, gamma = rng.uniform(self.zoom[0], self.zoom[-1]), rng.uniform(*np.log(self.gamma))
+        least, most = np.log(self.tint)
+        gammas = gamma + rng.uniform(least, most, 3)
+        bends = rng.uniform(-self.warp, self.warp, (*GRID, 2)).astype(np.float32)
+        mixed, (way, off) = rng.random_sample() < self.mix, rng.uniform(-1, 1, 2)
+        x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
+
+        if mixed:  # beyond a line that passes the middle by up to a quarter of the width
+            cos, sin = np.cos(way * np.pi), np.sin(way * np.pi)
+            beyond = (x - width / 2) * cos + (y - height / 2) * sin - off * width / 4
+            second = np.clip(beyond / SEAM + 0.5, 0, 1).astype(np.float32)
+            image = np.asarray(cv2.blendLinear(image, read_other(), 1 - second, second), np.uint8)
         turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle, zoom)
         turn[:, 2] += across, down
-        moved = cv2.warpAffine(
-            image, turn, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
-        )
-        levels = 255 * np.linspace(0, 1, 256) ** np.exp(gamma)
-        return np.asarray(cv2.LUT(moved, levels.round().astype(np.uint8)), np.uint8)
+        (a, b, c), (d, e, f) = cv2.invertAffineTransform(turn).astype(np.float32)
+        bend = cv2.resize(bends, (width, height), interpolation=cv2.INTER_CUBIC)
+        from_x, from_y = bend[..., 0] + (a * x + b * y + c), bend[..., 1] + (d * x + e * y + f)
+        moved = cv2.remap(image, from_x, from_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
+        levels = 255 * np.linspace(0, 1, 256)[:, None] ** np.exp(gammas)
+        return np.asarray(cv2.LUT(moved, levels.round().astype(np.uint8)[:, None]), np.uint8)

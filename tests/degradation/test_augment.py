@@ -19,12 +19,21 @@ def face(faces: Path):
     return read_image(faces / 'train/GT/00000.png')
 
 
+@pytest.fixture
+def other(faces: Path):
+    return read_image(faces / 'train/GT/00001.png')
+
+
+def vary(image, other=None, seed=0, **options):
+    return Augmentation(**options).apply(image, RandomState(seed), lambda: other)
+
+
 def test_no_change_leaves_every_pixel(face):
-    assert (Augmentation().apply(face, RandomState(0)) == face).all()
+    assert (vary(face) == face).all()
 
 
 def test_a_zoom_shows_the_middle_larger(face):
-    twice = Augmentation(zoom=(2, 2)).apply(face, RandomState(0))
+    twice = vary(face, zoom=(2, 2))
     # Every other pixel of the enlarged middle half is near one of the original.
     middle = face[128:384, 128:384].astype(float)
     near = np.abs(twice[::2, ::2].astype(float) - middle).mean()
@@ -32,7 +41,7 @@ def test_a_zoom_shows_the_middle_larger(face):
 
 
 def test_a_shift_stays_within_its_range_and_mirrors_the_border(face):
-    moved = Augmentation(shift=8).apply(face, RandomState(1)).astype(float)
+    moved = vary(face, seed=1, shift=8).astype(float)
     inner = moved[16:-16, 16:-16]
     errors = {
         (down, across): np.abs(
@@ -48,13 +57,37 @@ def test_a_shift_stays_within_its_range_and_mirrors_the_border(face):
 
 def test_gamma_keeps_black_and_white_and_brightens_between():
     ramp = np.tile(np.arange(256, dtype=np.uint8)[:, None], (16, 1, 3))
-    brighter = Augmentation(gamma=(0.5, 0.5)).apply(ramp, RandomState(0))[0, :, 0]
+    brighter = vary(ramp, gamma=(0.5, 0.5))[0, :, 0]
     assert brighter[0] == 0 and brighter[255] == 255 and brighter[64] == 128
     assert (np.diff(brighter.astype(int)) >= 0).all()
 
 
+def test_a_tint_changes_each_channel_by_itself(face):
+    tinted = vary(face, tint=(0.8, 1.25)).astype(int) - face
+    changes = tinted.reshape(-1, 3).mean(0)
+    assert np.ptp(changes) > 3 and np.abs(changes).max() < 40
+    grey = vary(face, gamma=(0.8, 0.8)).astype(int) - face
+    assert np.ptp(grey.reshape(-1, 3).mean(0)) < np.ptp(changes)
+
+
+def test_a_warp_moves_parts_differently_and_no_further_than_it_says(face):
+    ramp = np.tile(np.arange(256, dtype=np.uint8)[:, None], (256, 1, 3))  # its value is its column
+    moves = vary(ramp, warp=8).astype(int)[32:-32, 32:-32] - ramp[32:-32, 32:-32]
+    assert np.abs(moves).max() <= 10  # the curve between the points goes a little further
+    assert np.ptp(moves) > 4 and np.abs(np.diff(moves[..., 0], axis=0)).max() <= 1
+
+
+def test_a_mixed_face_is_one_on_this_side_of_a_line_and_the_other_beyond(face, other):
+    mixed = vary(face, other, mix=1)
+    first, second = (mixed == face).all(2), (mixed == other).all(2)
+    assert first.mean() > 0.2 and second.mean() > 0.2 and (first | second).mean() > 0.9
+    assert (vary(face, mix=0) == face).all()
+
+
 def test_a_sample_depends_on_its_number_and_is_degraded_after_the_change(faces: Path, degradation):
-    options = dict(angle=3, zoom=(0.95, 1.05), shift=8, gamma=(0.85, 1.2))
+    options = dict(
+        angle=3, zoom=(0.95, 1.05), shift=8, gamma=(0.85, 1.2), tint=(0.9, 1.1), warp=8, mix=1
+    )
     plain, changed, again = (
         BlindFaceDataset(str(faces), GT, asdict(degradation), augmentation=one, flip_ratio=0)
         for one in (None, options, options)
@@ -78,6 +111,9 @@ def test_a_sample_depends_on_its_number_and_is_degraded_after_the_change(faces: 
     [
         (dict(zoom=(0, 1)), r'augmentation\.zoom=\(0, 1\): \(least, most\), from 0\.5 to 2'),
         (dict(gamma=(2, 1)), r'augmentation\.gamma=\(2, 1\): \(least, most\), from 0\.1 to 10'),
+        (dict(tint=(0, 1)), r'augmentation\.tint=\(0, 1\): \(least, most\), from 0\.1 to 10'),
+        (dict(warp=33), r'augmentation\.warp=33: from 0 to 32 expected'),
+        (dict(mix=2), r'augmentation\.mix=2: from 0 to 1 expected'),
         (dict(shift=-1), r'augmentation\.shift=-1: at least 0 expected'),
         (dict(angle=200), r'augmentation\.angle=200: from 0 to 180 expected'),
     ],
