@@ -32,7 +32,8 @@ model = dict(
 # The two nets step in turn.
 model_wrapper_cfg = dict(type='MMSeparateDistributedDataParallel')
 
-train_dataloader = dict(batch_size=4)
+# The discriminator would learn the seam of two faces.
+train_dataloader = dict(batch_size=4, dataset=dict(augmentation=dict(mix=0)))
 val_evaluator = dict(
     metrics=[dict(type='BatchPSNR'), dict(type='BatchSSIM'), dict(type='BatchLPIPS')]
 )
