@@ -56,7 +56,7 @@ class Augmentation:
             ('shift', self.shift >= 0, 'at least 0'),
             *(
                 (name, 0.1 <= least <= most <= 10, '(least, most), from 0.1 to 10')
-                for name, (least, *_, most) in (('gamma', self.gamma), ('tint', self.tint))
+                for name, (least, most) in (('gamma', self.gamma), ('tint', self.tint))
             ),
             ('warp', 0 <= self.warp <= 32, 'from 0 to 32'),
             ('mix', 0 <= self.mix <= 1, 'from 0 to 1'),
