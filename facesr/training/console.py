@@ -2,6 +2,7 @@
 
 import io
 import logging
+import os
 import sys
 from contextlib import redirect_stdout
 from shutil import get_terminal_size
@@ -29,8 +30,11 @@ class QuietRunner(Runner):
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
         """Build the stock logger; its first handler is the console's."""
         logger = super().build_logger(*args, **kwargs)
-        logger.handlers[0].addFilter(_is_for_the_console)
-        logger.handlers[0].setFormatter(_ConsoleFormatter())
+        console = logger.handlers[0]
+        console.addFilter(_is_for_the_console)
+        console.setFormatter(_ConsoleFormatter())
+        console.handleError = _print_no_more  # type: ignore[method-assign]
+        logging.raiseExceptions = False  # no traceback for a line that the log file does not take
         return logger
 
     def load_checkpoint(self, *args: Any, **kwargs: Any) -> Any:
@@ -63,6 +67,13 @@ def _is_for_the_console(record: logging.LogRecord) -> bool:
     if record.levelno >= logging.WARNING:
         return not record.getMessage().startswith(_IDLE_WARNINGS)
     return hasattr(record, 'told')
+
+
+def _print_no_more(record: logging.LogRecord) -> None:
+    """Train on in silence where no line is taken: a closed pipe (``| head``) or a full disk."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 class _ConsoleFormatter(logging.Formatter):

@@ -1,10 +1,12 @@
 """What a user sees of a run of tools/train.py, and what it leaves behind."""
 
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 import pytest
-from conftest import TINY
+from conftest import ROOT, TINY
 
 from facesr.training.console import in_words
 
@@ -32,6 +34,16 @@ def test_a_run_prints_what_helps_and_leaves_nothing_in_the_temporary_folder(
     text = log.read_text()
     assert all(part in text for part in ('System environment', 'Config:', 'Hooks will be executed'))
     temporary.rmdir()  # it is empty
+
+
+def test_a_run_whose_lines_are_not_taken_trains_on_in_silence(
+    tiny_options: list[str], tmp_path: Path
+):
+    command = [sys.executable, 'tools/train.py', TINY, '--cfg-options', *tiny_options]
+    with Path('/dev/full').open('w') as full:
+        result = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (result.returncode, result.stderr) == (0, '')
+    assert (tmp_path / 'work/iter_4.pth').exists()
 
 
 @pytest.mark.parametrize(
