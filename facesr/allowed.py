@@ -133,8 +133,8 @@ ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {
         'how many images, at least 1, or a list of their numbers from 0',
         lambda value: value is None or _is_whole(value) or _are(value, lambda i: _is_whole(i, 0)),
     ),
-    r'optim_wrapper\.(.*\.)?(lr|adam_lr|weight_decay)|param_scheduler\.(.*\.)?eta_min'
-    r'|.*\.augmentation\.(angle|shift|warp)': (
+    r'optim_wrapper\.(.*\.)?(lr|adam_lr|weight_decay)|.*\.augmentation\.(angle|shift|warp)'
+    r'|param_scheduler\.(.*\.)?(eta_min|gamma|(start_|end_)?factor)': (
         'a number, at least 0',
         _is_number,
     ),

@@ -292,6 +292,8 @@ def _problems(node: Any, place: str) -> Iterator[str]:
             yield f'{place}: {unknown(node["type"], known, "type")} ({remedy})'
             return
         allowed = _accepted(component)
+        if place.startswith('param_scheduler') and node.get('by_epoch', True):
+            yield f'{place}: {node["type"]} counts epochs; set by_epoch=False'
     elif place == 'default_hooks':
         for name, hook in node.items():
             if hook is not None and 'type' not in hook:

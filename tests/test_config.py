@@ -120,6 +120,8 @@ COUNT, POSITIVE = 'a whole number, at least 1', 'a number, at least 0'
             r'betas=\(0.9, 1\): two numbers from 0 to below 1',
         ),
         ('param_scheduler.0.periods=[30,0]', r'periods=\[30, 0\]: a list of whole numbers'),
+        ('param_scheduler.0.by_epoch=True', 'CosineRestartLR counts epochs; set by_epoch=False'),
+        ('param_scheduler.1.eta_min=-2', f'eta_min=-2: {POSITIVE}'),
         ('param_scheduler.0.end=0', f'param_scheduler.0.end=0: {COUNT}'),
         ('log_processor.window_size=0', f'window_size=0: {COUNT}'),
         ('randomness.seed=-1', 'randomness.seed=-1: a whole number from 0 to 4294967295'),

@@ -22,7 +22,7 @@ def scale_schedule(config: Config, iterations: int, chosen: Collection[str] = ()
             ``train_cfg.val_interval``.
 
     Raises:
-        UserError: the number is not positive or too small, or a scheduler counts epochs.
+        UserError: the number is not positive, or too small for a scheduler.
     """
     former: int = config.train_cfg.max_iters
     if iterations < 1:
@@ -41,10 +41,6 @@ def scale_schedule(config: Config, iterations: int, chosen: Collection[str] = ()
         if part and part.get(key, 0) > 0 and f'{place}.{key}' not in chosen:
             part[key] = scale(part[key])
     for scheduler in _list_schedulers(config.get('param_scheduler')):
-        if scheduler.get('by_epoch', True):
-            raise UserError(
-                f'--iterations {iterations}: {scheduler.type} counts epochs; set by_epoch=False'
-            )
         begin, end = scheduler.get('begin', 0), scheduler.get('end')
         for key in ('begin', 'end', 'T_max', 'step_size', 'total_iters'):
             if isinstance(scheduler.get(key), int):

@@ -116,7 +116,6 @@ def test_milestones() -> None:
     ('scheduler', 'iterations', 'message'),
     [
         ({}, 0, '--iterations 0: at least 1 expected'),
-        (dict(type='StepLR', step_size=3), 10, 'StepLR counts epochs; set by_epoch=False'),
         (
             dict(type='CosineAnnealingLR', by_epoch=False, begin=900, end=1000, T_max=100),
             4,
