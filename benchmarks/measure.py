@@ -18,11 +18,12 @@ from typing import Any
 import torch
 from mmengine.registry import init_default_scope
 
+import facesr
 from _cli import add_config_options, add_overwrite, count, run
 from facesr.config import load_config
 from facesr.files import claim, write_whole
 
-PACKAGES = ('facesr', 'torch', 'torchvision', 'mmagic', 'mmengine', 'numpy')
+PACKAGES = ('torch', 'torchvision', 'mmagic', 'mmengine', 'numpy')
 #: Options that benchmarks share.
 OPTIONS: dict[str, dict[str, Any]] = {
     'rounds': dict(type=count, default=5, metavar='N', help='turns of each way; default: 5'),
@@ -109,6 +110,7 @@ def describe_machine() -> dict[str, Any]:
         'threads': torch.get_num_threads(),
         'gpu': torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         'python': platform.python_version(),
+        'facesr': facesr.__version__,
         **{package: version(package) for package in PACKAGES},
     }
 

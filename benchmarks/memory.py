@@ -44,7 +44,8 @@ def time_passes(config: Config, training: bool, iterations: int) -> float:
     """Seconds per image of a new net, after a first pass that does not count."""
     net = build_part(config, 'generator')
     lq = torch.rand(BATCH if training else 1, 3, 128, 128)
-    in_bf16 = training and config.optim_wrapper.type == 'Bf16OptimWrapper'
+    wrapper = config.optim_wrapper.get('generator', config.optim_wrapper)  # an SRGAN has two
+    in_bf16 = training and wrapper.type == 'Bf16OptimWrapper'
     bf16 = torch.autocast('cpu', enabled=in_bf16 and is_fast_in_bf16(lq.device))
 
     def work(count: int) -> None:

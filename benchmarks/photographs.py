@@ -2,7 +2,7 @@
 
 python -m benchmarks.photographs --faces data/FFHQ/val/GT
 python -m benchmarks.photographs --measure-frame data/FFHQ/train/GT   # the detector's FRAME
-python -m benchmarks.photographs --picture docs/photograph.jpg        # the README's picture
+python -m benchmarks.photographs --picture photograph.jpg             # as docs/photograph.jpg
 """
 
 from __future__ import annotations
@@ -175,8 +175,6 @@ def measure(folder: Path, photographs: int, seed: int, device: str | None) -> Fi
     Raises:
         UserError: a package is missing, or the folder has no images.
     """
-    if not find_spec('skimage'):
-        raise UserError('scikit-image is missing; run: bash scripts/setup.sh demo')
     restorer = PhotographRestorer(device=device)
     faces = list(list_images(folder).values())
     rng = np.random.default_rng(seed)
@@ -288,6 +286,8 @@ def draw_picture(path: Path, seed: int, device: str | None) -> None:
 
 def main(args: Namespace) -> None:
     """Do what the command line says."""
+    if not find_spec('skimage'):
+        raise UserError('scikit-image is missing; run: bash scripts/setup.sh demo')
     with claim([path for path in (args.picture, args.json) if path], [], args.overwrite):
         if args.picture is not None:
             draw_picture(args.picture, args.seed, args.device)

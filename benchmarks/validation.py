@@ -70,8 +70,9 @@ def load_samples(config: Config, images: int, device: torch.device) -> Samples:
 
 
 def build_evaluator(config: Config, stock: bool, images: int) -> Evaluator:
-    """The config's evaluator for so many images; ``stock`` takes MMagic's metrics instead."""
+    """An evaluator of the config's PSNR and SSIM; ``stock`` takes MMagic's metrics instead."""
     settings = copy.deepcopy(config.val_evaluator)
+    settings.metrics = [one for one in settings.metrics if one.type in ('BatchPSNR', 'BatchSSIM')]
     for metric in settings.metrics if stock else ():
         metric.type = metric.type.removeprefix('Batch')
     evaluator = EVALUATORS.build(settings)

@@ -10,7 +10,7 @@ train_dataloader = dict(dataset=dict(data_root='data/mine'))
 val_dataloader = dict(dataset=dict(data_root='data/mine'))
 test_dataloader = dict(dataset=dict(data_root='data/mine', data_prefix=dict(img='val/LQ')))
 
-# A third of the rates that the weights were trained with, and straight down to zero.
+# A third of the rates that the weights were trained with, straight down to a thousandth.
 optim_wrapper = dict(optimizer=dict(lr=1e-3, adam_lr=3e-4))
 param_scheduler = [
     dict(type='LinearLR', by_epoch=False, begin=0, end=500, start_factor=1, end_factor=1e-3)

@@ -65,7 +65,11 @@ ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {
         'a text, or None',
         lambda value: value is None or isinstance(value, str),
     ),
-    r'(randomness|\w+_dataloader\.sampler)\.seed': (
+    r'\w+_dataloader\.sampler\.seed': (
+        'no entry (randomness.seed is for all)',
+        lambda value: value is None,
+    ),
+    r'randomness\.seed': (
         'a whole number from 0 to 4294967295, or None',
         lambda value: value is None or _is_whole(value, 0, 2**32 - 1),
     ),
@@ -113,6 +117,8 @@ ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {
         'a whole number, at least 1, or -1 for all',
         lambda value: value == -1 or _is_whole(value),
     ),
+    # MMagic's Evaluator does not work with MMEngine's ValLoop.
+    r'val_cfg\.type': ("'MultiValLoop'", lambda value: value == 'MultiValLoop'),
     r'default_hooks\.checkpoint\.rule': _one_of('greater', 'less', None),
     r'env_cfg\.mp_cfg\.mp_start_method': _one_of('fork', 'spawn', 'forkserver'),
     r'model\.gan_loss\.gan_type': _one_of('vanilla', 'lsgan', 'smgan', 'wgan', 'hinge', 'l1'),

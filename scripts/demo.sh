@@ -3,14 +3,18 @@
 # restore the portrait's face with the trained weights of the project, train configs/demo.py and a
 # few adversarial iterations after it, restore 16 degradations of the held-out portrait with both,
 # score them, and show it all in one page.
+# The runs of a demo before, in work_dirs/demo and work_dirs/demo_srgan, are removed.
 # Photographs of your own, restored into work_dirs/photos/restored, come first, arguments of
 # tools/train.py after them:
 #   bash scripts/demo.sh me.jpg --cfg-options randomness.seed=1
 set -euo pipefail
 photos=()
+ours=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../work_dirs")
 while [ $# -gt 0 ] && [[ $1 != -* ]]; do
     [ -f "$1" ] || { echo "error: $1: no such photograph" >&2; exit 1; }
-    photos+=("$(realpath -- "$1")")
+    photo=$(realpath -- "$1")
+    [[ $photo != "$ours"/* ]] || { echo "error: $1: is in work_dirs; copy it to another place" >&2; exit 1; }
+    photos+=("$photo")
     shift
 done
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -20,7 +24,7 @@ export CUDA_VISIBLE_DEVICES=  # the same run everywhere
 tool() { "$PYTHON_BIN" "tools/$1.py" "${@:2}"; }
 
 [ -e data/demo/test/LQ/astronaut_15.png ] || tool make_demo data/demo
-rm -rf work_dirs/photos work_dirs/demo work_dirs/demo_srgan
+rm -rf work_dirs/photos/{LQ,srresnet_24b,face_unet} work_dirs/demo work_dirs/demo_srgan
 if [ "${#photos[@]}" -gt 0 ]; then tool restore "${photos[@]}" --out work_dirs/photos/restored; fi
 tool cut_faces data/demo/val/GT/astronaut_00.png "${photos[@]}" --only-largest --out work_dirs/photos/LQ
 for name in srresnet_24b face_unet; do

@@ -22,8 +22,7 @@ from mmengine.runner import Runner
 
 import facesr  # noqa: F401  (registers what the configs name)
 from facesr.config import load_config
-from facesr.data.demo import degrade_portrait
-from facesr.degradation.settings import DegradationSettings
+from facesr.degradation.settings import DegradationSettings, degrade_by_seed
 from facesr.images import write_png
 from facesr.training.signals import taking_signals
 
@@ -52,7 +51,7 @@ def make_faces(root: Path, degradation: DegradationSettings) -> Path:
     for index in range(4):
         write_png(root / f'train/GT/{index:05d}.png', portrait[:, :: (-1) ** index].copy())
     for index in range(2):
-        lq = degrade_portrait(portrait, degradation, seed=index)
+        lq = degrade_by_seed(portrait, degradation, seed=index)
         write_png(root / f'val/GT/{index:05d}.png', portrait)
         write_png(root / f'val/LQ/{index:05d}.png', lq)
         write_png(root / f'test/LQ/{index:05d}.png', lq)

@@ -128,7 +128,8 @@ COUNT, POSITIVE = 'a whole number, at least 1', 'a number, at least 0'
         ('model.generator.num_blocks=0', f'num_blocks=0: {COUNT}'),
         ('log_level=LOUD', "log_level='LOUD': 'DEBUG', 'INFO'"),
         ('train_dataloader.num_workers=100000', 'num_workers=100000: a whole number from 0 to 256'),
-        ('train_dataloader.sampler.seed=abc', "sampler.seed='abc': a whole number from 0"),
+        ('train_dataloader.sampler.seed=7', r'sampler.seed=7: no entry \(randomness.seed is for'),
+        ('val_cfg.type=ValLoop', "val_cfg.type='ValLoop': 'MultiValLoop' expected"),
         ('train_dataloader.dataset.cache_dir=5', 'cache_dir=5: a text expected'),
         (
             'train_dataloader.dataset.degradation.noise_sigma=[]',

@@ -21,9 +21,10 @@ def run(work: Callable[[argparse.Namespace], None], args: argparse.Namespace) ->
     FACESR_DEBUG=1 in the environment shows the traceback as well. Everything heavy is imported
     in ``work``, so that ``--help`` answers at once.
     """
-    for stream in filter(None, (sys.stdout, sys.stderr)):  # None where it was closed
-        # A name that is not UTF-8 can be printed too.
-        stream.reconfigure(errors='backslashreplace')  # type: ignore[union-attr]
+    for name in ('stdout', 'stderr'):
+        if getattr(sys, name) is None:  # it was closed
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), 'w'))
+        getattr(sys, name).reconfigure(errors='backslashreplace')  # for a name that is not UTF-8
     if any(re.fullmatch(r'(--[\w-]+=)?', argument) for argument in sys.argv[1:]):
         raise SystemExit('error: an empty argument, which would be the current folder; name one')
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
@@ -70,9 +71,8 @@ def expand_home(value: Any) -> Any:
     try:
         if isinstance(value, Path):
             return value.expanduser()
-        if isinstance(value, str) and re.match(r'~|[\w.]+=~', value):
-            key, equals, path = value.rpartition('=')
-            return f'{key}{equals}{Path(path).expanduser()}'
+        if isinstance(value, str) and (parts := re.fullmatch(r'([\w.]+=)?(~.*)', value, re.DOTALL)):
+            return f'{parts[1] or ""}{Path(parts[2]).expanduser()}'
     except RuntimeError as error:  # ~name of no user
         raise SystemExit(f'error: {value}: {str(error).lower()} write the folder out') from None
     return value

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.random import RandomState
 from rich.progress import track
 
-from ..degradation.settings import DegradationSettings, degrade
+from ..degradation.settings import DegradationSettings, degrade_by_seed
 from ..errors import UserError
 from ..files import claim
 from ..images import Image8, write_png
@@ -72,7 +71,7 @@ def make_demo_set(root: str | Path, settings: DegradationSettings, overwrite: bo
         for seed, (gt, *lqs) in enumerate(track(portraits, 'portrait')):
             write_png(gt, portrait)
             for path in lqs:
-                write_png(path, degrade_portrait(portrait, settings, seed))
+                write_png(path, degrade_by_seed(portrait, settings, seed))
 
 
 def _write_crops(crops: Mapping[str, Sequence[Path]]) -> None:
@@ -87,20 +86,6 @@ def _write_crops(crops: Mapping[str, Sequence[Path]]) -> None:
             photograph = cv2.cvtColor(photograph, cv2.COLOR_GRAY2RGB)
         for path in paths:
             write_png(path, _crop(photograph, rng))
-
-
-def degrade_portrait(portrait: Image8, settings: DegradationSettings, seed: int) -> Image8:
-    """Degrade an image with the values that a seed gives, the same every time.
-
-    Args:
-        portrait: (512, 512, 3) uint8 RGB.
-        settings: of the degradation.
-        seed: of the values and of the noise.
-
-    Returns:
-        (128, 128, 3) uint8 RGB.
-    """
-    return degrade(portrait, settings, settings.sample(RandomState(seed)), seed)
 
 
 def _crop(photograph: Image8, rng: np.random.Generator) -> Image8:

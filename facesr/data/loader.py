@@ -61,19 +61,14 @@ class NumberedSampler(InfiniteSampler):
             yield SampleKey(order[number % self.size], self.seed, number)
 
 
-def loaders_of(loop: BaseLoop) -> list[Any]:
-    """The data loaders of MMEngine's loops, which have one, and of MMagic's, which have several."""
-    loaders: list[Any] = getattr(loop, 'dataloaders', None) or [loop.dataloader]
-    return loaders
-
-
 def end_workers(loop: BaseLoop) -> None:
     """End the processes of a loop's loaders.
 
     Left to the interpreter's end, PyTorch 2.11 waits five seconds for each where they pin memory
     for a GPU.
     """
-    for loader in loaders_of(loop):
+    # MMagic's loops have several loaders, MMEngine's one.
+    for loader in getattr(loop, 'dataloaders', None) or [loop.dataloader]:
         if loader._iterator is not None:  # of persistent workers
             loader._iterator._shutdown_workers()
 

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from numpy.random import RandomState
 from rich.progress import track
 
-from ..degradation.settings import DegradationSettings, degrade
+from ..degradation.settings import DegradationSettings, degrade_by_seed
 from ..errors import UserError
 from ..files import claim
 from ..images import list_images, read_image, write_png
@@ -43,5 +42,4 @@ def degrade_folder(
     targets = {path: lq / f'{stem}.png' for stem, path in images.items()}
     with claim(targets.values(), images.values(), overwrite, folders=[lq]):
         for number, (path, target) in enumerate(track(targets.items(), 'degrading'), seed):
-            values = settings.sample(RandomState(number))
-            write_png(target, degrade(read_image(path), settings, values, number))
+            write_png(target, degrade_by_seed(read_image(path), settings, number))

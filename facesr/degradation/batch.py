@@ -40,13 +40,8 @@ class BatchDegradation(nn.Module):
         Returns:
             (N, 3, s, s) uint8 RGB.
         """
-        chosen = torch.get_float32_matmul_precision()
-        torch.set_float32_matmul_precision('highest')  # levels depend on all of it
-        try:
-            with torch.autocast(gt.device.type, enabled=False):
-                return self._degrade(gt, values, noise)
-        finally:
-            torch.set_float32_matmul_precision(chosen)
+        with torch.autocast(gt.device.type, enabled=False):
+            return self._degrade(gt, values, noise)
 
     def _degrade(self, gt: Tensor, values: Tensor, noise: Tensor) -> Tensor:
         noise_sigma = values[:, 3].float().view(-1, 1, 1, 1)

@@ -139,6 +139,11 @@ class DegradationSettings:
         )
 
 
+def degrade_by_seed(image: Image8, settings: DegradationSettings, seed: int) -> Image8:
+    """Degrade one image with the values and the noise that a seed gives, the same every time."""
+    return degrade(image, settings, settings.sample(RandomState(seed)), seed)
+
+
 def degrade(
     image: Image8, settings: DegradationSettings, values: Degradation, noise_seed: int
 ) -> Image8:

@@ -1,7 +1,7 @@
 """A U-shaped net for whole aligned faces; most of its work is at 64 to 16 px."""
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import pairwise, starmap
 
 import torch
 from mmagic.registry import MODELS
@@ -37,6 +37,9 @@ class FaceUNet(BaseModule):
         residual_scale: what each branch is scaled by at first.
         map_size: side of the learned map; 0 has none.
         upscale_factor: of the output to the input.
+
+    Raises:
+        ValueError: there are more or fewer numbers of blocks than sizes.
     """
 
     #: The restorer never cuts this net's input into tiles: a tile is no face.
@@ -62,10 +65,13 @@ class FaceUNet(BaseModule):
         def stack(width: int, count: int) -> nn.Sequential:
             return nn.Sequential(*(GatedBlock(width, residual_scale) for _ in range(count)))
 
-        self.encoders = nn.ModuleList(map(stack, channels, encoder_blocks))
+        def stacks(widths: Sequence[int], counts: Sequence[int]) -> nn.ModuleList:
+            return nn.ModuleList(starmap(stack, zip(widths, counts, strict=True)))
+
+        self.encoders = stacks(channels, encoder_blocks)
         self.downs = nn.ModuleList(nn.Linear(4 * fine, coarse) for fine, coarse in steps)
         self.ups = nn.ModuleList(nn.Linear(coarse, 4 * fine, bias=False) for fine, coarse in steps)
-        self.decoders = nn.ModuleList(map(stack, channels[:-1], decoder_blocks))
+        self.decoders = stacks(channels[:-1], decoder_blocks)
         self.to_head = nn.Linear(channels[0], 4 * head_channels)
         self.head = nn.Conv2d(head_channels, out_channels * upscale_factor**2, 3, padding=1)
         for parameter in self.head.parameters():

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from ..config import parse_config
+from ..config import entry, parse_config
 from ..errors import UserError
 
 #: Logged values by iteration, ascending.
@@ -43,10 +43,7 @@ class Run:
 
     def entry(self, place: str) -> Any:
         """An entry of the config, such as ``model.generator``; None if there is none."""
-        node: Any = self.config
-        for key in place.split('.'):
-            node = node.get(key) if isinstance(node, Mapping) else None
-        return node
+        return entry(self.config, place)
 
 
 def read_runs(folders: Sequence[Path]) -> list[Run]:

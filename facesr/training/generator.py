@@ -58,7 +58,7 @@ class PretrainedGeneratorHook(Hook):
         checkpoint, generator = read_checkpoint(path), unwrap_generator(runner)
         meta = checkpoint.get('meta', {})
         # What it was best with; older versions say so in the file's name.
-        ema = meta.get('best_score_name', path.name.removeprefix('best_')).startswith('ema')
+        ema = meta.get('best_score_name', path.name).startswith(('ema/', 'best_ema'))
         generator.load_state_dict(generator_weights(checkpoint, generator, path, ema))
         runner.message_hub.update_info(GENERATOR_ITERATIONS, meta.get('iter'))
         which = 'averaged weights' if ema else 'weights'

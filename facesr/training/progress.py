@@ -19,7 +19,6 @@ from mmengine.runner import Runner
 from torch import nn
 
 from ..config import check_config
-from ..data.loader import loaders_of
 from ..errors import UserError
 from ..files import write_whole
 from ..nets import count_parameters, is_fast_in_bf16, unwrap_generator
@@ -85,8 +84,8 @@ class RunSummaryHook(Hook):
             training += f' on each of {runner.world_size} processes'
         lines = {'device': device, 'generator': net, 'training': training}
         lines['writing to'] = runner.work_dir
-        if loop is not None:  # MMagic's, of several loaders, or MMEngine's
-            facts['validation_images'] = images = sum(len(one.dataset) for one in loaders_of(loop))
+        if loop is not None:
+            facts['validation_images'] = images = sum(len(one.dataset) for one in loop.dataloaders)
             lines['validation'] = f'{images:,} images every {runner.val_interval:,} iterations'
         if origin := _origin(runner):
             lines['starts from'] = origin

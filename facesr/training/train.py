@@ -91,6 +91,8 @@ def _train(
     dry_run: bool,
 ) -> None:
     config = load_config(config_path, overrides)
+    if not config.get('train_dataloader'):
+        raise UserError(f'{config_path}: no training in it; name a config such as those in configs')
     check_gpu()
     get_temp_dir()  # the loaders' processes take this one; it is removed when this process ends
     if work_dir is not None:
@@ -160,6 +162,8 @@ def _say_end(runner: Runner, config_path: str | Path, overrides: Iterable[str]) 
         kept, which = Path(folder, BEST), f'its best checkpoint ({name} {infos["best_score"]:.4f})'
     options = [option for option in overrides if option.startswith(('model.', 'test_'))]
     command = ['python', 'tools/test.py', config_path, kept]
+    if folder != load_config(config_path).work_dir:
+        command += ['--out', Path(folder, 'results')]
     command += ['--ema'] * name.startswith('ema') + ['--cfg-options', *options] * bool(options)
     tell(
         runner.logger,

@@ -13,12 +13,8 @@ LIMIT = 2_276_356  # the challenge's: fewer parameters than this
 
 def small(**settings):
     torch.manual_seed(0)
-    return FaceUNet(
-        channels=(8, 16),
-        encoder_blocks=(1, 1),
-        decoder_blocks=(1,),
-        **{'map_size': 4, **settings},
-    )
+    sizes = dict(channels=(8, 16), encoder_blocks=(1, 1), decoder_blocks=(1,), map_size=4)
+    return FaceUNet(**sizes | settings)
 
 
 def test_the_config_stays_below_the_limit():
@@ -49,6 +45,12 @@ def test_an_untrained_one_is_the_bilinear_enlargement():
     lq = torch.rand(1, 3, 16, 16)
     bilinear = torch.nn.functional.interpolate(lq, scale_factor=4, mode='bilinear')
     torch.testing.assert_close(small()(lq), bilinear)
+
+
+@pytest.mark.parametrize('blocks', [{'encoder_blocks': (1, 1, 1)}, {'decoder_blocks': ()}])
+def test_numbers_of_blocks_fit_the_sizes(blocks: dict):
+    with pytest.raises(ValueError, match=r'zip\(\) argument 2 is'):
+        small(**blocks)
 
 
 def test_every_parameter_learns():

@@ -24,7 +24,7 @@ def test_a_run_prints_what_helps_and_leaves_nothing_in_the_temporary_folder(
     heads = ['device', 'generator', 'training', 'writing to', 'validation', 'starts from', 'log']
     assert [line[:12].strip() for line in lines[:7]] == heads
     assert lines[7].startswith('iteration 2 of 4: ')
-    restore = f'python tools/test.py {TINY} {work}/best.pth --cfg-options '
+    restore = f'python tools/test.py {TINY} {work}/best.pth --out {work}/results --cfg-options '
     assert lines[-3].startswith('finished after iteration 4; its best checkpoint (PSNR ')
     assert lines[-3].endswith(f'): {work}/best.pth') and restore in lines[-2]
     assert lines[-2].endswith('model.generator.num_blocks=1')

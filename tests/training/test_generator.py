@@ -96,6 +96,12 @@ def test_best_by_its_average_gives_its_average(
         assert torch.equal(trained[f'generator.{name}'], value)
 
 
+def test_a_name_that_begins_with_ema_means_nothing(options, pretraining: Path, tmp_path: Path):
+    given = (pretraining / 'iter_200.pth').rename(tmp_path / 'ema_net.pth')
+    train(TINY_GAN, [*options, f'default_hooks.pretrained.source={given}'])
+    assert same_generator(tmp_path / 'work/iter_1.pth', given)
+
+
 def test_load_from_comes_first(options, pretraining: Path, tmp_path: Path):
     given = pretraining / 'iter_200.pth'
     train(
