@@ -286,7 +286,7 @@ def draw_picture(path: Path, seed: int, device: str | None) -> None:
 
 def main(args: Namespace) -> None:
     """Do what the command line says."""
-    if not find_spec('skimage'):
+    if args.measure_frame is None and not find_spec('skimage'):
         raise UserError('scikit-image is missing; run: bash scripts/setup.sh demo')
     with claim([path for path in (args.picture, args.json) if path], [], args.overwrite):
         if args.picture is not None:

@@ -73,7 +73,6 @@ _BUILDER_KEYS = {
     'type',
     '_scope_',
     'priority',  # hooks
-    'convert_to_iter_based',  # schedules
     'constructor',  # optimiser wrappers
     'paramwise_cfg',
 }

@@ -3,7 +3,7 @@
 # restore the portrait's face with the trained weights of the project, train configs/demo.py and a
 # few adversarial iterations after it, restore 16 degradations of the held-out portrait with both,
 # score them, and show it all in one page.
-# The runs of a demo before, in work_dirs/demo and work_dirs/demo_srgan, are removed.
+# What a demo before has left in work_dirs/demo, demo_srgan and photos is replaced.
 # Photographs of your own, restored into work_dirs/photos/restored, come first, arguments of
 # tools/train.py after them:
 #   bash scripts/demo.sh me.jpg --cfg-options randomness.seed=1

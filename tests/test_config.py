@@ -76,6 +76,14 @@ def test_override_of_the_adversarial_part_is_refused(override: str, message: str
         load_config(TINY_GAN, [override])
 
 
+@pytest.mark.parametrize(
+    ('config', 'factor'), [('srgan_26b', 'gamma'), ('srresnet_24b_plus', 'start_factor')]
+)
+def test_a_negative_factor_of_a_schedule_is_refused(config: str, factor: str):
+    with pytest.raises(UserError, match=f'{factor}=-1: a number, at least 0'):
+        load_config(ROOT / f'configs/{config}.py', [f'param_scheduler.0.{factor}=-1'])
+
+
 COUNT, POSITIVE = 'a whole number, at least 1', 'a number, at least 0'
 
 
@@ -121,7 +129,6 @@ COUNT, POSITIVE = 'a whole number, at least 1', 'a number, at least 0'
         ),
         ('param_scheduler.0.periods=[30,0]', r'periods=\[30, 0\]: a list of whole numbers'),
         ('param_scheduler.0.by_epoch=True', 'CosineRestartLR counts epochs; set by_epoch=False'),
-        ('param_scheduler.1.eta_min=-2', f'eta_min=-2: {POSITIVE}'),
         ('param_scheduler.0.end=0', f'param_scheduler.0.end=0: {COUNT}'),
         ('log_processor.window_size=0', f'window_size=0: {COUNT}'),
         ('randomness.seed=-1', 'randomness.seed=-1: a whole number from 0 to 4294967295'),

@@ -1,13 +1,15 @@
 """A U-shaped net for whole aligned faces; most of its work is at 64 to 16 px."""
 
 from collections.abc import Sequence
-from itertools import pairwise, starmap
+from itertools import pairwise
 
 import torch
 from mmagic.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, linear, pad
+
+from ..errors import UserError
 
 
 @MODELS.register_module()
@@ -39,7 +41,7 @@ class FaceUNet(BaseModule):
         upscale_factor: of the output to the input.
 
     Raises:
-        ValueError: there are more or fewer numbers of blocks than sizes.
+        UserError: the numbers of blocks do not fit the channels.
     """
 
     #: The restorer never cuts this net's input into tiles: a tile is no face.
@@ -58,6 +60,13 @@ class FaceUNet(BaseModule):
         upscale_factor: int = 4,
     ) -> None:
         super().__init__()
+        sizes = len(channels)
+        if (len(encoder_blocks), len(decoder_blocks)) != (sizes, sizes - 1):
+            raise UserError(
+                f'model.generator: {sizes} channels need {sizes} encoder_blocks and '
+                f'{sizes - 1} decoder_blocks; there are {len(encoder_blocks)} and '
+                f'{len(decoder_blocks)}'
+            )
         self.upscale_factor = upscale_factor
         self.stem = nn.Conv2d(4 * in_channels, channels[0], 3, padding=1)
         steps = list(pairwise(channels))
@@ -65,13 +74,10 @@ class FaceUNet(BaseModule):
         def stack(width: int, count: int) -> nn.Sequential:
             return nn.Sequential(*(GatedBlock(width, residual_scale) for _ in range(count)))
 
-        def stacks(widths: Sequence[int], counts: Sequence[int]) -> nn.ModuleList:
-            return nn.ModuleList(starmap(stack, zip(widths, counts, strict=True)))
-
-        self.encoders = stacks(channels, encoder_blocks)
+        self.encoders = nn.ModuleList(map(stack, channels, encoder_blocks))
         self.downs = nn.ModuleList(nn.Linear(4 * fine, coarse) for fine, coarse in steps)
         self.ups = nn.ModuleList(nn.Linear(coarse, 4 * fine, bias=False) for fine, coarse in steps)
-        self.decoders = stacks(channels[:-1], decoder_blocks)
+        self.decoders = nn.ModuleList(map(stack, channels[:-1], decoder_blocks))
         self.to_head = nn.Linear(channels[0], 4 * head_channels)
         self.head = nn.Conv2d(head_channels, out_channels * upscale_factor**2, 3, padding=1)
         for parameter in self.head.parameters():

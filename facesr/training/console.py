@@ -5,8 +5,10 @@ import logging
 import os
 import sys
 from contextlib import redirect_stdout
+from functools import partial
+from pathlib import Path
 from shutil import get_terminal_size
-from typing import Any
+from typing import Any, TextIO
 
 from mmengine.dist import is_main_process
 from mmengine.logging import MMLogger
@@ -33,7 +35,7 @@ class QuietRunner(Runner):
         console = logger.handlers[0]
         console.addFilter(_is_for_the_console)
         console.setFormatter(_ConsoleFormatter())
-        console.handleError = _print_no_more  # type: ignore[method-assign]
+        console.handleError = partial(_print_no_more, console.stream)  # type: ignore[method-assign]
         logging.raiseExceptions = False  # no traceback for a line that the log file does not take
         return logger
 
@@ -69,11 +71,11 @@ def _is_for_the_console(record: logging.LogRecord) -> bool:
     return hasattr(record, 'told')
 
 
-def _print_no_more(record: logging.LogRecord) -> None:
+def _print_no_more(stream: TextIO, record: logging.LogRecord) -> None:
     """Train on in silence where no line is taken: a closed pipe (``| head``) or a full disk."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
+    if isinstance(sys.exception(), OSError):
+        with Path(os.devnull).open('w') as nowhere:
+            os.dup2(nowhere.fileno(), stream.fileno())
 
 
 class _ConsoleFormatter(logging.Formatter):

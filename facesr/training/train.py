@@ -162,8 +162,7 @@ def _say_end(runner: Runner, config_path: str | Path, overrides: Iterable[str]) 
         kept, which = Path(folder, BEST), f'its best checkpoint ({name} {infos["best_score"]:.4f})'
     options = [option for option in overrides if option.startswith(('model.', 'test_'))]
     command = ['python', 'tools/test.py', config_path, kept]
-    if folder != load_config(config_path).work_dir:
-        command += ['--out', Path(folder, 'results')]
+    command += ['--out', Path(folder, 'results')]
     command += ['--ema'] * name.startswith('ema') + ['--cfg-options', *options] * bool(options)
     tell(
         runner.logger,

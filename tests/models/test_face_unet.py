@@ -5,6 +5,7 @@ import torch
 from conftest import ROOT
 
 from facesr.config import load_config
+from facesr.errors import UserError
 from facesr.models.face_unet import FaceUNet
 from facesr.nets import build_part, count_parameters
 
@@ -49,7 +50,7 @@ def test_an_untrained_one_is_the_bilinear_enlargement():
 
 @pytest.mark.parametrize('blocks', [{'encoder_blocks': (1, 1, 1)}, {'decoder_blocks': ()}])
 def test_numbers_of_blocks_fit_the_sizes(blocks: dict):
-    with pytest.raises(ValueError, match=r'zip\(\) argument 2 is'):
+    with pytest.raises(UserError, match='2 channels need 2 encoder_blocks and 1 decoder_blocks'):
         small(**blocks)
 
 
