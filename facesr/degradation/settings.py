@@ -140,7 +140,15 @@ class DegradationSettings:
 
 
 def degrade_by_seed(image: Image8, settings: DegradationSettings, seed: int) -> Image8:
-    """Degrade one image with the values and the noise that a seed gives, the same every time."""
+    """Degrade one image with the values and the noise that a seed gives, the same every time.
+
+    Args:
+        image, settings: as of :func:`degrade`.
+        seed: of the values and of the noise.
+
+    Returns:
+        (s, s, 3) uint8 RGB, ``lq_size`` a side.
+    """
     return degrade(image, settings, settings.sample(RandomState(seed)), seed)
 
 

@@ -161,8 +161,7 @@ def _say_end(runner: Runner, config_path: str | Path, overrides: Iterable[str]) 
     if name:
         kept, which = Path(folder, BEST), f'its best checkpoint ({name} {infos["best_score"]:.4f})'
     options = [option for option in overrides if option.startswith(('model.', 'test_'))]
-    command = ['python', 'tools/test.py', config_path, kept]
-    command += ['--out', Path(folder, 'results')]
+    command = ['python', 'tools/test.py', config_path, kept, '--out', Path(folder, 'results')]
     command += ['--ema'] * name.startswith('ema') + ['--cfg-options', *options] * bool(options)
     tell(
         runner.logger,

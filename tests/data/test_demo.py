@@ -2,24 +2,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from skimage import data
 
 from facesr.data.check import check_data
 from facesr.data.demo import make_demo_set
-from facesr.degradation.settings import degrade_by_seed
 from facesr.errors import UserError
 from facesr.images import write_png
-
-
-def test_degradation_depends_only_on_its_seed(degradation):
-    portrait = data.astronaut()
-    np.random.seed(7)
-    before = np.random.get_state()[1].copy()
-    first = degrade_by_seed(portrait, degradation, seed=3)
-    np.testing.assert_array_equal(np.random.get_state()[1], before)
-    np.testing.assert_array_equal(first, degrade_by_seed(portrait, degradation, seed=3))
-    assert first.shape == (128, 128, 3) and first.dtype == np.uint8
-    assert (first != degrade_by_seed(portrait, degradation, seed=4)).any()
 
 
 def test_demo_set_is_complete_and_holds_the_portrait_out(tmp_path, degradation):
