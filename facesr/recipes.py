@@ -27,12 +27,12 @@ from .training.train import train
 
 VALIDATIONS = 5  # during a training
 TIMED_ROUNDS = 5
-#: How a checkpoint is scored, by what the table calls it: averaged weights? the mirrored image too?
+#: How a checkpoint is scored, by what the table calls it: averaged weights? which passes?
 WAYS = {
-    'raw': (False, False),
-    'raw, flip': (False, True),
-    'average': (True, False),
-    'average, flip': (True, True),
+    'raw': (False, None),
+    'raw, flip': (False, 'flip'),
+    'average': (True, None),
+    'average, flip': (True, 'flip'),
 }
 
 
@@ -190,11 +190,11 @@ def _score_entry(entry: Entry) -> dict[str, dict[str, float]]:
         stems = list(images)
         chosen = stems[:wanted] if isinstance(wanted, int) else [stems[index] for index in wanted]
         images = {stem: images[stem] for stem in chosen}
-    for name, (ema, flip) in WAYS.items():
+    for name, (ema, tta) in WAYS.items():
         if name in scores or (ema and not averaged):
             continue
         print(f'scoring {entry.work_dir}, {name}: {len(images)} images')
-        restorer = Restorer(entry.config, entry.checkpoint, ema=ema, flip=flip)
+        restorer = Restorer(entry.config, entry.checkpoint, ema=ema, tta=tta)
         with TemporaryDirectory(dir=entry.work_dir) as out:
             restored = restore_folder(restorer, images, Path(out), truths)
         scores[name] = mean_scores([image.score for image in restored if image.score])

@@ -115,16 +115,16 @@ def test_a_gradient_scaler_waits_but_once(load: Load):
 
 
 @pytest.mark.parametrize(
-    ('precision', 'flip'), [('float32', False), ('bf16', True), ('fp16', False)]
+    ('precision', 'tta'), [('float32', None), ('bf16', 'flip'), ('fp16', 'shift')]
 )
 @pytest.mark.parametrize('name', ['srresnet_24b', 'face_unet'])
-def test_restores(name: str, precision: str, flip: bool, tmp_path: Path):
+def test_restores(name: str, precision: str, tta: str | None, tmp_path: Path):
     config = load_config(ROOT / f'configs/{name}.py')
     checkpoint = tmp_path / 'net.pth'
     torch.save(MODELS.build(config.model.generator).state_dict(), checkpoint)
     faces = [np.zeros((128, 128, 3), np.uint8)] * 3
     with fake_cuda() as gpu:
-        restorer = Restorer(config, checkpoint, precision=precision, flip=flip)
+        restorer = Restorer(config, checkpoint, precision=precision, tta=tta)
         with gpu.count() as counts:
             restored = restorer.restore_batch(faces)
         assert restorer.device.type == 'cuda'

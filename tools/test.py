@@ -41,8 +41,9 @@ def parse_args() -> argparse.Namespace:
     )
     add(
         '--tta',
-        choices=['flip'],
-        help="flip: mean with the mirrored image's result; twice the time",
+        choices=['flip', 'shift'],
+        help="flip: mean with the mirrored image's result, twice the time; shift: with those of "
+        'the image moved by a pixel too, six times the time',
     )
     add_lpips_option(parser)
     add_overwrite(parser)
@@ -63,8 +64,9 @@ def main(args: argparse.Namespace) -> None:
             folder = Path(dataset.data_root, dataset.data_prefix.img)
         except (AttributeError, TypeError):
             raise UserError(f'{args.config}: no test set in it; name a folder: --input') from None
-    flip = args.tta == 'flip'
-    net = Restorer(config, args.checkpoint, args.device, args.tile, args.ema, args.precision, flip)
+    net = Restorer(
+        config, args.checkpoint, args.device, args.tile, args.ema, args.precision, args.tta
+    )
     out = args.out or Path(config.work_dir, 'results')
     test(net, folder, out, args.gt, args.zip, args.batch_size, args.lpips, args.overwrite)
 

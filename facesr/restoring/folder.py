@@ -49,7 +49,7 @@ class Manifest:
     bicubic: dict[str, float] | None  # the same of bicubic; only with ground truth
     images: int  # how many were restored
     precision: str = 'float32'
-    tta: str | None = None  # 'flip' if the mirrored images were restored as well
+    tta: str | None = None  # the restorer's
 
     def write(self, folder: Path) -> None:
         """Write the manifest of a results folder."""
@@ -135,7 +135,7 @@ def test(
             bicubic=mean_scores(baseline) if baseline else None,
             images=len(images),
             precision=restorer.precision,
-            tta='flip' if restorer.flip else None,
+            tta=restorer.tta,
         ).write(out)
         print(f'scores of each image: {table}')
         panel = out.with_name(f'{out.name}_panel.png')

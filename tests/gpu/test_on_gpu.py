@@ -55,7 +55,7 @@ def test_restores_as_the_cpu_does(
     gpu_tool, tool, tiny_checkpoint: Path, faces: Path, tmp_path: Path, precision: str, levels: int
 ):
     out = {'cpu': tmp_path / 'cpu', 'cuda': tmp_path / 'cuda'}
-    arguments = [TINY, tiny_checkpoint, '--input', faces / 'val/LQ', '--tta', 'flip']
+    arguments = [TINY, tiny_checkpoint, '--input', faces / 'val/LQ', '--tta', 'shift']
     result = tool('test', *arguments, '--device', 'cpu', '--out', out['cpu'])
     assert result.returncode == 0, result.stderr
     arguments += ['--device', 'cuda', '--precision', precision, '--batch-size', '2']

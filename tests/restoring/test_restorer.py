@@ -159,13 +159,37 @@ def test_only_the_net_computes_without_tf32(restorer: Restorer):
 def test_flip_is_the_mean_of_both_before_rounding(restorer: Restorer, tiny_checkpoint, faces: Path):
     lq = read_image(faces / 'val/LQ/00000.png')
     mirrored = lq[:, ::-1].copy()
-    both = Restorer(load_config(TINY), tiny_checkpoint, device='cpu', flip=True)
+    both = Restorer(load_config(TINY), tiny_checkpoint, device='cpu', tta='flip')
     single = [restorer.restore(lq), restorer.restore(mirrored)[:, ::-1]]
     assert (single[0] != single[1]).any(), 'the net itself is not symmetric'
     mean = (single[0].astype(float) + single[1]) / 2  # each rounded before: at most 0.5 off
     assert np.abs(both.restore(lq) - mean).max() <= 1
     difference = np.abs(both.restore(mirrored)[:, ::-1].astype(int) - both.restore(lq))
     assert difference.max() <= 1 and (difference > 0).mean() < 1e-3
+
+
+def test_shift_is_the_mean_of_six_moved_back(restorer: Restorer, tiny_checkpoint, faces: Path):
+    shift = Restorer(load_config(TINY), tiny_checkpoint, device='cpu', tta='shift')
+    for net in (restorer, shift):  # so that a mirrored image shows
+        torch.nn.init.normal_(
+            net.generator.conv_last.weight, 0, 0.2, torch.Generator().manual_seed(0)
+        )
+    lq = read_image(faces / 'val/LQ/00000.png')[:40, :48]
+    wide = np.pad(lq, ((1, 1), (1, 1), (0, 0)), 'edge')
+    every, first, last = slice(None), slice(-4), slice(4, None)
+    total, weight = np.zeros((160, 192, 3)), np.zeros((160, 192, 1))
+    for moved, place, origin, step in (
+        (lq, (every, every), (every, every), 1),
+        (lq, (every, every), (every, every), -1),  # mirrored
+        (wide[1:-1, :-2], (every, first), (every, last), 1),  # to the right
+        (wide[1:-1, 2:], (every, last), (every, first), -1),
+        (wide[:-2, 1:-1], (first, every), (last, every), 1),  # down
+        (wide[2:, 1:-1], (last, every), (first, every), -1),
+    ):
+        total[place] += restorer.restore(moved[:, ::step].copy())[:, ::step][origin]
+        weight[place] += 1
+    assert np.abs(shift.restore(lq) - total / weight).max() <= 1
+    assert shift.restore(lq[:1, :1]).shape == (4, 4, 3)
 
 
 def test_a_precision_that_the_device_cannot_compute_in_is_refused(restorer: Restorer, monkeypatch):

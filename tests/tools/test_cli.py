@@ -86,9 +86,9 @@ def test_adversarial_training_to_exported_weights(
 
 def test_default_input_is_the_configs_test_set(tool, tiny_checkpoint: Path, faces: Path, tmp_path):
     options = [f'test_dataloader.dataset.data_root={faces}', f'work_dir={tmp_path}/work']
-    result = tool('test', TINY, tiny_checkpoint, '--tta', 'flip', '--cfg-options', *options)
+    result = tool('test', TINY, tiny_checkpoint, '--tta', 'shift', '--cfg-options', *options)
     assert result.returncode == 0, result.stderr
-    assert json.loads((tmp_path / 'work/results.json').read_text())['tta'] == 'flip'
+    assert json.loads((tmp_path / 'work/results.json').read_text())['tta'] == 'shift'
     assert len(list((tmp_path / 'work/results').glob('*.png'))) == 2
     assert 'NIQE' in result.stdout
 
