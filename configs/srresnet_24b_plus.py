@@ -16,8 +16,8 @@ optim_wrapper = dict(
     optimizer=dict(_delete_=True, type='MuonAdam', lr=1e-3, adam_lr=4e-4),
     clip_grad=dict(max_norm=1.0),
 )
-# A warm-up, the full rate for three quarters, a straight line down to a thousandth. A run can be
-# ended early: `--iterations N` on a resume at 3/4 N moves the end there, and begins its decay.
+# A warm-up, the full rate for three quarters, a straight line down to a thousandth. To end at
+# iteration N, resume at 3/4 N with `--iterations N`: the decay starts there (docs/averages.md).
 param_scheduler = [
     dict(type='LinearLR', by_epoch=False, begin=0, end=500, start_factor=0.02),
     dict(

@@ -2,7 +2,8 @@
 or in a page to drop them on: python tools/restore.py --serve
 
 A result is NAME.png, beside its photograph or in --out. No photograph is ever replaced: where
-NAME.png is one, or is there already (without --out), the result is NAME_restored.png.
+NAME.png is one or, without --out, not a result of ours, the result is NAME_restored.png. An earlier
+result is replaced.
 """
 
 import argparse

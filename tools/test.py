@@ -14,7 +14,7 @@ def parse_args() -> argparse.Namespace:
     add = parser.add_argument
     add('checkpoint', help='training checkpoint or bare state dict')
     add('--input', type=Path, metavar='DIR', help="default: the config's test set")
-    add('--out', type=Path, metavar='DIR', help='for the PNGs; default: results in the work dir')
+    add('--out', type=Path, metavar='DIR', help='for the PNGs; default: work_dirs/CONFIG/results')
     add('--gt', type=Path, metavar='DIR', help='ground truths of the same names')
     add('--zip', type=Path, metavar='FILE', help='also pack a submission')
     add('--ema', action='store_true', help='the average of the weights (see GeneratorEMAHook)')

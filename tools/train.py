@@ -17,7 +17,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add_config_options(parser)
     parser.add_argument(
-        '--work-dir', help='where logs and checkpoints go (default: see the config)'
+        '--work-dir', help='where logs and checkpoints go (default: work_dirs/CONFIG)'
     )
     parser.add_argument(
         '--resume',
