@@ -252,6 +252,8 @@ def check_config(config: Mapping[str, Any]) -> None:
         if 0 < len(unset) < len(parts):
             left = ' and '.join(sorted({*parts} - {*unset}))
             raise UserError(f'config: {unset[0]}=None, but {left} set; all of them, or none')
+    if isinstance(config.get('val_dataloader'), list | tuple):
+        raise UserError('config: val_dataloader: one data loader expected, not a list')
     metrics = entry(config, 'val_evaluator.metrics') or ()
     names = [(one.get('type'), one.get('prefix')) for one in metrics if isinstance(one, Mapping)]
     for kind, prefix in names:
@@ -295,7 +297,7 @@ def _problems(node: Any, place: str) -> Iterator[str]:
             yield f'{place}: {node["type"]} counts epochs; set by_epoch=False'
     elif place == 'default_hooks':
         for name, hook in node.items():
-            if hook is not None and 'type' not in hook:
+            if hook is not None and not (isinstance(hook, Mapping) and 'type' in hook):
                 names = unknown(name, node.keys() - {name}, 'hook')
                 yield f'{place}: {names} (a new hook needs a type)'
     if allowed is not None:

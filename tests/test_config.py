@@ -110,6 +110,7 @@ COUNT, POSITIVE = 'a whole number, at least 1', 'a number, at least 0'
         ('default_hooks.panels.interval=-3', f'panels.interval=-3: {COUNT}'),
         ('default_hooks.checkpoint.max_keep_ckpts=0', 'max_keep_ckpts=0: .* or -1 for all'),
         ('default_hooks.checkpoint.save_best=3', "save_best=3: a text expected, .*'PSNR'"),
+        ('default_hooks.average=True', "unknown hook: 'average' .a new hook needs a type"),
         ('default_hooks.summary.parameter_limit=0', f'parameter_limit=0: {COUNT}, or None'),
         (
             'train_dataloader.batch_size=0',
@@ -229,6 +230,13 @@ def test_a_config_that_only_restores(tmp_path: Path):
 def test_a_run_without_validation():
     parts = ('val_cfg', 'val_dataloader', 'val_evaluator')
     assert load_config(CONFIG, [f'{part}=None' for part in parts]).val_dataloader is None
+
+
+def test_several_validation_sets_are_refused():
+    config = load_config(CONFIG)
+    config.val_dataloader = [config.val_dataloader]
+    with pytest.raises(UserError, match='val_dataloader: one data loader expected, not a list'):
+        check_config(config)
 
 
 def test_a_hook_can_be_left_out():

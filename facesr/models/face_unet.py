@@ -30,8 +30,7 @@ class FaceUNet(BaseModule):
     Features are (N, H, W, C), so that 1x1 convolutions are matrix products without a copy.
 
     Args:
-        in_channels: of the input.
-        out_channels: of the output.
+        in_channels: of the input and the output.
         channels: of the features at 64, 32, 16 ... px, for an input of 128.
         encoder_blocks: blocks at each of these sizes on the way down; the last are the middle's.
         decoder_blocks: blocks at each size but the coarsest on the way up, finest first.
@@ -50,7 +49,6 @@ class FaceUNet(BaseModule):
     def __init__(
         self,
         in_channels: int = 3,
-        out_channels: int = 3,
         channels: Sequence[int] = (48, 96, 192),
         encoder_blocks: Sequence[int] = (2, 3, 5),
         decoder_blocks: Sequence[int] = (3, 4),
@@ -79,7 +77,7 @@ class FaceUNet(BaseModule):
         self.ups = nn.ModuleList(nn.Linear(coarse, 4 * fine, bias=False) for fine, coarse in steps)
         self.decoders = nn.ModuleList(map(stack, channels[:-1], decoder_blocks))
         self.to_head = nn.Linear(channels[0], 4 * head_channels)
-        self.head = nn.Conv2d(head_channels, out_channels * upscale_factor**2, 3, padding=1)
+        self.head = nn.Conv2d(head_channels, in_channels * upscale_factor**2, 3, padding=1)
         for parameter in self.head.parameters():
             nn.init.zeros_(parameter)
         self.face_map = (
@@ -125,7 +123,7 @@ class GatedBlock(nn.Module):
         residual_scale: what the factors start at.
     """
 
-    def __init__(self, channels: int, residual_scale: float = 0.2) -> None:
+    def __init__(self, channels: int, residual_scale: float) -> None:
         super().__init__()
         wide = 2 * channels
         self.norm1, self.norm2 = nn.LayerNorm(channels), nn.LayerNorm(channels)

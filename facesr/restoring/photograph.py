@@ -141,7 +141,7 @@ class PhotographRestorer:
             raise UserError(
                 f'{photograph.shape[1]}x{photograph.shape[0]} pixels are too many: enlarged, they '
                 f'are {largest / 1e6:.0f} million, {MOST_PIXELS / 1e6:.0f} million is the limit; '
-                'take a smaller --scale and --background bicubic, or shrink it before'
+                'take a smaller scale, or shrink it before'
             )
         if options.background == 'bicubic':
             return bicubic(photograph, height, width)
@@ -197,6 +197,8 @@ def restore_photographs(
     with claim(targets.values(), read, overwrite):
         pass  # checked now, for each is written only when its photograph is restored
 
+    taken: set[Path] = set()  # faces written, by their resolved paths
+
     def work(path: Path, report: Report) -> str:
         photograph, profile = read_photograph(path)  # a telephone's colours are wider than sRGB
         result = restorer.restore(photograph, options, report)
@@ -205,8 +207,11 @@ def restore_photographs(
         results: dict[Path, Image8] = {targets[path]: result.image}
         for number, pair in enumerate(zip(result.cut, result.restored, strict=True), 1):
             if faces is not None:
-                panel = draw_panel(dict(zip(('input', 'restored'), pair, strict=True)))
-                results[faces / _name_face(path, number)] = panel
+                target = faces / _name_face(path, number)
+                if target in taken:
+                    raise UserError(f'{path}: {target} is taken; rename one')
+                results[target] = draw_panel(dict(zip(('input', 'restored'), pair, strict=True)))
+        taken.update(results)
         with claim(results, read, overwrite):
             for target, image in results.items():
                 write_png(target, image, profile if target == targets[path] else None)

@@ -7,6 +7,7 @@ not fit into memory. Here images are restored in batches of one size, or in tile
 import math
 from collections.abc import Sequence
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from itertools import product
 from pathlib import Path
 from threading import Event
@@ -239,19 +240,27 @@ def free_memory(device: torch.device) -> int:
     if not meminfo.is_file():
         return 4 << 30  # no Linux: assume 4 GiB
     kilobytes = meminfo.read_text(encoding='ascii').partition('MemAvailable:')[2].split()[0]
-    return min(int(kilobytes) * 1024, _cgroup_memory())
+    return min(int(kilobytes) * 1024, cgroup_memory())
 
 
-def _cgroup_memory() -> int:
-    """Bytes left under the limit of a container or a Slurm job; 2**62 if there is no limit."""
-    try:
-        group = Path('/proc/self/cgroup').read_text(encoding='ascii').rpartition('::')[2].strip()
-        folder = Path('/sys/fs/cgroup', group.lstrip('/'))
-        limit = (folder / 'memory.max').read_text(encoding='ascii').strip()
-        used = int((folder / 'memory.current').read_text(encoding='ascii'))
-        return max(int(limit) - used, 0)
-    except (OSError, ValueError):  # no such file, or 'max'
-        return 1 << 62
+def cgroup_memory(
+    own: Path = Path('/proc/self/cgroup'), root: Path = Path('/sys/fs/cgroup')
+) -> int:
+    """Bytes left under the limits of a container or a Slurm job; 2**62 if there is no limit.
+
+    Args:
+        own: names this process's control group, after ``::``.
+        root: the folder of all groups. A limit of a group holds for those below it too.
+    """
+    left = 1 << 62
+    with suppress(OSError):
+        group = root / own.read_text(encoding='ascii').rpartition('::')[2].strip().lstrip('/')
+        for folder in (group, *group.parents):
+            with suppress(OSError, ValueError):  # no such file, or 'max'
+                limit = int((folder / 'memory.max').read_text(encoding='ascii'))
+                used = int((folder / 'memory.current').read_text(encoding='ascii'))
+                left = min(left, max(limit - used, 0))
+    return left
 
 
 def release_memory(error: MemoryError | RuntimeError, device: torch.device) -> None:

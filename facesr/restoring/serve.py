@@ -22,11 +22,11 @@ from PIL import Image
 
 from ..errors import UserError
 from ..images import FORMATS, Image8, read_photograph, write_png
-from .photograph import Options, PhotographRestorer, RestoredPhotograph
+from .photograph import MOST_PIXELS, Options, PhotographRestorer, RestoredPhotograph
 from .score import bicubic
 
 UPLOAD_BYTES = 50 << 20
-UPLOAD_PIXELS = 50_000_000  # enlarged twice, they are the most that a result may have
+UPLOAD_PIXELS = MOST_PIXELS // 4  # enlarged twice, they are the most that a result may have
 SHOWN_SIDE = 2048  # pixels of the before and after in the page; the download has all
 INTRODUCTION = """# Restore the faces of a photograph
 Drop a photograph below, or paste one (Ctrl+V). The copy uploaded is deleted as soon as it is read,

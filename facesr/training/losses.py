@@ -98,7 +98,7 @@ class LossHook(RuntimeInfoHook):
         return all(loss.device.type == 'cpu' for loss in losses.values())
 
     def before_val(self, runner: Runner) -> None:
-        if getattr(self, '_pending', None):  # never in a validation without training
+        if self._pending:
             self._read(runner)
         super().before_val(runner)
 

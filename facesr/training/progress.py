@@ -200,9 +200,8 @@ class ProgressHook(IterTimerHook):
         batches = runner.val_loop.total_length * (2 if averaged else 1)
         seconds = hub.get_scalar('val/time').mean(done) * (batches - done)
         hub.update_info('eta', seconds)
-        if hasattr(self, '_told'):  # never in a validation without training
-            text = f'validation, batch {done:,} of {batches:,}: about {in_words(seconds)} left'
-            self._say(runner, lambda: text)
+        text = f'validation, batch {done:,} of {batches:,}: about {in_words(seconds)} left'
+        self._say(runner, lambda: text)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         super().after_val_epoch(runner, metrics)

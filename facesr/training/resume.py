@@ -51,7 +51,7 @@ def choose_start(config: Config, resume: str | None) -> Start:
         resume: a checkpoint; ``'auto'`` takes the work directory's last; None starts anew.
 
     Returns:
-        The run's start; not read further if the run is finished.
+        The run's start; of a finished run no changes are printed.
 
     Raises:
         UserError: the work directory holds another run, or later checkpoints; the checkpoint cannot

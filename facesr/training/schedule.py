@@ -13,9 +13,9 @@ from ..errors import UserError
 def scale_schedule(config: Config, iterations: int, chosen: Collection[str] = ()) -> None:
     """Make a config train ``iterations`` iterations, with its schedule scaled to them, in place.
 
-    Scaled are ``train_cfg``'s ``max_iters`` and ``val_interval``, the intervals of log lines and
-    checkpoints, and where every scheduler begins, ends and changes. Rates of change (momentum,
-    the decay of averaged weights, ``gamma``) stay, and so do intervals that were ``chosen``.
+    Scaled are ``train_cfg``'s ``max_iters``, ``val_interval`` and ``val_begin``, the intervals of
+    log lines and checkpoints, and where every scheduler begins, ends and changes. Rates of change
+    (momentum, the decay of averaged weights, ``gamma``) stay, and so do those that were ``chosen``.
 
     Args:
         chosen: entries of the config that the command line sets, such as
@@ -34,6 +34,7 @@ def scale_schedule(config: Config, iterations: int, chosen: Collection[str] = ()
     config.train_cfg.max_iters = iterations
     for place, key in (
         ('train_cfg', 'val_interval'),
+        ('train_cfg', 'val_begin'),
         ('default_hooks.checkpoint', 'interval'),
         ('default_hooks.logger', 'interval'),
     ):

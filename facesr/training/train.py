@@ -101,6 +101,7 @@ def _train(
         config.launcher = launcher
     if resume is None and config.get('resume'):  # MMEngine's way to ask for it
         resume, config.load_from = config.load_from or 'auto', None
+    config.resume = False  # until there is a checkpoint to resume from
     if iterations is not None:
         scale_schedule(config, iterations, parse_overrides(overrides))
     pin_batches(config)

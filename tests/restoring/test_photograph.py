@@ -180,6 +180,13 @@ def test_files(restorer, degraded, tmp_path: Path, capsys: pytest.CaptureFixture
         'sideways.png',
         'sideways_2.png',
     ]
+    same = [tmp_path / 'a/grey.png', tmp_path / 'b/grey.png']
+    for path in same:
+        write_png(path, data.astronaut())
+    with pytest.raises(UserError, match=r'^1 of 2 photographs failed'):
+        restore_photographs(restorer, same, faces=tmp_path / 'faces')
+    taken = f'error: {same[1]}: {tmp_path}/faces/grey.png is taken; rename one'
+    assert taken in capsys.readouterr().out
 
 
 def test_no_photograph_is_replaced(restorer, tmp_path: Path):

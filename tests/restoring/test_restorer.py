@@ -13,7 +13,7 @@ from facesr.data.dataset import FaceDataset
 from facesr.errors import UserError
 from facesr.images import read_image
 from facesr.restoring import restorer as module
-from facesr.restoring.restorer import SMALLEST_TILE, Restorer
+from facesr.restoring.restorer import SMALLEST_TILE, Restorer, cgroup_memory
 
 
 @pytest.fixture
@@ -86,6 +86,17 @@ def whole_faces(tmp_path: Path):
     checkpoint = tmp_path / 'face_unet.pth'
     torch.save(nets.build_part(config, 'generator').state_dict(), checkpoint)
     return config, checkpoint
+
+
+def test_a_limit_of_memory_holds_below_it_too(tmp_path: Path):
+    own, root = tmp_path / 'cgroup', tmp_path / 'groups'
+    assert cgroup_memory(own, root) == 2**62
+    own.write_text('0::/job/step/task\n')
+    for name, limit in (('job', '1000'), ('job/step', '900'), ('job/step/task', 'max')):
+        (root / name).mkdir(parents=True)
+        (root / name / 'memory.max').write_text(f'{limit}\n')
+        (root / name / 'memory.current').write_text('300\n')
+    assert cgroup_memory(own, root) == 600
 
 
 def test_a_net_for_whole_faces_is_never_tiled(whole_faces, monkeypatch):

@@ -98,7 +98,12 @@ def test_an_older_versions_best_goes_on_as_the_best(tiny_options: list[str], tmp
 
 
 def test_what_decides_the_best_must_be_a_score_that_there_is(tiny_options: list[str]):
-    options = [*tiny_options, 'default_hooks.checkpoint.save_best=LPIPS']
-    for rehearse_or_train in partial(train_config, TINY, dry_run=True), train:
-        with pytest.raises(UserError, match="save_best='LPIPS': no such score; there are PSNR, S"):
+    for rehearse_or_train, name in (
+        (partial(train_config, TINY, dry_run=True), 'LPIPS'),
+        (train, 'auto'),
+    ):
+        options = [*tiny_options, f'default_hooks.checkpoint.save_best={name}']
+        with pytest.raises(
+            UserError, match=f"save_best='{name}': no such score; there are PSNR, S"
+        ):
             rehearse_or_train(options)

@@ -33,8 +33,9 @@ def learning_rates(config: Config) -> list[float]:
 
 
 def test_published_schedule_in_150_iterations() -> None:
-    config = load_config(CONFIGS / 'srresnet_24b.py')
+    config = load_config(CONFIGS / 'srresnet_24b.py', ['train_cfg.val_begin=100000'])
     scale_schedule(config, 150)
+    assert config.train_cfg.val_begin == 100
     assert config.train_cfg.max_iters == 150
     assert config.train_cfg.val_interval == 5
     rates = learning_rates(config)

@@ -109,8 +109,12 @@ def test_misspelt_key_is_refused_from_the_config_alone(tiny_options: list[str], 
 
 
 def test_resume_auto_without_a_checkpoint_starts_fresh(tiny_options, tmp_path: Path, capsys):
-    train(TINY, [*tiny_options, 'train_cfg.max_iters=1'], resume='auto')
-    assert 'no checkpoint to resume from, starting at the beginning' in capsys.readouterr().out
+    (tmp_path / 'work').mkdir()
+    (tmp_path / 'work/last_checkpoint').write_text('lost.pth')
+    train(TINY, [*tiny_options, 'train_cfg.max_iters=1', 'resume=True'])
+    said = capsys.readouterr().out
+    assert 'no checkpoint to resume from, starting at the beginning' in said
+    assert 'starts from  the beginning' in said
     assert (tmp_path / 'work/iter_1.pth').exists()
 
 
