@@ -124,6 +124,8 @@ def test_stand_ins_for_stock_names_do_nothing(tmp_path: Path):
             return getattr, (OrderedDict, 'fromkeys')
 
     torch.save({'state_dict': {'x': Reach()}}, tmp_path / 'a.pth')
+    found = read_checkpoint(tmp_path / 'a.pth')['state_dict']['x']
+    assert type(found).__module__ == 'facesr.checkpoint' and not callable(found)
     with pytest.raises(UserError, match="not this config's model"):
         load_generator(Model().generator, tmp_path / 'a.pth')
 

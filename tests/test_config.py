@@ -123,6 +123,7 @@ COUNT, POSITIVE = 'a whole number, at least 1', 'a number, at least 0'
         ('train_dataloader.dataset.data_root=5', 'data_root=5: a text expected'),
         ('optim_wrapper.optimizer.lr=abc', "optimizer.lr='abc': a number expected, .*0.0001"),
         ('optim_wrapper.optimizer.lr=nan', 'optimizer.lr=nan: '),
+        ('optim_wrapper.optimizer.lr=-1', f'optimizer.lr=-1: {POSITIVE}'),
         ('optim_wrapper.optimizer.lr=inf', f'optimizer.lr=inf: {POSITIVE}'),
         (
             'optim_wrapper.optimizer.betas=(0.9,1)',

@@ -51,6 +51,11 @@ def test_what_was_written_may_be_written_again_until_it_is_changed(tmp_path: Pat
     write(path)
 
 
+def test_the_tools_own_record_is_never_replaced(tmp_path: Path):
+    with pytest.raises(UserError, match=r'\.facesr\.json: holds what the tools wrote; choose'):
+        write(tmp_path / '.facesr.json', overwrite=True)
+
+
 def test_inputs_are_never_replaced(tmp_path: Path):
     path = tmp_path / 'a.txt'
     write(path)

@@ -14,7 +14,7 @@ def run(name: str, *arguments: str) -> str:
     return result.stdout
 
 
-def test_each_row_names_a_test_that_exists():
+def test_each_row_names_a_file_of_tests_that_exists():
     lines = (ROOT / 'docs/reliability.md').read_text().splitlines()
     rows = [line for line in lines if line.startswith('|') and '`tests/' in line]
     assert len(rows) >= 120

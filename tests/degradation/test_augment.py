@@ -55,6 +55,15 @@ def test_a_shift_stays_within_its_range_and_mirrors_the_border(face):
     assert moved.min(axis=2)[[0, -1]].mean() > 5  # no black border
 
 
+def test_an_angle_turns_about_the_middle_by_no_more_than_it_says():
+    ramp = np.tile(np.arange(256, dtype=np.uint8)[:, None], (256, 1, 3))  # its value is its column
+    for seed in range(3):
+        turned = vary(ramp, seed=seed, angle=10)[64:-64, 64:-64, 0].astype(float)
+        down, across = (np.diff(turned, axis=axis).mean() for axis in (0, 1))
+        assert 0.5 < abs(np.degrees(np.arctan2(down, across))) <= 10
+        assert turned.mean() == pytest.approx(127.5, abs=1)
+
+
 def test_gamma_keeps_black_and_white_and_brightens_between():
     ramp = np.tile(np.arange(256, dtype=np.uint8)[:, None], (16, 1, 3))
     brighter = vary(ramp, gamma=(0.5, 0.5))[0, :, 0]

@@ -19,7 +19,6 @@ from facesr.models.features import (
     find_features,
     find_lpips,
     make_layers,
-    published_url,
     read_features,
 )
 
@@ -106,10 +105,6 @@ def test_found_in_each_place(elsewhere: Path, net: str, file: str):
     path.parent.mkdir(parents=True)
     path.touch()
     assert find_features(net).samefile(path)
-
-
-def test_published_name():
-    assert published_url('vgg19').endswith('/vgg19-dcbb9e9d.pth')
 
 
 def test_fetches_whole_files_only(published: Path, tmp_path: Path):

@@ -91,13 +91,13 @@ def test_runs_stand_side_by_side_where_they_restored_the_same(
 ):
     other = write_run(tmp_path / 'other', 'demo', LINES)
     write_results(other, 'val', faces / 'val/LQ', None)
-    write_results(other, 'test', faces / 'test/LQ', None, ema=True, tta='flip')
+    write_results(other, 'test', faces / 'test/LQ', None, ema=True, tta='flip', precision='bf16')
     page = report(tmp_path, run, other)
     *columns, _, _, _ = pictures(page)  # the curves: both, run, other
     # Input, two outputs, ground truth, bicubic; then input and output; of two images each.
     assert len(columns) == 2 * 5 + 2 * 2
     assert (
-        'iter_20.pth (average of the weights) --tta flip' in page
+        'iter_20.pth (average of the weights) --tta flip --precision bf16' in page
         and 'NIQE (lower is better)' in page
     )
     names = {path.name for path in (tmp_path / 'report').glob('[!.]*')}

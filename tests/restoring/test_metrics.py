@@ -12,6 +12,7 @@ import torch
 from conftest import TINY
 from mmagic.registry import DATASETS, MODELS
 from mmengine.dataset import pseudo_collate
+from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 from torch import Tensor
 
@@ -97,7 +98,9 @@ def test_without_weights_lpips_is_nan(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     monkeypatch.setattr('facesr.models.features.FOLDER', tmp_path)
+    MMLogger.get_current_instance().addHandler(caplog.handler)
     metric = BatchLPIPS()
+    assert 'LPIPS will be nan: ' in caplog.text and 'fetch_features.py lpips' in caplog.text
     assert metric.score(torch.zeros(2, 3, 64, 64), torch.ones(2, 3, 64, 64)).isnan().all()
 
 

@@ -203,14 +203,13 @@ def test_shift_is_the_mean_of_six_moved_back(restorer: Restorer, tiny_checkpoint
     assert shift.restore(lq[:1, :1]).shape == (4, 4, 3)
 
 
-def test_a_precision_that_the_device_cannot_compute_in_is_refused(restorer: Restorer, monkeypatch):
+def test_a_precision_that_the_device_cannot_compute_in_is_refused(tiny_checkpoint, monkeypatch):
     def cannot(*inputs: object) -> None:
         raise RuntimeError('"conv" not implemented for Half')
 
-    restorer.precision = 'fp16'
-    monkeypatch.setattr(restorer.generator, 'forward', cannot)
+    monkeypatch.setattr('facesr.models.stock.SRResNet.forward', cannot)
     with pytest.raises(UserError, match=r'--precision fp16: .* on cpu \(.*\); take float32'):
-        restorer._check_precision()
+        Restorer(load_config(TINY), tiny_checkpoint, device='cpu', precision='fp16')
 
 
 def test_another_nets_checkpoint_is_refused(tiny_checkpoint: Path):

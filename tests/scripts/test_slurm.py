@@ -49,10 +49,10 @@ def slurm() -> Iterator[dict[str, str]]:
 
 @pytest.fixture
 def submit(slurm: dict[str, str], tmp_path: Path) -> Submit:
-    """``sbatch OPTIONS scripts/slurm_train.sh CONFIG ARGUMENTS``; gives the job's number."""
+    """``sbatch OPTIONS scripts/SCRIPT.sh CONFIG ARGUMENTS``; gives the job's number."""
     python = Path(sys.executable).parent.parent
 
-    def run(options: list[str], *arguments: object) -> str:
+    def run(options: list[str], *arguments: object, script: str = 'slurm_train') -> str:
         return subprocess.run(
             [
                 'sbatch',
@@ -61,7 +61,7 @@ def submit(slurm: dict[str, str], tmp_path: Path) -> Submit:
                 '--gres=none',
                 f'--output={tmp_path}/job.log',
                 *options,
-                'scripts/slurm_train.sh',
+                f'scripts/{script}.sh',
                 *map(str, arguments),
             ],
             cwd=ROOT,
@@ -160,6 +160,15 @@ def test_two_tasks_train_one_model(
     assert (ended['JobState'], ended['Restarts']) == ('COMPLETED', '0'), log
     assert 'batch of 2 on each of 2 processes' in log
     assert read_checkpoint(tmp_path / 'work/iter_4.pth')['meta']['iter'] == 4
+
+
+def test_a_test_set_is_restored(
+    submit: Submit, slurm: dict[str, str], tiny_checkpoint: Path, faces: Path, tmp_path: Path
+):
+    options = ['--input', faces / 'test/LQ', '--out', tmp_path / 'out']
+    job = submit([], TINY, tiny_checkpoint, *options, script='slurm_test')
+    assert end_of(job, slurm)['JobState'] == 'COMPLETED', (tmp_path / 'job.log').read_text()
+    assert (tmp_path / 'out/00001.png').is_file()
 
 
 def test_an_error_that_would_come_back_ends_the_job(

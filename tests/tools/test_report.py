@@ -50,10 +50,3 @@ def test_a_mistake_is_one_line(tool, tmp_path: Path, arguments: list[str], messa
     result = tool('report', *arguments, '--out', tmp_path / 'out')
     assert result.returncode == 1 and 'Traceback' not in result.stderr
     assert re.search(message, result.stderr) and not (tmp_path / 'out').exists()
-
-
-def test_help_loads_nothing_heavy(tool, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv('PYTHONPROFILEIMPORTTIME', '1')
-    result = tool('report', '--help')
-    assert result.returncode == 0 and '--crop' in result.stdout
-    assert not re.search(r'\|\s+(torch|numpy|matplotlib)$', result.stderr, re.MULTILINE)

@@ -1,5 +1,7 @@
 """What a user sees of a run of tools/train.py, and what it leaves behind."""
 
+import os
+import pty
 import subprocess
 import sys
 import tempfile
@@ -34,6 +36,28 @@ def test_a_run_prints_what_helps_and_leaves_nothing_in_the_temporary_folder(
     text = log.read_text()
     assert all(part in text for part in ('System environment', 'Config:', 'Hooks will be executed'))
     temporary.rmdir()  # it is empty
+
+
+def test_at_a_terminal_the_progress_stays_in_one_line(tiny_options: list[str]):
+    terminal, output = pty.openpty()
+    command = [sys.executable, 'tools/train.py', TINY, '--cfg-options', *tiny_options]
+    with subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output) as process:
+        os.close(output)
+        shown = b''
+        while piece := _read(terminal):
+            shown += piece
+    os.close(terminal)
+    assert process.returncode == 0, shown.decode()
+    erase = '\r\x1b[K'
+    assert f'{erase}iteration 2 of 4: ' in shown.decode()
+    assert f'{erase}finished after iteration 4; ' in shown.decode()
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 4096)
+    except OSError:  # Linux says so that the other side is closed
+        return b''
 
 
 @pytest.mark.parametrize('redirection', ['>/dev/full', '>&-', '2>&-', '| true'])

@@ -85,13 +85,6 @@ def test_a_resumed_run_takes_the_configs_learning_rate(tiny_options: list[str], 
     assert [group['initial_lr'] for group in groups] == [1e-4, 8e-4]
 
 
-def test_panels_of_fixed_validation_images(tiny_options: list[str], tmp_path: Path):
-    options = [*tiny_options, 'default_hooks.panels.interval=1', 'train_cfg.max_iters=2']
-    train(TINY, options)
-    names = [path.name for path in sorted((tmp_path / 'work').glob('*/vis_data/vis_image/*.png'))]
-    assert names == ['00000_2.png', '00001_2.png']
-
-
 def test_runner_needs_the_config_alone(tiny_options: list[str], tmp_path: Path):
     config = Config.fromfile(TINY)
     config.merge_from_dict(dict(option.split('=') for option in tiny_options[:3]))

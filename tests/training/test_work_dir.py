@@ -117,7 +117,7 @@ def test_an_error_of_the_lock_that_says_something_else_is_an_error(
         pass
 
 
-def test_what_is_not_a_runs_own_is_never_replaced(tmp_path: Path, monkeypatch):
+def test_what_is_not_a_runs_own_is_never_replaced(tmp_path: Path):
     config = tmp_path / 'mine.py'
     config.write_text("_base_ = ['other.py']\n")
     with pytest.raises(UserError, match=r"mine\.py: would be replaced by the run's copy of its"):
