@@ -1,7 +1,7 @@
 # srresnet_24b.py's net, trained for what the leaderboard scores: PSNR itself as the loss, Muon,
 # bfloat16, an average of the weights (tools/test.py --ema), a schedule that can end at any length.
-# Cost: 39 ms an iteration of 32 crops of 320x320 on an H200. PSNR of 200 validation pairs: 29.51 dB
-# after 3,400 of them, 28.27 dB before (weights/README.md); at full length not measured yet.
+# Cost: 39 ms an iteration of 32 crops of 320x320 on an H200. PSNR of 200 validation pairs: 28.27 dB
+# before, 29.51 dB after 3,400 of them, 29.57 dB after 14,800 (weights/README.md).
 #   python tools/train.py configs/srresnet_24b_plus.py --cfg-options \
 #       train_dataloader.dataset.gt_patch_size=320 train_dataloader.batch_size=32 \
 #       train_dataloader.num_workers=12
