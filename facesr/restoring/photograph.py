@@ -5,7 +5,7 @@ frame, restored, and turned and scaled back, with a soft mask that leaves no sea
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,10 +138,11 @@ class PhotographRestorer:
         if options.background == 'net':
             largest = max(largest, 16 * photograph.shape[0] * photograph.shape[1])
         if largest > MOST_PIXELS:
+            and_bicubic = ' and --background bicubic' * (options.background == 'net')
             raise UserError(
                 f'{photograph.shape[1]}x{photograph.shape[0]} pixels are too many: enlarged, they '
                 f'are {largest / 1e6:.0f} million, {MOST_PIXELS / 1e6:.0f} million is the limit; '
-                'take a smaller scale, or shrink it before'
+                f'take a smaller scale{and_bicubic}, or shrink it before'
             )
         if options.background == 'bicubic':
             return bicubic(photograph, height, width)
@@ -197,7 +198,7 @@ def restore_photographs(
     with claim(targets.values(), read, overwrite):
         pass  # checked now, for each is written only when its photograph is restored
 
-    taken: set[Path] = set()  # faces written, by their resolved paths
+    taken: set[Path] = set()  # what is written, by resolved paths
 
     def work(path: Path, report: Report) -> str:
         photograph, profile = read_photograph(path)  # a telephone's colours are wider than sRGB
@@ -207,11 +208,9 @@ def restore_photographs(
         results: dict[Path, Image8] = {targets[path]: result.image}
         for number, pair in enumerate(zip(result.cut, result.restored, strict=True), 1):
             if faces is not None:
-                target = faces / _name_face(path, number)
-                if target in taken:
-                    raise UserError(f'{path}: {target} is taken; rename one')
+                target = _place_face(faces, path, number, taken, '--faces')
                 results[target] = draw_panel(dict(zip(('input', 'restored'), pair, strict=True)))
-        taken.update(results)
+        taken.update(target.resolve() for target in results)
         with claim(results, read, overwrite):
             for target, image in results.items():
                 write_png(target, image, profile if target == targets[path] else None)
@@ -275,9 +274,7 @@ def cut_faces(
         faces = detector.find(photograph)
         lines = []
         for number, face in enumerate(faces[:1] if only_largest else faces, 1):
-            target = folder / _name_face(path, number)
-            if target.resolve() in taken:
-                raise UserError(f'{path}: {target} is taken; rename one, or take another --out')
+            target = _place_face(folder, path, number, taken, '--out')
             sharpness = measure_sharpness(cut_face(photograph, face, FRAME_SIZE))
             if face.width < wanted.min_face:
                 reason = f'{face.width:.0f} pixels wide (--min-face {wanted.min_face})'
@@ -310,8 +307,13 @@ def list_photographs(photographs: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(paths))
 
 
-def _name_face(photograph: Path, number: int) -> str:
-    return f'{photograph.stem}{f"_{number}" if number > 1 else ""}.png'
+def _place_face(
+    folder: Path, photograph: Path, number: int, taken: Container[Path], option: str
+) -> Path:
+    target = folder / f'{photograph.stem}{f"_{number}" if number > 1 else ""}.png'
+    if target.resolve() in taken:
+        raise UserError(f'{photograph}: {target} is taken; rename one, or take another {option}')
+    return target
 
 
 def _run_each(paths: Sequence[Path], work: Callable[[Path, Report], str]) -> None:

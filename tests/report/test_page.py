@@ -96,10 +96,8 @@ def test_runs_stand_side_by_side_where_they_restored_the_same(
     *columns, _, _, _ = pictures(page)  # the curves: both, run, other
     # Input, two outputs, ground truth, bicubic; then input and output; of two images each.
     assert len(columns) == 2 * 5 + 2 * 2
-    assert (
-        'iter_20.pth (average of the weights) --tta flip --precision bf16' in page
-        and 'NIQE (lower is better)' in page
-    )
+    assert 'iter_20.pth (average of the weights) --tta flip --precision bf16' in page
+    assert 'NIQE (lower is better)' in page
     names = {path.name for path in (tmp_path / 'report').glob('[!.]*')}
     assert names == {
         'report.html',

@@ -185,7 +185,7 @@ def test_files(restorer, degraded, tmp_path: Path, capsys: pytest.CaptureFixture
         write_png(path, data.astronaut())
     with pytest.raises(UserError, match=r'^1 of 2 photographs failed'):
         restore_photographs(restorer, same, faces=tmp_path / 'faces')
-    taken = f'error: {same[1]}: {tmp_path}/faces/grey.png is taken; rename one'
+    taken = f'error: {same[1]}: {tmp_path}/faces/grey.png is taken; rename one, or take another --f'
     assert taken in capsys.readouterr().out
 
 
