@@ -19,7 +19,6 @@ FLOORS = (
     ('config', 'data', 'models'),
     ('restoring', 'training'),
     ('components', 'report'),
-    ('recipes',),
 )
 
 

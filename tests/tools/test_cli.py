@@ -241,25 +241,6 @@ def test_make_demo(tool, tmp_path: Path):
     assert result.returncode == 0 and f'{tmp_path}/val/LQ: 16 images' in result.stdout
 
 
-def test_comparing_needs_iterations(tool):
-    for arguments, message in (
-        ([TINY], 'the following arguments are required: --iterations'),
-        ([TINY, '--iterations', '0'], 'argument --iterations: 0: at least 1 expected'),
-    ):
-        result = tool('compare', *arguments)
-        assert result.returncode == 2 and message in result.stderr
-
-
-def test_comparing_replaces_no_checkpoint_of_its_own(tool, tiny_options: list[str], tmp_path: Path):
-    for more, message in (
-        (['--json', tmp_path / 'tiny_srresnet_seed0/iter_2.pth'], 'is in the folder of a run'),
-        (['--seeds', '0', '0'], '--seeds 0 0: each only once'),
-    ):
-        arguments = [TINY, '--iterations', '2', '--out', tmp_path, *more]
-        result = tool('compare', *arguments, '--cfg-options', *tiny_options)
-        assert result.returncode == 1 and message in result.stderr
-
-
 @pytest.mark.parametrize('name', ['SIGTERM', 'SIGHUP', 'SIGUSR1'])
 def test_a_signal_ends_a_tool_as_an_error_does(tmp_path: Path, name: str):
     script = f"""

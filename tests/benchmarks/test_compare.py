@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from conftest import TINY
 
+from benchmarks.compare import _read_kept, list_recipes, train_and_score
 from facesr.errors import UserError
-from facesr.recipes import _read_kept, list_entries, train_and_score
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def test_one_command_trains_scores_and_resumes(
     out, figures = tmp_path / 'arena', tmp_path / 'figures.json'
     command = [TINY, averaging, '--iterations', 2, '--out', out]
     command += ['--seeds', 0, 1, '--json', figures, '--cfg-options', *tiny_options]
-    first = tool('compare', *command)
+    first = tool('benchmarks.compare', *command)
     assert first.returncode == 0, first.stderr
     results = json.loads(figures.read_text())['results']
     table = (out / 'recipes.md').read_text()
@@ -50,7 +50,7 @@ def test_one_command_trains_scores_and_resumes(
     checkpoint = out / 'averaging_seed1/iter_2.pth'
     written = checkpoint.stat().st_mtime_ns
     (out / 'averaging_seed1/scores.json').unlink()
-    again = tool('compare', *command)
+    again = tool('benchmarks.compare', *command)
     assert again.returncode == 0, again.stderr
     assert checkpoint.stat().st_mtime_ns == written
     assert [row['scores'] for row in json.loads(figures.read_text())['results']['recipes']] == [
@@ -58,7 +58,7 @@ def test_one_command_trains_scores_and_resumes(
     ]
 
     command[command.index('--iterations') + 1] = 3
-    other = tool('compare', *command)
+    other = tool('benchmarks.compare', *command)
     assert other.returncode == 1
     assert other.stderr.strip().endswith(
         f'error: {out}/tiny_srresnet_seed0: was trained with another number of iterations; '
@@ -69,15 +69,31 @@ def test_one_command_trains_scores_and_resumes(
 def test_scores_are_of_the_last_iteration_of_the_scaled_schedule(
     tiny_options: list[str], tmp_path: Path
 ):
-    entries = list_entries([str(TINY)], tiny_options, [0], 8, tmp_path / 'arena')
-    [result], _ = train_and_score(entries)
+    recipes = list_recipes([str(TINY)], tiny_options, [0], 8, tmp_path / 'arena')
+    [result], _ = train_and_score(recipes)
     assert result.iterations == 8 and result.parameters > 0
-    assert (entries[0].work_dir / 'iter_8.pth').is_file()
+    assert (recipes[0].work_dir / 'iter_8.pth').is_file()
+
+
+def test_equal_time_gives_a_slower_recipe_fewer_iterations(
+    tool, tiny_options: list[str], tmp_path: Path
+):
+    out = tmp_path / 'arena'
+    out.mkdir()
+    (out / 'pace.json').write_text('{"tiny_srresnet": 0.5}')
+    command = [TINY, '--seconds', 2, '--out', out, '--cfg-options', *tiny_options]
+    result = tool('benchmarks.compare', *command)
+    assert result.returncode == 0, result.stderr
+    assert (out / 'tiny_srresnet_seed0/iter_4.pth').is_file()
+    (out / 'pace.json').unlink()
+    [recipe] = list_recipes([str(TINY)], tiny_options, [0], None, out, seconds=1)
+    pace = json.loads((out / 'pace.json').read_text())['tiny_srresnet']
+    assert pace > 0 and recipe.iterations == max(1, round(1 / pace))
 
 
 def test_two_recipes_of_one_name(tmp_path: Path):
     with pytest.raises(UserError, match='tiny_srresnet: named twice'):
-        list_entries([str(TINY), str(TINY)], [], [0], 2, tmp_path)
+        list_recipes([str(TINY), str(TINY)], [], [0], 2, tmp_path)
 
 
 def test_a_recipe_without_validation_pairs(tiny_options: list[str], tmp_path: Path):
@@ -85,7 +101,7 @@ def test_a_recipe_without_validation_pairs(tiny_options: list[str], tmp_path: Pa
     path.write_text(f"_base_ = ['{TINY}']\nval_dataloader = val_cfg = val_evaluator = None\n")
     options = [option for option in tiny_options if not option.startswith('val_')]
     with pytest.raises(UserError, match=r'blind.py: no validation pairs in it'):
-        list_entries([str(path)], options, [0], 2, tmp_path)
+        list_recipes([str(path)], options, [0], 2, tmp_path)
 
 
 @pytest.mark.parametrize('name', ['recipe.json', 'scores.json'])
@@ -95,3 +111,22 @@ def test_a_damaged_file_of_a_comparison_is_named(tmp_path: Path, name: str, text
     path.write_text(text)
     with pytest.raises(UserError, match=rf'{name}: damaged; remove it, or name another folder'):
         _read_kept(path)
+
+
+def test_comparing_needs_a_length(tool):
+    for arguments, message in (
+        ([TINY], 'one of the arguments --iterations --seconds is required'),
+        ([TINY, '--iterations', '0'], 'argument --iterations: 0: at least 1 expected'),
+    ):
+        result = tool('benchmarks.compare', *arguments)
+        assert result.returncode == 2 and message in result.stderr
+
+
+def test_comparing_replaces_no_checkpoint_of_its_own(tool, tiny_options: list[str], tmp_path: Path):
+    for more, message in (
+        (['--json', tmp_path / 'tiny_srresnet_seed0/iter_2.pth'], 'is in the folder of a run'),
+        (['--seeds', '0', '0'], '--seeds 0 0: each only once'),
+    ):
+        arguments = [TINY, '--iterations', '2', '--out', tmp_path, *more]
+        result = tool('benchmarks.compare', *arguments, '--cfg-options', *tiny_options)
+        assert result.returncode == 1 and message in result.stderr
