@@ -61,9 +61,20 @@ if [ -f "$FACESR_STOP_FILE" ]; then
     stopped=$(<"$FACESR_STOP_FILE")
     rm "$FACESR_STOP_FILE"
     if [ -n "$asked" ]; then
+        # The same words three times: each restart began where the one before began.
+        tries=$PWD/work_dirs/.slurm-$SLURM_JOB_ID.tries
+        echo "$stopped" >>"$tries"
+        if [ "$(grep -cxF -- "$stopped" "$tries")" -ge 3 ]; then
+            rm "$tries"
+            echo "error: stopped three times without progress; save more often" \
+                "(default_hooks.checkpoint.interval), or ask for more time"
+            exit 1
+        fi
         echo "=== queued again: $stopped"
         trap '' TERM # the requeue ends this script
         scontrol requeue "$SLURM_JOB_ID"
+        exit "$code"
     fi
 fi
+rm -f "$PWD/work_dirs/.slurm-$SLURM_JOB_ID.tries"
 exit "$code"

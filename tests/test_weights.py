@@ -39,7 +39,7 @@ def test_restores_the_portrait_with_its_config(path: Path, degradation):
 @pytest.mark.skipif(not PAIRS.is_dir(), reason='the challenge faces are not at ../shared/faces')
 @pytest.mark.parametrize('name', ['face_unet', 'face_gan'])
 def test_has_the_scores_of_the_card(name: str):
-    [row] = re.findall(rf'^\| `{name}\.pth` .*', (ROOT / 'weights/README.md').read_text(), re.M)
+    row, *_ = re.findall(rf'^\| `{name}\.pth` .*', (ROOT / 'weights/README.md').read_text(), re.M)
     [(psnr, ssim)] = re.findall(r'([0-9.]+) dB, ([0-9.]+)', row)[:1]
     config, weights = ROOT / f'configs/{name}.py', ROOT / f'weights/{name}.pth'
     restorer = Restorer(load_config(config), weights, device='cpu')

@@ -30,7 +30,7 @@ from .loop import STOP_FILE, record_stop
 from .resume import Start, choose_start
 from .schedule import scale_schedule
 from .signals import asked, early_stop, has_begun, taking_signals
-from .work_dir import check_progress, check_replaced, existing_folder, sole_run
+from .work_dir import existing_folder, sole_run
 
 #: Iterations of a dry run; the second is timed.
 REHEARSED = 2
@@ -101,6 +101,9 @@ def _train(
         config.launcher = launcher
     if resume is None and config.get('resume'):  # MMEngine's way to ask for it
         resume, config.load_from = config.load_from or 'auto', None
+    copy = Path(config.work_dir, Path(config_path).name)  # MMEngine writes it, work_dir and all
+    if copy.exists() and copy.samefile(config_path) and 'work_dir =' not in copy.read_text('utf-8'):
+        raise UserError(f"{copy}: the run's copy of its config would replace it; choose --work-dir")
     config.resume = False  # until there is a checkpoint to resume from
     if iterations is not None:
         scale_schedule(config, iterations, parse_overrides(overrides))
@@ -108,7 +111,6 @@ def _train(
     with joined_processes(config), ExitStack() as stack:
         stack.callback(show, '')
         if not dry_run:
-            by_first(partial(check_replaced, config.work_dir, config_path))
             by_first(lambda: stack.enter_context(sole_run(config.work_dir)))
         start = by_first(partial(choose_start, config, resume))
         if start.finished:
@@ -120,7 +122,6 @@ def _train(
         elif dry_run:
             _rehearse(config, config_path, start.iteration)
         else:
-            by_first(partial(check_progress, config.work_dir, start.iteration))
             _say_end(_run(config, config_path, start), config_path, overrides)
 
 

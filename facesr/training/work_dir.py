@@ -1,4 +1,4 @@
-"""A run's folder: one run at a time, and no restarts that get nowhere."""
+"""A run's folder: one run at a time."""
 
 import fcntl
 import os
@@ -8,73 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..config import parse_config
 from ..errors import UserError
-from ..files import allow_no_locks, write_whole
-
-#: Restarts of a Slurm job in a row that may begin at the same iteration.
-RESTARTS = 3
-
-
-def check_progress(work_dir: str | Path, iteration: int) -> None:
-    """End a Slurm job that is restarted again and again without a new checkpoint.
-
-    Raises:
-        UserError: the third restart in a row that resumes at this iteration.
-    """
-    path = Path(work_dir, '.restarts')
-    text = path.read_text(errors='replace') if path.is_file() else ''
-    kept = re.fullmatch(r'(\d+) (\d+)\n', text)
-    if os.environ.get('SLURM_RESTART_COUNT', '0') in ('', '0'):
-        if kept:
-            path.unlink()
-        return
-    former, count = map(int, kept.groups()) if kept else (-1, 0)
-    count = count + 1 if former == iteration else 1
-    with write_whole(path) as partial:
-        partial.write_text(f'{iteration} {count}\n')
-    if count >= RESTARTS:
-        raise UserError(
-            f'{work_dir}: restarted {count} times at iteration {iteration} without a new '
-            'checkpoint; save more often (default_hooks.checkpoint.interval), ask for more time, '
-            'or look at the log for what ends it'
-        )
-
-
-def check_replaced(work_dir: str | Path, config: str | Path) -> None:
-    """Check that the two files that MMEngine writes by fixed names replace no others.
-
-    Args:
-        work_dir: where they go.
-        config: the config file that the run was started with.
-
-    Raises:
-        UserError: a file of such a name is there, and is no run's.
-    """
-    for name, is_ours, what in (
-        (Path(config).name, _is_dump, "the run's copy of its config"),
-        ('last_checkpoint', _is_pointer, "the name of the run's last checkpoint"),
-    ):
-        path = Path(work_dir, name)
-        try:
-            replaced = os.path.lexists(path) and (
-                path.is_symlink() or not is_ours(path.read_text(encoding='utf-8'))
-            )
-        except (OSError, ValueError):
-            replaced = True
-        if replaced:
-            raise UserError(
-                f'{path}: would be replaced by {what}; choose another folder: --work-dir'
-            )
-
-
-def _is_dump(text: str) -> bool:
-    config = parse_config(text) or {}
-    return 'work_dir' in config and '_base_' not in config
-
-
-def _is_pointer(text: str) -> bool:
-    return bool(re.fullmatch(r'.*\.pth', text))
+from ..files import allow_no_locks
 
 
 def existing_folder(work_dir: Path) -> Path:

@@ -156,6 +156,14 @@ def test_unreadable_training_file_is_named(tiny_options, faces: Path, tmp_path: 
     assert '\n' not in str(error.value)
 
 
+def test_a_config_in_its_own_work_directory_is_not_replaced(tiny_options, tmp_path: Path):
+    config = tmp_path / 'mine.py'
+    config.write_text(f"_base_ = ['{TINY}']\n")
+    with pytest.raises(UserError, match=r"mine\.py: the run's copy of its config would replace it"):
+        train(config, tiny_options, work_dir=str(tmp_path))
+    assert config.read_text().startswith('_base_')
+
+
 def test_a_dry_run_tells_what_the_run_will_take_and_writes_nothing(
     tiny_options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

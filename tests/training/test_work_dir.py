@@ -9,7 +9,7 @@ import torch
 
 from facesr.checkpoint import latest_checkpoint
 from facesr.errors import UserError
-from facesr.training.work_dir import check_progress, check_replaced, sole_run
+from facesr.training.work_dir import sole_run
 
 
 def write(work_dir: Path, iteration: int) -> Path:
@@ -70,19 +70,6 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path):
         pass
 
 
-def test_a_job_that_gets_nowhere_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    check_progress(tmp_path, 0)
-    for restart, iteration in enumerate((100, 100, 200, 200), start=1):
-        monkeypatch.setenv('SLURM_RESTART_COUNT', str(restart))
-        check_progress(tmp_path, iteration)
-    with pytest.raises(UserError, match='restarted 3 times at iteration 200 without a new check'):
-        check_progress(tmp_path, 200)
-    monkeypatch.delenv('SLURM_RESTART_COUNT')  # another job
-    check_progress(tmp_path, 200)
-    monkeypatch.setenv('SLURM_RESTART_COUNT', '1')
-    check_progress(tmp_path, 200)
-
-
 @pytest.mark.parametrize('number', [errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP])
 def test_a_file_system_without_locks_is_told_of(
     tmp_path: Path,
@@ -117,27 +104,7 @@ def test_an_error_of_the_lock_that_says_something_else_is_an_error(
         pass
 
 
-def test_what_is_not_a_runs_own_is_never_replaced(tmp_path: Path):
-    config = tmp_path / 'mine.py'
-    config.write_text("_base_ = ['other.py']\n")
-    with pytest.raises(UserError, match=r"mine\.py: would be replaced by the run's copy of its"):
-        check_replaced(tmp_path, config)
-    check_replaced(tmp_path / 'new', config)
-    (tmp_path / 'work').mkdir()
-    copy = tmp_path / 'work/mine.py'
-    copy.write_text("work_dir = 'work'\n")
-    check_replaced(tmp_path / 'work', config)  # of an earlier start
-    copy.unlink()
-    copy.symlink_to(config)
-    with pytest.raises(UserError, match='would be replaced'):
-        check_replaced(tmp_path / 'work', config)
-    copy.unlink()
-    pointer = tmp_path / 'work/last_checkpoint'
-    pointer.write_text('work/iter_2.pth')
-    check_replaced(tmp_path / 'work', config)
-    pointer.write_text('notes of mine')
-    with pytest.raises(UserError, match='would be replaced by the name of the run'):
-        check_replaced(tmp_path / 'work', config)
+def test_a_lock_file_that_no_run_wrote_is_left_as_it_is(tmp_path: Path):
     (tmp_path / '.lock').write_text('my own')
     with (
         pytest.raises(UserError, match=r"\.lock: is no run's; choose another folder"),
@@ -145,14 +112,3 @@ def test_what_is_not_a_runs_own_is_never_replaced(tmp_path: Path):
     ):
         pass
     assert (tmp_path / '.lock').read_text() == 'my own'
-    (tmp_path / '.restarts').write_text('my own')
-    check_progress(tmp_path, 5)
-    assert (tmp_path / '.restarts').read_text() == 'my own'
-
-
-@pytest.mark.parametrize('text', ['', '5', 'no numbers'])
-def test_a_damaged_count_of_restarts_begins_anew(tmp_path: Path, monkeypatch, text: str):
-    monkeypatch.setenv('SLURM_RESTART_COUNT', '1')
-    (tmp_path / '.restarts').write_text(text)
-    check_progress(tmp_path, 5)
-    assert (tmp_path / '.restarts').read_text() == '5 1\n'
