@@ -9,10 +9,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import Any, TypeVar
+
+from mmengine import dist
 
 from .errors import UserError
 
 RECORD = '.facesr.json'  # in a folder: which of its files the tools wrote
+Result = TypeVar('Result')
 Record = dict[str, list[int] | None]  # sizes and times by name
 _claimed: set[Path] = set()  # what is being written
 
@@ -162,6 +166,28 @@ def write_whole(path: str | Path, durable: bool = False) -> Iterator[Path]:
         raise
     finally:
         partial.unlink(missing_ok=True)
+
+
+def by_first(work: Callable[[], Result]) -> Result:
+    """Have the first of the joined processes do something, while the others wait.
+
+    Returns:
+        In every process what ``work`` returned in the first: something that can be pickled.
+
+    Raises:
+        UserError: in every process if ``work`` raised it in the first.
+    """
+    answer: list[Any] = [None, None]
+    if dist.is_main_process():
+        try:
+            answer[0] = work()
+        except UserError as error:
+            answer[1] = error
+    dist.broadcast_object_list(answer)
+    result, failure = answer
+    if failure is not None:
+        raise failure
+    return result  # type: ignore[no-any-return]
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Feed damaged files to the readers of images, checkpoints, caches and runs, for a bounded time:
+"""Feed damaged files to the readers of images, checkpoints and runs, for a bounded time:
 python tests/fuzz_readers.py --seconds 120
 
 Whole files are cut, changed, and spliced; PNG chunks and the pickle in a checkpoint also behind
@@ -28,7 +28,6 @@ import torch
 from PIL import Image
 
 from facesr.checkpoint import load_generator
-from facesr.data.cache import ImageCache
 from facesr.errors import UserError
 from facesr.images import read_image
 from facesr.report.curves import draw_curves
@@ -174,28 +173,6 @@ def load(path: Path) -> object:
     return load_generator(torch.nn.Linear(3, 2), path)
 
 
-PIXELS = np.random.default_rng(1).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
-
-
-def caches() -> Iterator[bytes]:
-    yield PIXELS.tobytes() + b''.join(zlib.crc32(image).to_bytes(4, 'little') for image in PIXELS)
-
-
-def read_cache(path: Path) -> None:
-    """Every image of a cache is what was put in, or known to be damaged."""
-    place = path.with_stem(str(time.monotonic_ns()))  # a process keeps what it has opened
-    path.rename(place)
-    cache = ImageCache(place, PIXELS.shape)
-    intact = cache.is_complete()
-    for index, expected in enumerate(PIXELS if intact else ()):
-        image = cache.read(index)
-        intact = intact and image is not None
-        assert image is None or np.array_equal(image, expected), 'a damaged image was given'
-    place.unlink(missing_ok=True)
-    if not intact:
-        raise UserError(f'{path}: damaged')
-
-
 def work_dirs() -> Iterator[bytes]:
     """The files that a report reads of a run, one after the other, behind the name of each."""
     lines = ''.join(f'{{"step": {step}, "loss": 0.1, "time": 0.4}}\n' for step in range(1, 9))
@@ -230,7 +207,6 @@ def read_work_dir(path: Path) -> None:
 READERS: dict[str, tuple[Callable[[Path], object], Callable[[], Iterator[bytes]], str]] = {
     'images': (read_image, images, 'png'),
     'checkpoints': (load, checkpoints, 'pth'),
-    'caches': (read_cache, caches, 'u8'),
     'work directories': (read_work_dir, work_dirs, 'run'),
 }
 

@@ -1,6 +1,8 @@
 """Folders of faces as MMEngine data sets: as they are, or degraded for training."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -79,10 +81,13 @@ class FaceDataset(BaseDataset):
 
     def read(self, info: Mapping[str, Any], role: str) -> Image8:
         """Read the file of a role, and check its size."""
-        path = info[f'{role}_path']
+        return self.read_file(info[f'{role}_path'], self.size.get(role))
+
+    @staticmethod
+    def read_file(path: str | Path, side: int | None) -> Image8:
+        """Read an image, and check that it has so many pixels a side."""
         image = read_image(path)
         height, width = image.shape[:2]
-        side = self.size.get(role)
         if side is not None and (height, width) != (side, side):
             raise UserError(
                 f'{path}: {width}x{height} pixels, {side}x{side} expected; '
@@ -155,9 +160,9 @@ class BlindFaceDataset(FaceDataset):
             return
         super().full_init()
         if self.cache_dir is not None:
-            self.read(self.get_data_info(0), 'gt')  # the cache takes only images of its size
             paths = [self.get_data_info(index)['gt_path'] for index in range(len(self))]
-            self.cache = make_cache(paths, self.cache_dir)
+            read = partial(self.read_file, side=self.size['gt'])
+            self.cache = make_cache(paths, self.cache_dir, read)
 
     def prepare_data(self, idx: SampleKey) -> Any:  # type: ignore[override]
         """Make a training sample: a packed pair, or what :class:`FaceBatch` has for one image."""

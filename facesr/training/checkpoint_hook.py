@@ -15,10 +15,9 @@ from mmengine.runner.checkpoint import get_state_dict
 
 from ..checkpoint import BEST, generator_weights, model_weights, to_plain
 from ..errors import UserError, describe_refusal
-from ..files import write_whole
+from ..files import by_first, write_whole
 from ..nets import unwrap, unwrap_generator
 from . import PRIORITIES
-from .distributed import by_first
 from .optimiser import take_settings
 from .resume import VALIDATED, check_complete
 

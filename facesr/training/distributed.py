@@ -2,9 +2,8 @@
 
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
 
 import torch
 from mmengine import dist
@@ -14,7 +13,6 @@ from mmengine.utils.dl_utils import set_multi_processing
 from ..errors import StoppedError, UserError
 from .signals import has_begun
 
-Result = TypeVar('Result')
 #: What PyTorch reads of a process's place, what each launcher calls it, and the launcher's command.
 _PLACE = ('RANK', 'LOCAL_RANK', 'WORLD_SIZE')
 _LAUNCHERS = {
@@ -50,28 +48,6 @@ def joined_processes(config: Config) -> Iterator[None]:
             torch.distributed.destroy_process_group()
         raise
     torch.distributed.destroy_process_group()
-
-
-def by_first(work: Callable[[], Result]) -> Result:
-    """Have the first of the joined processes do something, while the others wait.
-
-    Returns:
-        In every process what ``work`` returned in the first: something that can be pickled.
-
-    Raises:
-        UserError: in every process if ``work`` raised it in the first.
-    """
-    answer: list[Any] = [None, None]
-    if dist.is_main_process():
-        try:
-            answer[0] = work()
-        except UserError as error:
-            answer[1] = error
-    dist.broadcast_object_list(answer)
-    result, failure = answer
-    if failure is not None:
-        raise failure
-    return result  # type: ignore[no-any-return]
 
 
 def _join(config: Config, launcher: str) -> None:

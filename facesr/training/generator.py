@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from ..checkpoint import find_checkpoint, generator_weights, read_checkpoint
 from ..errors import UserError
+from ..files import by_first
 from ..nets import unwrap_generator
 from . import PRIORITIES
 from .console import tell
-from .distributed import by_first
 
 #: Where the message hub, and so every checkpoint, keeps how long another run trained the generator.
 GENERATOR_ITERATIONS = 'generator_iterations'

@@ -12,10 +12,9 @@ from mmengine.runner.loops import _InfiniteDataloaderIterator
 
 from ..data.loader import NumberedSampler
 from ..errors import StoppedError, UserError
-from ..files import write_whole
+from ..files import by_first, write_whole
 from ..nets import use_tf32
 from . import PRIORITIES, signals
-from .distributed import by_first
 from .optimiser import match_layout
 from .resume import VALIDATED
 

@@ -23,9 +23,10 @@ from ..checkpoint import BEST
 from ..config import load_config, parse_overrides
 from ..data.loader import end_workers
 from ..errors import StoppedError, UserError
+from ..files import by_first
 from ..nets import check_gpu
 from .console import QuietRunner, in_words, show, tell
-from .distributed import by_first, joined_processes
+from .distributed import joined_processes
 from .loop import STOP_FILE, record_stop
 from .resume import Start, choose_start
 from .schedule import scale_schedule

@@ -1,11 +1,4 @@
-import errno
-import fcntl
-import os
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -63,143 +56,73 @@ def test_pixels_are_the_files(images: list[Path], tmp_path: Path):
         assert np.array_equal(face(plain, index), read_image(path))
 
 
-def pixels(cache: ImageCache) -> list[np.ndarray | None]:
-    return [cache.read(index) for index in range(cache.shape[0])]
+def make(images: list[Path], folder: Path) -> ImageCache | None:
+    return make_cache(images, folder, read_image)
 
 
-def in_a_process(work: Callable[..., object], *args: object) -> Any:
-    """As a start of its own: its caches are closed when it ends."""
-    with ProcessPoolExecutor(1, mp_context=get_context('fork')) as pool:
-        return pool.submit(work, *args).result()
-
-
-def test_changed_data_makes_a_new_cache_and_the_old_one_goes(images: list[Path], tmp_path: Path):
-    first = in_a_process(make_cache, images, tmp_path / 'cache')
-    assert in_a_process(make_cache, images, tmp_path / 'cache') == first
+def test_changed_data_makes_a_new_cache(images: list[Path], tmp_path: Path):
+    first = make(images, tmp_path / 'cache')
+    assert make(images, tmp_path / 'cache') == first
     write_png(images[1], np.zeros((SIDE, SIDE, 3), np.uint8))
-    first.path.with_suffix('.killed.partial').write_bytes(b'')
-    second = make_cache(images, tmp_path / 'cache')
-    assert second != first and not pixels(second)[1].any()
-    assert list((tmp_path / 'cache').glob('*-*')) == [second.path]
+    second = make(images, tmp_path / 'cache')
+    assert second != first and not second.read(1).any()
+    assert np.array_equal(first.read(2), second.read(2))
 
 
-def test_a_cache_in_use_stays(images: list[Path], tmp_path: Path):
-    caches = [make_cache(images[:count], tmp_path / 'cache') for count in (1, 2, 3)]
-    for cache in caches:
-        for image, path in zip(pixels(cache), images, strict=False):
-            assert np.array_equal(image, read_image(path))
-    assert sorted((tmp_path / 'cache').glob('*-*')) == sorted(cache.path for cache in caches)
-
-
-def test_processes_that_start_together_decode_once(images: list[Path], tmp_path: Path):
-    with ProcessPoolExecutor(4, mp_context=get_context('fork')) as pool:
-        jobs = [pool.submit(make_cache, images, tmp_path / 'cache') for _ in range(4)]
-        [cache] = {job.result() for job in jobs}
-    for image, path in zip(pixels(cache), images, strict=True):
-        assert np.array_equal(image, read_image(path))
-    assert not list((tmp_path / 'cache').glob('*.partial'))
-
-
-@pytest.mark.parametrize('length', [0, 100, -1])
-def test_a_cut_off_cache_is_made_again(images: list[Path], tmp_path: Path, length: int):
-    cache = in_a_process(make_cache, images, tmp_path / 'cache')
-    content = cache.path.read_bytes()
-    cache.path.write_bytes(content[:length])
-    assert make_cache(images, tmp_path / 'cache') == cache
-    assert cache.path.read_bytes() == content
-
-
-def test_a_damaged_cache_trains_on_the_files_and_is_removed(
-    images: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
-):
-    MMLogger.get_current_instance().addHandler(caplog.handler)
-    cache = in_a_process(make_cache, images, tmp_path / 'cache')
-    content = bytearray(cache.path.read_bytes())
-    content[SIDE * SIDE * 3 + 5] ^= 1  # in the second image
-    cache.path.write_bytes(content)
-    data = dataset(images, tmp_path / 'cache')
+def test_images_of_several_sizes(images: list[Path], tmp_path: Path):
+    write_png(images[1], np.full((8, 16, 3), 7, np.uint8))
+    cache = make(images, tmp_path / 'cache')
     for index, path in enumerate(images):
-        assert np.array_equal(face(data, index), read_image(path))
-    assert caplog.text.count('damaged, and removed') == 1
-    assert not cache.path.exists()
+        assert np.array_equal(cache.read(index), read_image(path))
+
+
+def test_an_interrupted_one_is_made_again(images: list[Path], tmp_path: Path):
+    def interrupt(path: Path) -> np.ndarray:
+        if path == images[2]:
+            raise KeyboardInterrupt
+        return read_image(path)
+
+    with pytest.raises(KeyboardInterrupt):
+        make_cache(images, tmp_path / 'cache', interrupt)
+    assert not list((tmp_path / 'cache').iterdir())
+    assert np.array_equal(make(images, tmp_path / 'cache').read(2), read_image(images[2]))
+
+
+def test_a_cache_that_is_gone_trains_on_the_files(images: list[Path], tmp_path: Path):
+    data = dataset(images, tmp_path / 'cache')
+    [cache] = (tmp_path / 'cache').iterdir()
+    cache.unlink()
+    assert np.array_equal(face(data, 2), read_image(images[2]))
 
 
 def test_a_ready_cache_on_a_read_only_disk_is_used(images: list[Path], tmp_path: Path):
-    cache = in_a_process(make_cache, images, tmp_path / 'cache')
+    cache = make(images, tmp_path / 'cache')
     (tmp_path / 'cache').chmod(0o555)
-    for path in (tmp_path / 'cache').glob('*.lock'):
-        path.unlink()
-        path.mkdir()  # root may write anywhere, but not open a folder as a file
-    assert make_cache(images, tmp_path / 'cache') == cache
+    assert make(images, tmp_path / 'cache') == cache
     (tmp_path / 'cache').chmod(0o755)
 
 
-def test_its_size_is_said_before_it_is_made(
+def test_it_is_said_before_it_is_made(
     images: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
     MMLogger.get_current_instance().addHandler(caplog.handler)
-    cache = make_cache(images, tmp_path / 'cache')
-    assert f'decoding 3 images into {cache.path}, 0 MB' in caplog.text
+    cache = make(images, tmp_path / 'cache')
+    assert f'decoding 3 images into {cache.path}, once' in caplog.text
 
 
-def test_a_file_system_without_locks(
-    images: list[Path],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+def test_a_folder_that_cannot_be_written_falls_back_to_decoding(
+    images: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
-    def refuse(*args: object) -> None:
-        raise OSError(errno.ENOSYS, 'Function not implemented')
-
-    monkeypatch.setattr(fcntl, 'flock', refuse)
-    test_processes_that_start_together_decode_once(images, tmp_path)
-    said = capfd.readouterr().out
-    assert '.lock: this file system has no locks (Function not implemented); ' in said
-
-
-def test_full_disk_falls_back_to_decoding(
-    images: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    def full(*args: object) -> None:
-        raise OSError(errno.ENOSPC, 'No space left on device')
-
-    monkeypatch.setattr(os, 'posix_fallocate', full)
-    faces = dataset(images, tmp_path / 'cache')
+    MMLogger.get_current_instance().addHandler(caplog.handler)
+    folder = tmp_path / 'cache'
+    folder.write_text('')  # a file where the folder would be made
+    faces = dataset(images, folder)
     assert np.array_equal(face(faces, 2), read_image(images[2]))
-    assert not [path for path in (tmp_path / 'cache').iterdir() if path.suffix != '.lock']
+    assert 'each is decoded again for every sample' in caplog.text
 
 
-def test_other_size_is_named_and_nothing_is_left(images: list[Path], tmp_path: Path):
+def test_another_size_is_named_and_nothing_is_left(images: list[Path], tmp_path: Path):
     write_png(images[2], np.zeros((8, 16, 3), np.uint8))
     with pytest.raises(UserError, match=r'c\.png: 16x8 pixels, 48x48 expected'):
-        make_cache(images, tmp_path / 'cache')
-    assert not [path for path in (tmp_path / 'cache').iterdir() if path.suffix != '.lock']
-
-
-def test_a_cache_that_is_cut_off_while_in_use_trains_on_the_files(
-    images: list[Path], tmp_path: Path
-):
-    data = dataset(images, tmp_path / 'cache')
-    before = face(data, 1)
-    [cache] = (tmp_path / 'cache').glob('*.u8')
-    os.truncate(cache, 10)  # mapped pages beyond the end would kill the process
-    assert (face(data, 1) == before).all()
-
-
-def test_what_is_no_cache_of_ours_stays(images: list[Path], tmp_path: Path):
-    folder = tmp_path / 'cache'
-    assert make_cache(images, folder) is not None
-    [lock] = folder.glob('*.lock')
-    notes, mine = folder / f'{lock.stem}-notes.txt', tmp_path / 'mine.txt'
-    for path in (notes, mine):
-        path.write_text('mine')
-    lock.unlink()
-    lock.symlink_to(mine)
-    assert make_cache(images[1:], folder) is None, 'a link is not followed'
-    lock.unlink()
-    os.mkfifo(lock)
-    assert make_cache(images[1:], folder) is None, 'a pipe is not waited for'
-    lock.unlink()
-    os.mkfifo(folder / f'{lock.stem}-{"0" * 16}.u8')
-    assert make_cache(images[1:], folder) is not None
-    assert notes.read_text() == mine.read_text() == 'mine'
+        dataset(images, tmp_path / 'cache')
+    assert not list((tmp_path / 'cache').iterdir())
