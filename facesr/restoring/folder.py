@@ -4,9 +4,7 @@ import json
 import zipfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields
-from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Self
@@ -21,7 +19,7 @@ from ..images import Image8, list_images, pair_images, read_image, write_png
 from ..nets import use_tf32
 from ..panels import draw_panel, stack_panels
 from .lpips import LPIPS
-from .restorer import Restorer, free_memory
+from .restorer import Restorer
 from .score import (
     ImageScore,
     bicubic,
@@ -176,72 +174,101 @@ def restore_folder(
             :meth:`.restorer.Restorer.restore_batch`), or has another size than its ground
             truth. What was written before stays; no file is incomplete.
     """
-    gpu = restorer.device.type == 'cuda'
-    device = ThreadPoolExecutor(1)
-    if lpips is not None:
-        lpips.to(restorer.device)
-
-    def run(function: Callable[..., Any], *args: Any) -> Any:
-        return device.submit(function, *args).result() if gpu else function(*args)
-
-    def restore(group: list[tuple[str, Image8]]) -> list[tuple[Image8, int | None]]:
-        try:
-            return restorer.restore_batch([lq for _, lq in group])
-        except UserError as error:
-            if len(group) == 1:
-                raise UserError(f'{images[group[0][0]]}: {error}') from None
-        return [result for one in group for result in restore([one])]  # which of them is it?
-
-    rate = score_image if lpips is None else partial(run, score_image)
-
-    def work(stems: Sequence[str]) -> list[Restored]:
-        inputs = [(stem, read_image(images[stem])) for stem in stems]
-        done = []
-        for _, same in groupby(inputs, lambda pair: pair[1].shape):
-            group = list(same)
-            restored = run(restore, group)
-            for (stem, lq), (sr, tile) in zip(group, restored, strict=True):
-                png = out / f'{stem}.png'
-                write_png(png, sr)
-                gt = read_image(truths[stem]) if truths and scored else None
-                written = read_image(png) if scored else sr
-                score = rate(png.name, written, gt, lpips) if scored else None
-                enlarged = bicubic(lq, *written.shape[:2])
-                baseline = None if gt is None else rate(png.name, enlarged, gt, lpips)
-                panel = None
-                if stem in shown:
-                    row = {} if gt is None else {'ground truth': gt}
-                    panel = draw_panel(row | dict(input=lq, bicubic=enlarged, output=written))
-                done.append(Restored(images[stem], score, baseline, tile, panel))
-        return done
-
+    job = _Job(restorer, images, out, truths or {}, scored, lpips, shown)
     stems = list(images)
     batches = [stems[first : first + batch_size] for first in range(0, len(stems), batch_size)]
     threads = torch.get_num_threads()
-    workers = min(max(threads, 2) if gpu else threads, len(batches), MOST_WORKERS)
+    workers = min(max(threads, 2) if job.device else threads, len(batches), MOST_WORKERS)
     results: list[Restored] = []
     console = Console()
-    executor, settings = ThreadPoolExecutor(workers), ExitStack()
-    try:
-        settings.enter_context(use_tf32(False))  # of the process: one for all threads
-        if not gpu:
-            torch.set_num_threads(threads // workers)
-            restorer.memory = free_memory(restorer.device) // workers
-        futures = [executor.submit(work, batch) for batch in batches]
-        for future in track(futures, 'restoring', console=console):
-            for result in future.result():
-                results.append(result)
-                if result.tile is not None:
-                    console.print(f'{result.path}: restored in tiles of {result.tile} pixels')
-    finally:  # also after an error or Ctrl-C: running batches end soon, waiting ones never start
-        restorer.stop.set()
-        executor.shutdown(cancel_futures=True)
-        device.shutdown()
-        restorer.stop.clear()
-        restorer.memory = None
-        torch.set_num_threads(threads)
-        settings.close()
+    executor = ThreadPoolExecutor(workers)
+    with use_tf32(False):  # of the process: one for all threads
+        try:
+            if job.device is None:
+                torch.set_num_threads(threads // workers)
+            futures = [executor.submit(job.run, batch) for batch in batches]
+            for future in track(futures, 'restoring', console=console):
+                for result in future.result():
+                    results.append(result)
+                    if result.tile is not None:
+                        console.print(f'{result.path}: restored in tiles of {result.tile} pixels')
+        finally:  # also after an error or Ctrl-C: running batches end soon, waiting never start
+            restorer.stop.set()
+            executor.shutdown(cancel_futures=True)
+            if job.device is not None:
+                job.device.shutdown()
+            restorer.stop.clear()
+            torch.set_num_threads(threads)
     return results
+
+
+class _Job:
+    """What a worker of :func:`restore_folder`, which describes the arguments, does with a batch.
+
+    Attributes:
+        device: the thread in which a GPU's nets run; None on a CPU, where each worker runs them.
+    """
+
+    def __init__(
+        self,
+        restorer: Restorer,
+        images: Mapping[str, Path],
+        out: Path,
+        truths: Mapping[str, Path],
+        scored: bool,
+        lpips: LPIPS | None,
+        shown: Collection[str],
+    ) -> None:
+        self.restorer, self.images, self.out, self.truths = restorer, images, out, truths
+        self.scored, self.shown = scored, shown
+        self.lpips = None if lpips is None else lpips.to(restorer.device)
+        self.device = ThreadPoolExecutor(1) if restorer.device.type == 'cuda' else None
+
+    def run(self, stems: Sequence[str]) -> list[Restored]:
+        """Read, restore, write, read back and score a batch."""
+        inputs = [(stem, read_image(self.images[stem])) for stem in stems]
+        done = []
+        for _, same in groupby(inputs, lambda pair: pair[1].shape):
+            group = list(same)
+            for (stem, lq), result in zip(
+                group, self._on_device(self._restore, group), strict=True
+            ):
+                done.append(self._finish(stem, lq, *result))
+        return done
+
+    def _on_device(self, function: Callable[..., Any], *args: Any) -> Any:
+        return self.device.submit(function, *args).result() if self.device else function(*args)
+
+    def _restore(self, group: list[tuple[str, Image8]]) -> list[tuple[Image8, int | None]]:
+        try:
+            return self.restorer.restore_batch([lq for _, lq in group])
+        except UserError as error:
+            if len(group) == 1:
+                raise UserError(f'{self.images[group[0][0]]}: {error}') from None
+        return [result for one in group for result in self._restore([one])]  # which of them is it?
+
+    def _score(self, *args: Any) -> ImageScore:
+        score: ImageScore = (
+            score_image(*args) if self.lpips is None else self._on_device(score_image, *args)
+        )
+        return score
+
+    def _finish(self, stem: str, lq: Image8, sr: Image8, tile: int | None) -> Restored:
+        """Write a restored image, score it as read back, and draw its panel."""
+        png = self.out / f'{stem}.png'
+        write_png(png, sr)
+        if not self.scored:
+            return Restored(self.images[stem], None, None, tile)
+        gt = read_image(self.truths[stem]) if self.truths else None
+        written = read_image(png)
+        score = self._score(png.name, written, gt, self.lpips)
+        enlarged = bicubic(lq, *written.shape[:2])
+        baseline = None if gt is None else self._score(png.name, enlarged, gt, self.lpips)
+        panel = None
+        if stem in self.shown:
+            row = {} if gt is None else {'ground truth': gt}
+            panel = draw_panel(row | dict(input=lq, bicubic=enlarged, output=written))
+        return Restored(self.images[stem], score, baseline, tile, panel)
 
 
 def write_submission(path: str | Path, images: Sequence[Path]) -> None:

@@ -45,7 +45,7 @@ def test_order_names_and_pixels(restorer: Restorer, images, tmp_path: Path, batc
     for stem, path in images.items():
         expected = restorer.restore(read_image(path)).astype(int)
         assert np.abs(read_image(tmp_path / f'out/{stem}.png') - expected).max() <= 1
-    assert torch.get_num_threads() == threads and restorer.memory is None
+    assert torch.get_num_threads() == threads
 
 
 def test_a_gpu_runs_the_net_in_one_thread(restorer: Restorer, images, tmp_path: Path):
@@ -60,7 +60,7 @@ def test_a_gpu_runs_the_net_in_one_thread(restorer: Restorer, images, tmp_path: 
         finally:
             restorer.device = torch.device('cuda')
 
-    restorer.device, restorer.memory, restorer._forward = torch.device('cuda'), 1 << 30, on_cpu
+    restorer.device, restorer._forward = torch.device('cuda'), on_cpu
     assert len(restore_folder(restorer, images, tmp_path / 'out')) == len(images)
     assert len(seen) == 1 and seen != {threading.get_ident()}
 

@@ -13,7 +13,7 @@ from facesr.data.dataset import FaceDataset
 from facesr.errors import UserError
 from facesr.images import read_image
 from facesr.restoring import restorer as module
-from facesr.restoring.restorer import SMALLEST_TILE, Restorer, cgroup_memory
+from facesr.restoring.restorer import Restorer
 
 
 @pytest.fixture
@@ -52,9 +52,11 @@ def test_tiles_show_no_seams(restorer: Restorer, faces: Path):
     assert np.abs(tiled.astype(int) - whole).max() <= 1 and (tiled == whole).mean() > 0.999
 
 
-def test_too_large_for_the_free_memory_is_tiled(restorer: Restorer, monkeypatch):
-    monkeypatch.setattr(module, 'free_memory', lambda device: 60 * 60 * module.BYTES_PER_PIXEL)
-    for height, expected in ((60, None), (61, SMALLEST_TILE)):
+def test_a_large_image_is_tiled_on_a_cpu(restorer: Restorer, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, 'MOST_PIXELS', 60 * 60)
+    monkeypatch.setattr(module, 'ONE_AT_A_TIME', 50 * 50)
+    monkeypatch.setattr(module, 'CPU_TILE', 32)
+    for height, expected in ((60, None), (61, 32)):
         [(_, tile)] = restorer.restore_batch([np.zeros((height, 60, 3), np.uint8)])
         assert tile == expected
 
@@ -88,20 +90,9 @@ def whole_faces(tmp_path: Path):
     return config, checkpoint
 
 
-def test_a_limit_of_memory_holds_below_it_too(tmp_path: Path):
-    own, root = tmp_path / 'cgroup', tmp_path / 'groups'
-    assert cgroup_memory(own, root) == 2**62
-    own.write_text('0::/job/step/task\n')
-    for name, limit in (('job', '1000'), ('job/step', '900'), ('job/step/task', 'max')):
-        (root / name).mkdir(parents=True)
-        (root / name / 'memory.max').write_text(f'{limit}\n')
-        (root / name / 'memory.current').write_text('300\n')
-    assert cgroup_memory(own, root) == 600
-
-
 def test_a_net_for_whole_faces_is_never_tiled(whole_faces, monkeypatch):
     restorer = Restorer(*whole_faces, device='cpu')
-    monkeypatch.setattr(module, 'free_memory', lambda device: 32 * 32 * module.BYTES_PER_PIXEL)
+    monkeypatch.setattr(module, 'MOST_PIXELS', 32 * 32)
     [(restored, tile)] = restorer.restore_batch([np.zeros((128, 128, 3), np.uint8)])
     assert restored.shape == (512, 512, 3) and tile is None
 
@@ -127,6 +118,7 @@ def test_a_batch_gives_what_single_images_give(restorer: Restorer, faces: Path):
 
 
 def test_a_batch_that_does_not_fit_is_halved(restorer: Restorer, faces: Path, monkeypatch):
+    monkeypatch.setattr(module, 'MOST_PIXELS', 4 * 128 * 128)
     lqs = [read_image(faces / f'val/LQ/0000{index % 2}.png') for index in range(4)]
     expected = restorer.restore_batch(lqs)
     forward, sizes = restorer._forward, []
@@ -141,7 +133,7 @@ def test_a_batch_that_does_not_fit_is_halved(restorer: Restorer, faces: Path, mo
     for found, whole in zip(restorer.restore_batch(lqs), expected, strict=True):
         assert np.abs(found[0].astype(int) - whole[0]).max() <= 1
     assert sizes == [4, 2, 2]
-    restorer.memory = 128 * 128 * module.BYTES_PER_PIXEL
+    monkeypatch.setattr(module, 'MOST_PIXELS', 128 * 128)
     restorer.restore_batch(lqs)
     assert sizes[3:] == [1] * 4, 'what cannot fit is not tried'
 
