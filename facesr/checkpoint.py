@@ -2,7 +2,6 @@
 
 import logging
 import re
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -248,16 +247,14 @@ def to_plain(value: Any) -> Any:
 
 
 def checkpoints_of(work_dir: str | Path) -> list[Path]:
-    """List a work directory's checkpoints: the latest first, after them the best ones."""
-    numbered, best = [], []
-    for path in Path(work_dir).glob('*.pth'):
-        if match := re.fullmatch(r'iter_(\d+)\.pth', path.name):
-            numbered.append((int(match[1]), path))
-        elif path.name == BEST:
-            best.append((sys.maxsize, path))
-        elif match := re.fullmatch(r'best_.*_iter_(\d+)\.pth', path.name):  # of an older version
-            best.append((int(match[1]), path))
-    return [path for _, path in (*sorted(numbered)[::-1], *sorted(best)[::-1])]
+    """List a work directory's checkpoints: the latest first, the best one last."""
+    numbered = {
+        int(match[1]): path
+        for path in Path(work_dir).glob('iter_*.pth')
+        if (match := re.fullmatch(r'iter_(\d+)\.pth', path.name))
+    }
+    best = Path(work_dir, BEST)
+    return [numbered[number] for number in sorted(numbered)[::-1]] + [best] * best.is_file()
 
 
 def latest_checkpoint(work_dir: str | Path) -> Path | None:
@@ -269,7 +266,7 @@ def latest_checkpoint(work_dir: str | Path) -> Path | None:
     Raises:
         UserError: there are checkpoints, and none can be read.
     """
-    found = [path for path in checkpoints_of(work_dir) if path.name.startswith('iter_')]
+    found = [path for path in checkpoints_of(work_dir) if path.name != BEST]
     for path in found:
         try:
             read_checkpoint(path)
@@ -284,5 +281,10 @@ def latest_checkpoint(work_dir: str | Path) -> Path | None:
 
 def find_checkpoint(work_dir: str | Path) -> Path | None:
     """Find a run's best checkpoint by its validation, else its last; None where there is none."""
-    best = [path for path in checkpoints_of(work_dir) if path.name.startswith('best')]
-    return best[0] if best else latest_checkpoint(work_dir)
+    best = Path(work_dir, BEST)
+    return best if best.is_file() else latest_checkpoint(work_dir)
+
+
+def is_of_average(score_name: str) -> bool:
+    """Whether a validation's score is that of the averaged weights: ``ema/PSNR``."""
+    return score_name.startswith('ema/')

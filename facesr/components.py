@@ -26,4 +26,4 @@ from .data import dataset, loader
 from .degradation import preprocessor
 from .models import face_unet, perceptual_loss, stock
 from .restoring import metrics
-from .training import checkpoint_hook, generator, logs, loop, losses, optimiser, progress, speed
+from .training import checkpoints, generator, logs, loop, losses, optimiser, progress, speed

@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 from mmengine.runner.amp import autocast
 from torch import Tensor, nn
 
-from ..checkpoint import find_checkpoint, generator_weights, read_checkpoint
+from ..checkpoint import find_checkpoint, generator_weights, is_of_average, read_checkpoint
 from ..errors import UserError
 from ..files import by_first
 from ..nets import unwrap_generator
@@ -57,8 +57,7 @@ class PretrainedGeneratorHook(Hook):
             )
         checkpoint, generator = read_checkpoint(path), unwrap_generator(runner)
         meta = checkpoint.get('meta', {})
-        # What it was best with; older versions say so in the file's name.
-        ema = meta.get('best_score_name', path.name).startswith(('ema/', 'best_ema'))
+        ema = is_of_average(meta.get('best_score_name', ''))  # what it was best with
         generator.load_state_dict(generator_weights(checkpoint, generator, path, ema))
         runner.message_hub.update_info(GENERATOR_ITERATIONS, meta.get('iter'))
         which = 'averaged weights' if ema else 'weights'

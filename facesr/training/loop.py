@@ -17,6 +17,7 @@ from ..nets import use_tf32
 from . import PRIORITIES, signals
 from .optimiser import match_layout
 from .resume import VALIDATED
+from .schedule import is_validation_due
 
 #: An environment variable: the file that a run writes once it has stopped and saved. A launcher's
 #: exit code does not say so, where the launcher kills the other processes once one has left.
@@ -86,10 +87,9 @@ class ResumableTrainLoop(IterBasedTrainLoop):
         return self._iter >= self._max_iters and not self._is_validation_due()
 
     def _is_validation_due(self) -> bool:
-        last = self._iter == self._max_iters
-        due = self._iter >= self.val_begin and (last or self._iter % self.val_interval == 0)
+        when = self._iter, self._max_iters, self.val_interval, self.val_begin
         done = self.runner.message_hub.get_info(VALIDATED) == self._iter
-        return self.runner.val_loop is not None and self._iter > 0 and due and not done
+        return self.runner.val_loop is not None and is_validation_due(*when) and not done
 
     def _validate_if_due(self) -> None:
         if not self._is_validation_due():

@@ -25,6 +25,7 @@ from ..nets import count_parameters, is_fast_in_bf16, unwrap_generator
 from . import PRIORITIES
 from .console import in_words, show, tell
 from .generator import GENERATOR_ITERATIONS, GeneratorEMAHook, PretrainedGeneratorHook
+from .schedule import count_validations
 from .speed import Bf16OptimWrapper
 
 #: Where the message hub, and so every checkpoint, keeps what the last complete validation took; a
@@ -163,7 +164,7 @@ class ProgressHook(IterTimerHook):
         a_time = times.mean(ETA_WINDOW if trained > ETA_WINDOW else max(1, trained - 1))
         seconds = a_time * iters
         if runner.val_loop is not None:
-            left = validations_left(iteration, runner.max_iters, loop.val_interval, loop.val_begin)
+            left = count_validations(iteration, runner.max_iters, loop.val_interval, loop.val_begin)
             seconds += left * hub.runtime_info.get(VALIDATION_SECONDS, 0.0)
         hub.update_info('eta', seconds)
         if not torch.cuda.is_available():
@@ -216,15 +217,6 @@ class ProgressHook(IterTimerHook):
         best = self._scores.get(infos.get('best_score_name', ''), math.nan)
         scores += ', the best so far' if best == infos.get('best_score') else ''
         tell(runner.logger, f'validation after iteration {runner.iter:,}: {scores}')
-
-
-def validations_left(iteration: int, last: int, interval: int, begin: int = 1) -> int:
-    """Count validations from after one iteration to after the last, both included, from 1 on.
-
-    There is one every ``interval`` iterations and one after the last, none before ``begin``.
-    """
-    regular = last // interval - max(iteration - 1, begin - 1) // interval
-    return max(regular, 0) + (last % interval != 0 and last >= begin)
 
 
 def peak_memory() -> int:

@@ -11,6 +11,7 @@ from mmengine.config import Config
 from ..checkpoint import checkpoints_of, latest_checkpoint, read_checkpoint
 from ..config import leaves, parse_config
 from ..errors import UserError
+from .schedule import is_validation_due
 
 #: Where the message hub, and so every checkpoint, keeps the iteration that was validated last.
 VALIDATED = 'last_validated_iter'
@@ -88,10 +89,12 @@ def choose_start(config: Config, resume: str | None) -> Start:
 
 
 def _is_finished(checkpoint: Mapping[str, Any], config: Config) -> bool:
-    iteration, last = checkpoint['meta']['iter'], config.train_cfg.max_iters
+    iteration, settings = checkpoint['meta']['iter'], config.train_cfg
+    last = settings.max_iters
+    when = iteration, last, settings.get('val_interval', 1000), settings.get('val_begin', 1)
     validated = (
         not config.get('val_dataloader')
-        or iteration < config.train_cfg.get('val_begin', 1)
+        or not is_validation_due(*when)
         or checkpoint['message_hub']['runtime_info'].get(VALIDATED) == iteration
     )
     return bool(iteration > last or (iteration == last and validated))

@@ -1,4 +1,4 @@
-"""A config's schedule made shorter or longer: the same shape in another number of iterations."""
+"""Schedules: made shorter or longer in the same shape, and when a validation is due."""
 
 from collections.abc import Collection
 from itertools import accumulate, pairwise
@@ -65,3 +65,17 @@ def _list_schedulers(part: Any) -> list[Any]:
         return [part]
     parts = part.values() if isinstance(part, dict) else part or []
     return [scheduler for one in parts for scheduler in _list_schedulers(one)]
+
+
+def is_validation_due(iteration: int, last: int, interval: int, begin: int = 1) -> bool:
+    """Whether there is a validation after an iteration, counted from 1.
+
+    There is one every ``interval`` iterations and one after the last, none before ``begin``.
+    """
+    return iteration >= max(begin, 1) and (iteration == last or iteration % interval == 0)
+
+
+def count_validations(iteration: int, last: int, interval: int, begin: int = 1) -> int:
+    """Count the validations of :func:`is_validation_due` from an iteration to the last."""
+    regular = last // interval - max(iteration - 1, begin - 1) // interval
+    return max(regular, 0) + (last % interval != 0 and last >= begin)

@@ -19,7 +19,7 @@ from mmengine.dist import is_main_process
 from mmengine.runner import BaseLoop, Runner
 from mmengine.visualization import Visualizer
 
-from ..checkpoint import BEST
+from ..checkpoint import BEST, is_of_average
 from ..config import load_config, parse_overrides
 from ..data.loader import end_workers
 from ..errors import StoppedError, UserError
@@ -29,7 +29,7 @@ from .console import QuietRunner, in_words, show, tell
 from .distributed import joined_processes
 from .loop import STOP_FILE, record_stop
 from .resume import Start, choose_start
-from .schedule import scale_schedule
+from .schedule import count_validations, scale_schedule
 from .signals import asked, early_stop, has_begun, taking_signals
 from .work_dir import existing_folder, sole_run
 
@@ -165,7 +165,7 @@ def _say_end(runner: Runner, config_path: str | Path, overrides: Iterable[str]) 
         kept, which = Path(folder, BEST), f'its best checkpoint ({name} {infos["best_score"]:.4f})'
     options = [option for option in overrides if option.startswith(('model.', 'test_'))]
     command = ['python', 'tools/test.py', config_path, kept, '--out', Path(folder, 'results')]
-    command += ['--ema'] * name.startswith('ema') + ['--cfg-options', *options] * bool(options)
+    command += ['--ema'] * is_of_average(name) + ['--cfg-options', *options] * bool(options)
     tell(
         runner.logger,
         f'finished after iteration {runner.iter:,}; {which}: {kept}\n'
@@ -210,7 +210,9 @@ def _rehearse(config: Config, config_path: str | Path, begin: int) -> None:
     lines = [f'{iterations:,} iterations: about {in_words(seconds)} by the second of two']
     if config.get('val_dataloader'):
         images = len(DATASETS.build(copy.deepcopy(config.val_dataloader.dataset)))
-        times = math.ceil(iterations / config.train_cfg.val_interval)
+        begun = config.train_cfg.get('val_begin', 1)
+        when = config.train_cfg.max_iters, config.train_cfg.val_interval, begun
+        times = count_validations(begin + 1, *when)
         batches = math.ceil(images / config.val_dataloader.batch_size) * times
         # At most: the batch that was timed came before the device had warmed up.
         seconds = sum(hub.get_scalar('val/time').data[0]) * batches  # and that of an average

@@ -13,7 +13,7 @@ from mmengine.hooks import Hook
 
 from facesr.checkpoint import read_checkpoint
 from facesr.errors import UserError
-from facesr.training.progress import ProgressHook, peak_memory, validations_left
+from facesr.training.progress import ProgressHook, peak_memory
 
 
 def log_text(work_dir: Path) -> str:
@@ -129,14 +129,6 @@ def test_a_validation_has_its_own_eta_and_takes_no_time_of_an_iteration(tiny_opt
     assert len(times) == 4, 'two images, and two for the average'
     assert note.etas == pytest.approx([3 * times[0], 2 * times[:2].mean()])
     assert timer.t >= note.end, 'the next iteration begins after all of it'
-
-
-@pytest.mark.parametrize(
-    ('iteration', 'begin', 'expected'),
-    [(1, 1, 5), (2, 1, 5), (3, 1, 4), (8, 1, 2), (9, 1, 1), (1, 5, 3), (1, 9, 1), (1, 10, 0)],
-)
-def test_validations_left_of_nine_iterations_one_every_two(iteration: int, begin, expected: int):
-    assert validations_left(iteration, 9, 2, begin) == expected
 
 
 def test_memory_and_speed_in_each_line(tiny_options: list[str], tmp_path: Path):

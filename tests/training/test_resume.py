@@ -26,7 +26,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, faces: Path) -> tuple[Path
     return work, options
 
 
-@pytest.mark.parametrize('name', ['iter_2.pth', 'best.pth', 'best_PSNR_iter_2.pth'])
+@pytest.mark.parametrize('name', ['iter_2.pth', 'best.pth'])
 def test_a_used_work_directory_takes_no_second_run(
     name: str, trained: tuple[Path, list[str]], tmp_path: Path
 ):

@@ -10,7 +10,7 @@ from mmengine.registry import PARAM_SCHEDULERS
 
 from facesr.config import load_config
 from facesr.errors import UserError
-from facesr.training.schedule import scale_schedule
+from facesr.training.schedule import count_validations, is_validation_due, scale_schedule
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 
@@ -134,3 +134,11 @@ def test_refused(scheduler: dict, iterations: int, message: str) -> None:
     )
     with pytest.raises(UserError, match=message):
         scale_schedule(config, iterations)
+
+
+@pytest.mark.parametrize('last', [9, 10])
+@pytest.mark.parametrize('begin', [1, 5, 9, 10, 11])
+def test_validations_are_counted_as_they_are_due(last: int, begin: int):
+    for first in range(1, last + 1):
+        due = [is_validation_due(now, last, 2, begin) for now in range(first, last + 1)]
+        assert count_validations(first, last, 2, begin) == sum(due)

@@ -21,7 +21,7 @@ def write(work_dir: Path, iteration: int) -> Path:
 def test_the_highest_iteration_that_is_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert latest_checkpoint(tmp_path) is None
     paths = [write(tmp_path, iteration) for iteration in (5, 900, 10_000, 20_000)]
-    write(tmp_path, 7).rename(tmp_path / 'best_PSNR_iter_30000.pth')
+    write(tmp_path, 7).rename(tmp_path / 'best.pth')
     assert latest_checkpoint(tmp_path) == paths[3]
     content = bytearray(paths[3].read_bytes())
     content[len(content) // 2] ^= 1

@@ -192,22 +192,10 @@ class SafeCheckpointHook(CheckpointHook):
             model.step_counter.fill_(checkpoint['step_counter'])
 
     def _find_best(self, runner: Runner, hub: dict[str, Any]) -> None:
-        """Keep the best score only if its checkpoint is there; name that as in this version."""
+        """Forget the best score if its checkpoint is gone, or another score decides now."""
         infos, best = hub['runtime_info'], Path(runner.work_dir, BEST)
-        former = infos.get('best_ckpt')
-
-        def find() -> bool:
-            if former is not None and not best.exists():
-                old = best.with_name(Path(former).name)  # best_PSNR_iter_5000.pth
-                if old.is_file():
-                    old.rename(best)
-            return best.is_file()
-
-        found = by_first(find)
-        if found and infos.get('best_score_name') in (None, *(self.save_best or ())):
-            if former is not None:
-                infos |= dict(best_ckpt=str(best), best_score_name=(self.save_best or [''])[0])
-                hub['resumed_keys']['best_score_name'] = True
+        if by_first(best.is_file) and infos.get('best_score_name') in (self.save_best or ()):
+            infos['best_ckpt'] = str(best)  # the folder may have been moved
             return
         for name in ('best_score', 'best_score_name', 'best_ckpt'):
             infos.pop(name, None)
