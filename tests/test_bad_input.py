@@ -1,4 +1,4 @@
-"""Mistakes that reach a run; docs/reliability.md lists them all, with their tests."""
+"""Mistakes that reach a run."""
 
 import csv
 import os
