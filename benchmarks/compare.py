@@ -20,7 +20,7 @@ from _cli import add_overwrite, count, run
 from facesr.checkpoint import read_checkpoint
 from facesr.config import load_config
 from facesr.errors import UserError
-from facesr.files import claim, write_whole
+from facesr.files import write_file, writing_results
 from facesr.images import list_images, pair_images, read_image
 from facesr.nets import build_part, count_parameters
 from facesr.report.run import read_run
@@ -144,8 +144,7 @@ def _measure_pace(path: Path, overrides: Sequence[str], out: Path) -> float:
             train(path, options, work_dir=folder, iterations=PACE_ITERATIONS)
             times = read_run(Path(folder), path.stem).training['time']
         paces[path.stem] = times[PACE_ITERATIONS]
-        with write_whole(kept_in) as file:
-            file.write_text(json.dumps(paces))
+        write_file(kept_in, json.dumps(paces))
     return float(paces[path.stem])
 
 
@@ -202,8 +201,7 @@ def _check_folder(recipe: Recipe) -> None:
             raise UserError(
                 f'{recipe.work_dir}: was trained with another {key}; name another folder with --out'
             )
-    with write_whole(path) as file:
-        file.write_text(json.dumps(asked))
+    write_file(path, json.dumps(asked))
 
 
 def _read_kept(path: Path) -> dict[str, Any]:
@@ -236,8 +234,7 @@ def _score_recipe(recipe: Recipe) -> dict[str, dict[str, float]]:
             restored = restore_folder(restorer, images, Path(out), truths)
         scores[name] = mean_scores([image.score for image in restored if image.score])
         scores['bicubic'] = mean_scores([image.baseline for image in restored if image.baseline])
-        with write_whole(path) as file:
-            file.write_text(json.dumps(scores))
+        write_file(path, json.dumps(scores))
     return scores
 
 
@@ -262,12 +259,11 @@ def main(args: Namespace) -> None:
         if args.json is not None and recipe.work_dir.resolve() in args.json.resolve().parents:
             raise UserError(f'{args.json}: is in the folder of a run; choose another place')
     targets = [path, *([args.json] if args.json else [])]
-    with claim(targets, map(Path, args.config), args.overwrite):
+    with writing_results(targets, map(Path, args.config), args.overwrite):
         results, bicubic = train_and_score(recipes)
         table = format_results(results, bicubic)
         print(table)
-        with write_whole(path) as partial:
-            partial.write_text(table + '\n', encoding='utf-8')
+        write_file(path, table + '\n')
         print(path)
         if args.json is not None:
             rows = [asdict(result) for result in results]

@@ -18,7 +18,7 @@ from time import perf_counter
 from _cli import count, run
 from facesr.config import load_config
 from facesr.errors import UserError
-from facesr.files import write_whole
+from facesr.files import write_file
 
 from .measure import describe_machine, format_machine, make_parser
 
@@ -113,8 +113,7 @@ def run_everything(args: Namespace) -> list[Step]:
         'figures': {path.stem: json.loads(path.read_text()) for path in out.glob('figures_*.json')},
     }
     for name, content in (('gpu.json', json.dumps(report, indent=1)), ('gpu.md', _format(done))):
-        with write_whole(out / name) as file:
-            file.write_text(content)
+        write_file(out / name, content)
     return done
 
 

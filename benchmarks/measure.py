@@ -21,7 +21,7 @@ from mmengine.registry import init_default_scope
 import facesr
 from _cli import add_config_options, add_overwrite, count, run
 from facesr.config import load_config
-from facesr.files import claim, write_whole
+from facesr.files import write_file, writing_results
 
 PACKAGES = ('torch', 'torchvision', 'mmagic', 'mmengine', 'numpy')
 #: Options that benchmarks share.
@@ -124,8 +124,7 @@ def write_json(path: Path, args: Namespace, figures: Figures) -> None:
     """Keep figures with the machine, the versions and the command's arguments."""
     settings = {name: str(value) for name, value in vars(args).items() if name != 'json'}
     content = {'machine': describe_machine(), 'settings': settings, 'results': figures}
-    with write_whole(path) as partial:
-        partial.write_text(json.dumps(content, indent=2) + '\n')
+    write_file(path, json.dumps(content, indent=2) + '\n')
 
 
 def run_benchmark(
@@ -145,7 +144,7 @@ def run_benchmark(
     def main(args: Namespace) -> None:
         config = load_config(args.config, args.cfg_options)
         init_default_scope('mmagic')
-        with claim([args.json] if args.json else [], [Path(args.config)], args.overwrite):
+        with writing_results([args.json] if args.json else [], [Path(args.config)], args.overwrite):
             print(format_machine())
             figures = measure(config, **{option: getattr(args, option) for option in options})
             print(show(figures))

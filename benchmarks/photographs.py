@@ -26,7 +26,7 @@ from rich.progress import track
 from _cli import add_overwrite, count, run
 from facesr.data.demo import PHOTOGRAPHS
 from facesr.errors import UserError
-from facesr.files import claim, write_whole
+from facesr.files import write_whole, writing_results
 from facesr.images import Image8, list_images, read_image
 from facesr.restoring.alignment import place_frame, warp, warp_mask
 from facesr.restoring.detector import FRAME, FRAME_SIZE, Face, FaceDetector, Matrix
@@ -288,7 +288,7 @@ def main(args: Namespace) -> None:
     """Do what the command line says."""
     if args.measure_frame is None and not find_spec('skimage'):
         raise UserError('scikit-image is missing; run: bash scripts/setup.sh demo')
-    with claim([path for path in (args.picture, args.json) if path], [], args.overwrite):
+    with writing_results([path for path in (args.picture, args.json) if path], [], args.overwrite):
         if args.picture is not None:
             draw_picture(args.picture, args.seed, args.device)
             return

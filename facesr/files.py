@@ -17,25 +17,24 @@ from .errors import UserError
 
 RECORD = '.facesr.json'  # in a folder: which of its files the tools wrote
 Result = TypeVar('Result')
-Record = dict[str, list[int] | None]  # sizes and times by name
-_claimed: set[Path] = set()  # what is being written
+Record = dict[str, list[int]]  # sizes and times by name
+_recorded: set[Path] = set()  # what write_whole adds to the record of its folder
 
 
 @contextmanager
-def claim(
-    targets: Iterable[Path],
+def writing_results(
+    results: Iterable[Path],
     inputs: Iterable[Path] = (),
     overwrite: bool = False,
     folders: Sequence[Path] = (),
 ) -> Iterator[None]:
-    """Write files within, but only new ones and those that the tools wrote before.
+    """Write results within, by :func:`write_whole`, but replace only what the tools wrote before.
 
     A file is the tools' if ``.facesr.json`` in its folder says so, and has its size and time; one
-    that was changed since is not. What is written within is recorded: by :func:`write_whole` as it
-    is written, so that a kill leaves no result unknown; all else at the end, also after an error.
+    that was changed since is not. A kill leaves no result unknown.
 
     Args:
-        targets: what will be written. Their folders are made.
+        results: what will be written. Their folders are made.
         inputs: all files that are read: never replaced, not even with ``overwrite``.
         overwrite: replace any other file.
         folders: those only for results: anything else in them is refused as well.
@@ -44,96 +43,64 @@ def claim(
         UserError: before anything is written; it names the file.
         OSError: a folder cannot be made or written to.
     """
-    files = [path.resolve() for path in targets]
-    protected = {path.resolve() for path in inputs}
-    parents = {path.parent for path in files}
-    places = {folder.resolve() for folder in folders}
-    places.update(parents, *(folder.parents for folder in parents))
-    for path, count in Counter(files).items():
-        if path.name == RECORD:
-            raise UserError(f'{path}: holds what the tools wrote; choose another name')
-        if path in protected:
-            raise UserError(f'{path}: is an input; choose another place for the results')
-        if count > 1:
-            raise UserError(f'{path}: two results would have this name; choose another')
-        if path.is_dir():
-            raise UserError(f'{path}: is a folder; a file name expected')
-        if path in places:
-            raise UserError(f'{path}: other results would be in it; choose another file name')
-    for folder in parents:
-        if (folder / RECORD).exists() and not (folder / RECORD).is_file():
-            raise UserError(f'{folder / RECORD}: not a regular file; remove it')
+    counts = Counter(path.resolve() for path in results)
+    read, parents = {path.resolve() for path in inputs}, {path.parent for path in counts}
+    above = {folder.resolve() for folder in folders}.union(parents, *(p.parents for p in parents))
+    for path, count in counts.items():
+        _refuse(path.name == RECORD, path, 'holds what the tools wrote; choose another name')
+        _refuse(path in read, path, 'is an input; choose another place for the results')
+        _refuse(count > 1, path, 'two results would have this name; choose another')
+        _refuse(path.is_dir(), path, 'is a folder; a file name expected')
+        _refuse(path in above, path, 'other results would be in it; choose another file name')
+    for path in (parent / RECORD for parent in parents):
+        _refuse(path.exists() and not path.is_file(), path, 'not a regular file; remove it')
+    there = set(counts)
     for folder in folders:
-        if folder.exists() and not folder.is_dir():
-            raise UserError(f'{folder}: is a file; a folder is expected')
-    others = [
-        path
-        for folder in folders
-        for path in (folder.resolve().iterdir() if folder.is_dir() else ())
-        if not path.name.startswith('.') and path.is_file()
-    ]
-    read_record = cache(_read_record)  # once a folder, not once a file
-    if not overwrite and (
-        foreign := [path for path in (*others, *files) if not is_ours(path, read_record)]
-    ):
-        path = min(foreign)
-        raise UserError(
-            f'{path}: was there before, or was changed; choose another place for the results, or '
-            'replace what has their names: --overwrite'
-        )
-    before = {path: _stamp(path) for path in files}
+        wrong = folder.exists() and not folder.is_dir()
+        _refuse(wrong, folder, 'is a file; a folder is expected')
+        there.update(path for path in folder.resolve().glob('[!.]*') if path.is_file())
+    read_once = cache(read_record)  # a folder's, for all its files
+    for path in sorted(there) if not overwrite else ():
+        remedy = 'choose another place for the results, or replace what has their names: '
+        said = f'was there before, or was changed; {remedy}--overwrite'
+        _refuse(not is_ours(path, read_once), path, said)
     for parent in parents:
         parent.mkdir(parents=True, exist_ok=True)
         if not os.access(parent, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(parent))
-    _claimed.update(files)
+    _recorded.update(counts)
     try:
         yield
     finally:
-        _claimed.difference_update(files)
-        written = [path for path in files if (stamp := _stamp(path)) and stamp != before[path]]
-        for parent in {path.parent for path in written}:
-            record = _read_record(parent)
-            record |= {path.name: _stamp(path) for path in written if path.parent == parent}
-            record = {name: stamp for name, stamp in record.items() if (parent / name).exists()}
-            with write_whole(parent / RECORD) as partial:
-                partial.write_text(json.dumps(record, indent=1), encoding='utf-8')
+        _recorded.difference_update(counts)
 
 
-def is_ours(path: Path, read_record: Callable[[Path], Record] | None = None) -> bool:
-    """Whether a file is missing, or as the tools wrote it (see :func:`claim`)."""
-    stamp = _stamp(path)
-    record = (read_record or _read_record)(path.resolve().parent)
-    return stamp is None or stamp == record.get(path.name)
+def _refuse(wrong: bool, path: Path, why: str) -> None:
+    if wrong:
+        raise UserError(f'{path}: {why}')
 
 
-def _stamp(path: Path) -> list[int] | None:
-    """Size in bytes and time in nanoseconds; None where there is no file."""
-    try:
-        stat = path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return [stat.st_size, stat.st_mtime_ns]
-
-
-def _read_record(folder: Path) -> Record:
+def read_record(folder: Path) -> Record:
+    """What the tools wrote into a folder; empty if the record is missing or damaged."""
     record: Record = {}
-    path = folder / RECORD
-    try:
-        text = path.read_text('utf-8') if path.is_file() else ''
-    except (OSError, ValueError):
-        return {}
-    for part in re.split(r'\n(?=\{)', text):
-        with suppress(ValueError):  # cut off by a kill
-            found = json.loads(part)
-            record |= found if isinstance(found, dict) else {}
+    with suppress(OSError, ValueError):
+        text = (folder / RECORD).read_text('utf-8') if (folder / RECORD).is_file() else ''
+        for part in re.split(r'\n(?=\{)', text):  # a line for each file, or older, all in one
+            with suppress(TypeError, ValueError):  # cut off by a kill
+                record |= json.loads(part)
     return record
 
 
-def _note(path: Path, written: Path) -> None:
-    """Add a claimed file to its folder's record, before what was written is put in its place."""
-    with (path.parent / RECORD).open('a', encoding='utf-8') as file:
-        file.write(f'\n{json.dumps({path.name: _stamp(written)})}')
+def is_ours(path: Path, read_record: Callable[[Path], Record] = read_record) -> bool:
+    """Whether a file is missing, or as the tools wrote it (see :func:`writing_results`)."""
+    path = path.resolve()
+    return not path.exists() or _stamp(path) == read_record(path.parent).get(path.name)
+
+
+def _stamp(path: Path) -> list[int]:
+    """Size in bytes and time in nanoseconds."""
+    stat = path.stat()
+    return [stat.st_size, stat.st_mtime_ns]
 
 
 @contextmanager
@@ -155,8 +122,9 @@ def write_whole(path: str | Path, durable: bool = False) -> Iterator[Path]:
         yield partial
         if durable:
             _flush(partial)
-        if path.resolve() in _claimed:
-            _note(path, partial)
+        if path.resolve() in _recorded:  # before it is in its place: a kill may come between
+            with (path.parent / RECORD).open('a', encoding='utf-8') as record:
+                record.write(f'\n{json.dumps({path.name: _stamp(partial)})}')
         partial.replace(path)
         if durable:
             _flush(path.parent)
@@ -166,6 +134,12 @@ def write_whole(path: str | Path, durable: bool = False) -> Iterator[Path]:
         raise
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_file(path: str | Path, content: str | bytes, durable: bool = False) -> None:
+    """Write a text, in UTF-8, or bytes by :func:`write_whole`."""
+    with write_whole(path, durable) as partial:
+        partial.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def by_first(work: Callable[[], Result]) -> Result:

@@ -8,7 +8,7 @@ import pytest
 from conftest import ROOT
 
 from facesr.errors import UserError, describe_refusal
-from facesr.files import claim, is_ours, write_whole
+from facesr.files import is_ours, write_file, write_whole, writing_results
 
 
 @pytest.mark.parametrize('durable', [False, True])
@@ -33,8 +33,8 @@ def test_an_error_leaves_the_former_file(tmp_path: Path):
 
 
 def write(path: Path, content: str = 'ours', **how: object) -> None:
-    with claim([path], **how), write_whole(path) as partial:
-        partial.write_text(content)
+    with writing_results([path], **how):
+        write_file(path, content)
 
 
 def test_what_was_written_may_be_written_again_until_it_is_changed(tmp_path: Path):
@@ -80,7 +80,7 @@ def test_a_folder_for_results_holds_nothing_else(tmp_path: Path):
 def test_one_name_twice_and_a_folder_in_its_place(tmp_path: Path):
     with (
         pytest.raises(UserError, match=r'a\.csv: two results would have this name'),
-        claim([tmp_path / 'a.csv', tmp_path / 'a.csv']),
+        writing_results([tmp_path / 'a.csv', tmp_path / 'a.csv']),
     ):
         pass
     with pytest.raises(UserError, match='is a folder; a file name expected'):
@@ -88,8 +88,8 @@ def test_one_name_twice_and_a_folder_in_its_place(tmp_path: Path):
 
 
 def test_what_an_error_left_is_ours(tmp_path: Path):
-    with pytest.raises(RuntimeError), claim([tmp_path / 'a', tmp_path / 'b']):
-        (tmp_path / 'a').write_text('first')
+    with pytest.raises(RuntimeError), writing_results([tmp_path / 'a', tmp_path / 'b']):
+        write_file(tmp_path / 'a', 'first')
         raise RuntimeError
     assert is_ours(tmp_path / 'a')
     write(tmp_path / 'a')
@@ -99,12 +99,11 @@ def test_what_a_kill_left_is_ours(tmp_path: Path):
     script = """
 import os, signal, sys
 from pathlib import Path
-from facesr.files import claim, write_whole
+from facesr.files import write_file, writing_results
 folder = Path(sys.argv[1])
-with claim([folder / name for name in 'abc']):
+with writing_results([folder / name for name in 'abc']):
     for name in 'ab':
-        with write_whole(folder / name) as partial:
-            partial.write_text(name)
+        write_file(folder / name, name)
     os.kill(os.getpid(), signal.SIGKILL)
 """
     write(tmp_path / 'former')
@@ -126,7 +125,7 @@ with claim([folder / name for name in 'abc']):
 def test_a_result_in_the_place_of_a_folder(tmp_path: Path, names: list[str], wrong: str):
     with (
         pytest.raises(UserError, match=f'{wrong}: other results would be in it; choose another'),
-        claim([tmp_path / name for name in names], folders=[tmp_path / 'a']),
+        writing_results([tmp_path / name for name in names], folders=[tmp_path / 'a']),
     ):
         pass
     assert not list(tmp_path.iterdir())

@@ -13,7 +13,7 @@ from rich.progress import track
 
 from ..degradation.settings import DegradationSettings, degrade_by_seed
 from ..errors import UserError
-from ..files import claim
+from ..files import writing_results
 from ..images import Image8, write_png
 
 GT_SIZE = 512
@@ -47,7 +47,7 @@ def make_demo_set(root: str | Path, settings: DegradationSettings, overwrite: bo
     Args:
         root: the data set's folder.
         settings: of the degradation.
-        overwrite: as in :func:`facesr.files.claim`.
+        overwrite: as in :func:`facesr.files.writing_results`.
 
     Raises:
         UserError: scikit-image is not installed, or one of the folders holds other files.
@@ -65,7 +65,7 @@ def make_demo_set(root: str | Path, settings: DegradationSettings, overwrite: bo
         [folder / f'astronaut_{seed:02d}.png' for folder in pairs] for seed in range(PORTRAITS)
     ]
     targets = chain(*crops.values(), *portraits)
-    with claim(targets, overwrite=overwrite, folders=[train, *pairs]):
+    with writing_results(targets, overwrite=overwrite, folders=[train, *pairs]):
         _write_crops(crops)
         portrait = data.astronaut()
         for seed, (gt, *lqs) in enumerate(track(portraits, 'portrait')):

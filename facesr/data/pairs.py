@@ -6,7 +6,7 @@ from rich.progress import track
 
 from ..degradation.settings import DegradationSettings, degrade_by_seed
 from ..errors import UserError
-from ..files import claim
+from ..files import writing_results
 from ..images import list_images, read_image, write_png
 
 
@@ -24,7 +24,7 @@ def degrade_folder(
         lq: folder for the results.
         settings: of the degradation.
         seed: the first image's; the next have the numbers after it.
-        overwrite: as in :func:`facesr.files.claim`.
+        overwrite: as in :func:`facesr.files.writing_results`.
 
     Raises:
         UserError: an image is unreadable or of another size, or ``lq`` holds other files; nothing
@@ -40,6 +40,6 @@ def degrade_folder(
                 'tools/cut_faces.py --size 512 makes such faces'
             )
     targets = {path: lq / f'{stem}.png' for stem, path in images.items()}
-    with claim(targets.values(), images.values(), overwrite, folders=[lq]):
+    with writing_results(targets.values(), images.values(), overwrite, folders=[lq]):
         for number, (path, target) in enumerate(track(targets.items(), 'degrading'), seed):
             write_png(target, degrade_by_seed(read_image(path), settings, number))

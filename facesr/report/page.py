@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 from PIL import Image
 
-from ..files import claim, write_whole
+from ..files import write_file, writing_results
 from ..images import Image8, find_images, read_image
 from ..panels import stack_panels
 from .comparison import DEFAULT_CROPS, FRAME_COLOURS, Crop, join_columns
@@ -37,7 +37,7 @@ def write_report(
         out: made if missing.
         images: stems of those in the panels; empty chooses some of each set.
         crops: places shown enlarged under each picture.
-        overwrite: as in :func:`facesr.files.claim`.
+        overwrite: as in :func:`facesr.files.writing_results`.
         pictures: shown at the page's top.
 
     Raises:
@@ -97,10 +97,9 @@ def write_report(
         for folder in group.folders
         for path in find_images(folder)[0].values()
     ]
-    with claim(files, [*pictures, *shown], overwrite, folders=[out]):
+    with writing_results(files, [*pictures, *shown], overwrite, folders=[out]):
         for path, content in files.items():
-            with write_whole(path) as partial:
-                partial.write_bytes(content)
+            write_file(path, content)
     return list(files)
 
 

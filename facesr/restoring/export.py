@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..checkpoint import load_generator, to_plain
 from ..errors import UserError
-from ..files import claim, write_whole
+from ..files import write_whole, writing_results
 from ..nets import build_part, count_parameters
 
 TOLERANCE = 1e-4  # of pixel values 0-1, between PyTorch and ONNX Runtime
@@ -37,7 +37,7 @@ def export(
             weights-only load can read; ``.onnx`` for a graph from ``lq`` (N, 3, H, W) to ``sr``
             (N, 3, 4H, 4W), any N, H and W, scaled by the metadata's ``mean`` and ``std``.
         ema: the average of the weights instead of the raw ones.
-        overwrite: as in :func:`facesr.files.claim`.
+        overwrite: as in :func:`facesr.files.writing_results`.
 
     Raises:
         UserError: the suffix is another, a package is missing, the checkpoint belongs to another
@@ -52,7 +52,7 @@ def export(
     trained = load_generator(generator, checkpoint, ema)
     meta: dict[str, Any] = to_plain(_metadata(config, name, trained, ema))
     meta['parameters'] = count_parameters(generator)
-    with claim([out], [Path(checkpoint)], overwrite), write_whole(out) as partial:
+    with writing_results([out], [Path(checkpoint)], overwrite), write_whole(out) as partial:
         if out.suffix == '.pth':
             said = 'weights only'
             with partial.open('wb') as file:  # given a path, PyTorch raises a RuntimeError

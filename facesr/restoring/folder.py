@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import track
 
 from ..errors import UserError
-from ..files import claim, write_whole
+from ..files import write_file, write_whole, writing_results
 from ..images import Image8, list_images, pair_images, read_image, write_png
 from ..nets import use_tf32
 from ..panels import draw_panel, stack_panels
@@ -52,8 +52,7 @@ class Manifest:
     def write(self, folder: Path) -> None:
         """Write the manifest of a results folder."""
         text = json.dumps(asdict(self), indent=2)
-        with write_whole(folder.with_name(f'{folder.name}.json')) as partial:
-            partial.write_text(f'{text}\n', encoding='utf-8')
+        write_file(folder.with_name(f'{folder.name}.json'), f'{text}\n')
 
     @classmethod
     def read(cls, path: Path) -> Self | None:
@@ -96,8 +95,8 @@ def test(
 
     Raises:
         UserError: at once if a folder is unusable, a result would replace what is not ours (see
-            :func:`facesr.files.claim`), or LPIPS has no weights or ground truths; later as
-            :func:`restore_folder`.
+            :func:`facesr.files.writing_results`), or LPIPS has no weights or ground truths; later
+            as :func:`restore_folder`.
     """
     if batch_size < 1:
         raise UserError(f'--batch-size {batch_size}: at least 1 image expected')
@@ -109,7 +108,7 @@ def test(
     beside = [out.with_name(f'{out.name}{end}') for end in ('.csv', '.json', '_panel.png')]
     targets = [*pngs, *beside, *([zip_file] if zip_file else [])]
     inputs = [*images.values(), *(truths or {}).values(), *restorer.files, *weights_of(lpips)]
-    with claim(targets, inputs, overwrite, folders=[out]):
+    with writing_results(targets, inputs, overwrite, folders=[out]):
         if restorer.precision != 'float32':
             print(f'computing in {restorer.precision}; for scores to compare, take float32')
         shown = spread(list(images), PANEL_ROWS)

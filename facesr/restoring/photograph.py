@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.progress import Progress
 
 from ..errors import UserError, describe_refusal
-from ..files import claim, is_ours
+from ..files import is_ours, writing_results
 from ..images import Image8, list_images, read_image, read_photograph, write_png
 from ..panels import draw_panel
 from .alignment import LQ_SIZE, cut_face, keep_detail, measure_sharpness, paste_face
@@ -172,7 +172,7 @@ def restore_photographs(
             ``NAME_restored.png`` if there is a ``NAME.png`` that is not ours.
         options: as :class:`Options`.
         faces: a folder for each face before and after, side by side.
-        overwrite: as in :func:`facesr.files.claim`; no photograph is ever replaced.
+        overwrite: as in :func:`facesr.files.writing_results`; no photograph is ever replaced.
 
     Raises:
         UserError: at once if two results would have one name, a folder comes without ``out``, or
@@ -195,7 +195,7 @@ def restore_photographs(
         raise UserError(f'--faces {faces}: holds photographs or results; choose another folder')
 
     read = [*paths, *restorer.net.files]
-    with claim(targets.values(), read, overwrite):
+    with writing_results(targets.values(), read, overwrite):
         pass  # checked now, for each is written only when its photograph is restored
 
     taken: set[Path] = set()  # what is written, by resolved paths
@@ -211,7 +211,7 @@ def restore_photographs(
                 target = _place_face(faces, path, number, taken, '--faces')
                 results[target] = draw_panel(dict(zip(('input', 'restored'), pair, strict=True)))
         taken.update(target.resolve() for target in results)
-        with claim(results, read, overwrite):
+        with writing_results(results, read, overwrite):
             for target, image in results.items():
                 write_png(target, image, profile if target == targets[path] else None)
         found = {0: 'no face found, only enlarged', 1: '1 face'}
@@ -281,7 +281,7 @@ def cut_faces(
             elif sharpness < wanted.min_sharpness:
                 reason = f'blurred: {sharpness:.0f} (--min-sharpness {wanted.min_sharpness:g})'
             else:
-                with claim([target], paths, overwrite):
+                with writing_results([target], paths, overwrite):
                     write_png(target, cut_face(photograph, face, size))
                 taken.add(target.resolve())
                 written += 1

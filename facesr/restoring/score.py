@@ -13,7 +13,7 @@ from mmagic.evaluation import niqe
 from rich.progress import track
 
 from ..errors import UserError
-from ..files import claim, write_whole
+from ..files import write_whole, writing_results
 from ..images import Image8, list_images, pair_images, read_image
 from ..models.features import LPIPS_NETS, find_lpips
 from .lpips import LEAST_SIDE, LPIPS
@@ -95,7 +95,7 @@ def score_folder(
         folder, gt_folder: where images of the same names are.
         lpips: by which net to compute LPIPS too, ``'alex'`` or ``'vgg'``.
         table: also write :func:`write_csv`'s there.
-        overwrite: as in :func:`facesr.files.claim`.
+        overwrite: as in :func:`facesr.files.writing_results`.
 
     Raises:
         UserError: a folder is missing or empty, a name has no partner, a size or file is wrong; as
@@ -108,7 +108,7 @@ def score_folder(
         pairs = [pair for _, pair in pair_images({'image': folder, 'gt': gt_folder})]
     inputs = [*(path for pair in pairs for path in pair.values()), *weights_of(lpips)]
     scores = []
-    with claim([table] if table else [], inputs, overwrite):
+    with writing_results([table] if table else [], inputs, overwrite):
         for pair in track(pairs, 'scoring', transient=True):
             gt = read_image(pair['gt']) if 'gt' in pair else None
             scores.append(score_image(pair['image'].name, read_image(pair['image']), gt, scorer))

@@ -8,7 +8,7 @@ from conftest import ROOT
 from skimage import data
 
 from facesr.errors import UserError
-from facesr.files import claim
+from facesr.files import writing_results
 from facesr.images import read_image, write_png
 from facesr.restoring.score import (
     ImageScore,
@@ -124,7 +124,7 @@ def test_a_score_that_some_images_lack_says_of_how_many_it_is():
 def test_no_table_replaces_what_is_scored(faces: Path, tmp_path: Path):
     gt = read_image(faces / 'val/GT/00000.png')
     images = [tmp_path / f'out/{index:05d}.png' for index in range(2)]
-    with claim(images):  # ours
+    with writing_results(images):  # ours
         for path in images:
             write_png(path, gt)
     for overwrite in (False, True):

@@ -250,9 +250,10 @@ from pathlib import Path
 sys.path.insert(0, 'tools')
 from _cli import run
 def work(args):
-    from facesr.files import claim
-    with claim([Path({str(tmp_path)!r}, 'a.csv')]) as targets:
-        Path({str(tmp_path)!r}, 'a.csv').write_text('half of it')
+    from facesr.files import write_file, writing_results
+    path = Path({str(tmp_path)!r}, 'a.csv')
+    with writing_results([path]):
+        write_file(path, 'half of it')
         os.kill(os.getpid(), signal.{name})
 run(work, Namespace())
 """
