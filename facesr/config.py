@@ -1,14 +1,15 @@
-"""Configs: read from their files, overridden from the command line, their keys and values checked.
+"""Configs: read from their files, overridden from the command line, and checked.
 
 MMEngine ignores a misspelt key at the top of a config, or in a dictionary without a ``type``, and
-meets a wrong value when something is built from it, or in a later iteration.
+takes some values that fail hours later. All others are refused by the component that takes them,
+when it is built from the config.
 """
 
 import ast
 import inspect
 import re
 from argparse import ArgumentParser
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -16,17 +17,22 @@ from typing import Any
 import mmagic.registry
 from mmengine.config import Config, DictAction
 from mmengine.hooks import CheckpointHook
+from mmengine.optim import OptimWrapper
 from mmengine.registry import FUNCTIONS, Registry
 from mmengine.runner import Runner, set_random_seed
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 from torch.utils.data import DataLoader
 
-from .allowed import ALLOWED
 from .degradation.augment import Augmentation
 from .degradation.settings import DegradationSettings
 from .errors import UserError
 
-RUNNER_KEYS = frozenset(inspect.signature(Runner.__init__).parameters) - {'self', 'cfg'} | {
+
+def _arguments(function: Callable[..., Any]) -> Set[str]:
+    return inspect.signature(function).parameters.keys() - {'self'}
+
+
+RUNNER_KEYS = _arguments(Runner.__init__) - {'cfg'} | {
     # read from the config beside its arguments
     'activation_checkpointing',
     'compile',
@@ -37,37 +43,31 @@ RUNNER_KEYS = frozenset(inspect.signature(Runner.__init__).parameters) - {'self'
     'sync_bn',
 }
 
-# Dictionaries that MMEngine reads without a `type`, by their place in the config.
-_DATALOADER_KEYS = frozenset(inspect.signature(DataLoader.__init__).parameters) - {'self'} | {
+_DATALOADER_KEYS = _arguments(DataLoader.__init__) | {
     'num_batch_per_epoch',
     'diff_rank_seed',
     'disable_subprocess_warning',
 }
-_UNTYPED_KEYS: dict[str, frozenset[str]] = {
+#: The keys of dictionaries without a ``type``, by their place in the config.
+_UNTYPED_KEYS: dict[str, Set[str]] = {
     'train_dataloader': _DATALOADER_KEYS,
     'val_dataloader': _DATALOADER_KEYS,
     'test_dataloader': _DATALOADER_KEYS,
-    'custom_imports': frozenset({'imports', 'allow_failed_imports'}),
-    'env_cfg': frozenset({'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'}),
-    'env_cfg.mp_cfg': frozenset({'mp_start_method', 'opencv_num_threads'}),
-    'randomness': frozenset(inspect.signature(set_random_seed).parameters),
-    'auto_scale_lr': frozenset({'base_batch_size', 'enable'}),
-    'train_dataloader.dataset.degradation': frozenset(
-        inspect.signature(DegradationSettings).parameters
-    ),
-    'train_dataloader.dataset.augmentation': frozenset(inspect.signature(Augmentation).parameters),
-    'model.train_cfg': frozenset({'disc_steps', 'disc_repeat', 'disc_init_steps'}),  # SRGAN's
+    'custom_imports': {'imports', 'allow_failed_imports'},
+    'env_cfg': {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'},
+    'env_cfg.mp_cfg': {'mp_start_method', 'opencv_num_threads'},
+    'randomness': _arguments(set_random_seed),
+    'auto_scale_lr': {'base_batch_size', 'enable'},
+    'train_dataloader.dataset.degradation': _arguments(DegradationSettings),
+    'train_dataloader.dataset.augmentation': _arguments(Augmentation),
+    'model.train_cfg': {'disc_steps', 'disc_repeat', 'disc_init_steps'},  # SRGAN's
+    # Also of the nets that MMagic's MultiOptimWrapperConstructor makes a wrapper for.
+    'optim_wrapper': _arguments(OptimWrapper.__init__)
+    | {'constructor', 'paramwise_cfg', 'generator', 'discriminator'},
 }
-_CLIP_KEYS = frozenset(
-    {'type'}.union(
-        *(inspect.signature(clip).parameters for clip in (clip_grad_norm_, clip_grad_value_))
-    )
-    - {'parameters'}
-)
-# The wrappers that MMagic's MultiOptimWrapperConstructor makes.
-_NETS = frozenset({'constructor', 'generator', 'discriminator'})
+_CLIP_KEYS = {'type'} | _arguments(clip_grad_norm_) | _arguments(clip_grad_value_)
 # Dictionaries whose `type` is no registry's, or whose keys go elsewhere.
-_UNCHECKED = frozenset({'init_cfg', 'norm_cfg', 'paramwise_cfg', 'compile'})
+_UNCHECKED = {'init_cfg', 'norm_cfg', 'paramwise_cfg', 'compile'}
 # Keys that MMEngine's builders remove before the class sees them.
 _BUILDER_KEYS = {
     'type',
@@ -77,6 +77,64 @@ _BUILDER_KEYS = {
     'paramwise_cfg',
 }
 
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and value >= 1
+
+
+#: Values that MMEngine takes in silence, meets hours later, or refuses without a name: what they
+#: must be, in words and as a test, by a regular expression of their place in a config.
+ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    r'train_cfg\.(max_iters|val_interval|val_begin)': (
+        'a whole number, at least 1, expected',
+        _is_count,
+    ),
+    # More fill the memory before the first iteration.
+    r'\w+_dataloader\.num_workers': (
+        'a whole number from 0 to 256 expected',
+        lambda value: value in range(257),
+    ),
+    r'\w+_dataloader\.batch_size': (
+        'a whole number from 1 to 8192 expected',
+        lambda value: value in range(1, 8193),
+    ),
+    r'\w+_dataloader\.sampler\.seed': (
+        'leave it out; randomness.seed is for all',
+        lambda value: value is None,
+    ),
+    r'default_hooks(\.(checkpoint|timer|runtime_info|logger|param_scheduler|summary|stop))?': (
+        'every run needs it',
+        lambda value: value is not None,
+    ),
+    r'default_hooks\.checkpoint\.(interval|max_keep_ckpts)': (
+        'a whole number, at least 1, or -1 expected',
+        lambda value: value == -1 or _is_count(value),
+    ),
+    r'default_hooks\.checkpoint\.by_epoch': (
+        'False expected; a run counts iterations',
+        lambda value: value is False,
+    ),
+    r'default_hooks\.checkpoint\.(out_dir|filename_tmpl)': (
+        'leave it out; a resume looks for checkpoints in the work directory, by their names',
+        lambda value: value is None,
+    ),
+    r'optim_wrapper\.(\w+\.)?clip_grad\.(max_norm|clip_value)': (
+        'a number above 0 expected',
+        lambda value: value > 0,
+    ),
+    r'param_scheduler\.(.*\.)?(gamma|eta_min)': (
+        'a number, at least 0, expected',
+        lambda value: value >= 0,
+    ),
+    r'log_level': (
+        "'DEBUG', 'INFO', 'WARNING' or 'ERROR' expected",
+        lambda value: value in ('DEBUG', 'INFO', 'WARNING', 'ERROR'),
+    ),
+    r'val_cfg\.type': (
+        "'MultiValLoop' expected, the only one that works with MMagic's Evaluator",
+        lambda value: value == 'MultiValLoop',
+    ),
+}
 
 #: What a value of the command line must be, by the type of the one that it replaces.
 _KINDS: tuple[tuple[Any, str], ...] = (
@@ -89,42 +147,36 @@ _KINDS: tuple[tuple[Any, str], ...] = (
 
 
 def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
-    """Read a config file, apply ``key=value`` overrides, and check every key and value in it.
+    """Read a config file, apply ``key=value`` overrides, and check it.
 
     Args:
         path: a Python config file.
-        overrides: as after ``--cfg-options``: ``optim_wrapper.optimizer.lr=2e-4``.
+        overrides: as after ``--cfg-options``: ``optim_wrapper.optimizer.lr=2e-4``; a value must be
+            of the type of the file's.
 
     Returns:
         The config; ``work_dir`` is ``work_dirs/<the file's name>`` unless the file itself sets it.
         Loaders without processes keep none.
-
-    Raises:
-        UserError: the file cannot be read, a key is unknown (it names the nearest), or a value is
-            of another type than the file's, or outside of :data:`.allowed.ALLOWED`.
     """
     path = Path(path)
+    if not path.is_file():
+        raise UserError(f'{path}: no such config')
     try:
-        if not path.is_file():
-            raise UserError(f'{path}: no such config')
         config = Config.fromfile(str(path))
-    except SyntaxError as error:  # here, or in a file that this one builds on
-        place = path if _is_broken(path) else f'a base of {path}'
-        raise UserError(f'{place}, line {error.lineno}: {error.msg}') from error
-    except UserError:
-        raise
+    except SyntaxError as error:
+        raise UserError(f'{path}, or a base of it, line {error.lineno}: {error.msg}') from error
     except (Exception, SystemExit) as error:  # a config is a program: it can fail in any way
         raise UserError(f'{path}: {type(error).__name__}: {error}') from error
     if not re.search(r'^work_dir\s*=', path.read_text(encoding='utf-8'), re.MULTILINE):
         config.work_dir = f'work_dirs/{path.stem}'  # not where the base's runs are
     for key, value in parse_overrides(overrides).items():
-        top = key.partition('.')[0]
+        top, former = key.partition('.')[0], entry(config, key)
         if top not in RUNNER_KEYS:
             raise UserError(f'--cfg-options {key}: {unknown(top, RUNNER_KEYS)}')
-        former, expected = entry(config, key), _kind(entry(config, key))
-        if None not in (former, value) and expected and _kind(value) != expected:
+        if None not in (former, value) and _kind(value) != _kind(former):
             raise UserError(
-                f'--cfg-options {key}={value!r}: {expected} expected, as in {path} ({former!r})'
+                f'--cfg-options {key}={value!r}: {_kind(former)} expected, as in {path} '
+                f'({former!r})'
             )
         try:
             config.merge_from_dict({key: value})
@@ -217,33 +269,35 @@ def parse_overrides(overrides: Iterable[str]) -> dict[str, Any]:
     return options
 
 
-def _is_broken(path: Path) -> bool:
-    try:
-        ast.parse(path.read_text(encoding='utf-8'))
-    except SyntaxError:
-        return True
-    return False
-
-
 def check_config(config: Mapping[str, Any]) -> None:
-    """Check that something takes every key of a config, and its values by :data:`.allowed.ALLOWED`.
+    """Check that something takes every key of a config, and its values by :data:`ALLOWED`.
 
     At the top a config may hold variables of its own, but none that looks like a misspelt key of
     MMEngine's ``Runner``.
-
-    Raises:
-        UserError: the first unknown key, and the nearest valid one; or the first value that cannot
-            be, and what is allowed.
     """
     for key, value in config.items():
         if callable(value):
             raise UserError(f'config: {key} is no value; a config holds numbers, texts and dicts')
-        if key in RUNNER_KEYS or re.sub(r'_?\d+$', '', key) in RUNNER_KEYS:
-            continue
-        if get_close_matches(key, RUNNER_KEYS, 1, cutoff=0.85):
+        if key in RUNNER_KEYS:
+            _check_keys(value, key)
+        elif re.sub(r'_?\d+$', '', key) not in RUNNER_KEYS and get_close_matches(
+            key, RUNNER_KEYS, 1, cutoff=0.85
+        ):
             raise UserError(f'config: {unknown(key, RUNNER_KEYS)}')
-    for problem in _problems({key: config[key] for key in config if key in RUNNER_KEYS}, ''):
-        raise UserError(f'config: {problem}')
+    hooks = config.get('default_hooks') or {}
+    for name, hook in hooks.items():
+        if hook is not None and not (isinstance(hook, Mapping) and 'type' in hook):
+            problem = unknown(name, hooks.keys() - {name}, 'hook')
+            raise UserError(f'config: default_hooks: {problem} (a new hook needs a type)')
+    _check_parts(config)
+    for place, value in leaves(config):
+        for pattern, (words, is_allowed) in ALLOWED.items():
+            if re.fullmatch(pattern, place) and not is_allowed(value):
+                raise UserError(f'config: {place}={value!r}: {words}')
+
+
+def _check_parts(config: Mapping[str, Any]) -> None:
+    """Check what a training and its validation consist of."""
     for parts in (
         ('train_dataloader', 'train_cfg'),
         ('val_dataloader', 'val_cfg', 'val_evaluator'),
@@ -255,59 +309,49 @@ def check_config(config: Mapping[str, Any]) -> None:
     if isinstance(config.get('val_dataloader'), list | tuple):
         raise UserError('config: val_dataloader: one data loader expected, not a list')
     metrics = entry(config, 'val_evaluator.metrics') or ()
-    names = [(one.get('type'), one.get('prefix')) for one in metrics if isinstance(one, Mapping)]
+    names = [(metric.get('type'), metric.get('prefix')) for metric in metrics]
     for kind, prefix in names:
-        if names.count((kind, prefix)) > 1:
+        if names.count((kind, prefix)) > 1:  # MMEngine would say so after the validation
             raise UserError(f'config: val_evaluator.metrics: two {kind}; give one a prefix')
-    for place, value in leaves(config):
-        for pattern, (words, is_allowed) in ALLOWED.items():
-            if re.fullmatch(pattern, place) and not is_allowed(value):
-                comma = ',' * (',' in words)
-                raise UserError(f'config: {place}={value!r}: {words}{comma} expected')
 
 
-def _problems(node: Any, place: str) -> Iterator[str]:
+def _check_keys(node: Any, place: str) -> None:
+    """Refuse a key that nothing takes, and an unknown component, here and in all parts."""
     if isinstance(node, list | tuple):
-        for index, item in enumerate(node):
-            yield from _problems(item, f'{place}.{index}')
-        return
-    if not isinstance(node, Mapping):
-        return
-    if place.endswith('.clip_grad'):  # its type is no component's
-        yield from (f'{place}: {unknown(key, _CLIP_KEYS)}' for key in node if key not in _CLIP_KEYS)
-        return
-    allowed = _UNTYPED_KEYS.get(re.sub(r'\.\d+$', '', place))
-    if place == 'optim_wrapper' and node.get('constructor') == 'MultiOptimWrapperConstructor':
-        allowed = _NETS
-    if 'type' in node:
-        component = node['type']
-        if isinstance(component, str):
-            found = (registry.get(component) for registry in _registries())
-            component = next((one for one in found if one is not None), None)
-        elif not callable(component):
-            yield f"{place}.type={component!r}: a component's name expected"
-            return
-        if component is None:
-            known = {name for registry in _registries() for name in registry.module_dict}
-            remedy = 'another component of MMagic is imported in facesr/components.py'
-            yield f'{place}: {unknown(node["type"], known, "type")} ({remedy})'
-            return
-        allowed = _accepted(component)
-        if place.startswith('param_scheduler') and node.get('by_epoch', True):
-            yield f'{place}: {node["type"]} counts epochs; set by_epoch=False'
-    elif place == 'default_hooks':
-        for name, hook in node.items():
-            if hook is not None and not (isinstance(hook, Mapping) and 'type' in hook):
-                names = unknown(name, node.keys() - {name}, 'hook')
-                yield f'{place}: {names} (a new hook needs a type)'
-    if allowed is not None:
+        node = dict(enumerate(node))
+    elif isinstance(node, Mapping):
+        allowed, kind = _allowed_keys(node, place), node.get('type')
         for key in node:
-            if key not in allowed and not (key in _BUILDER_KEYS and 'type' in node):
-                yield f'{place}: {unknown(key, allowed, taker=node.get("type"))}'
-    for key, value in node.items():
-        if key in _UNCHECKED:
-            continue
-        yield from _problems(value, f'{place}.{key}' if place else key)
+            if allowed is not None and key not in allowed:
+                raise UserError(f'config: {place}: {unknown(key, allowed, taker=kind)}')
+        if kind and place.startswith('param_scheduler') and node.get('by_epoch', True):
+            raise UserError(f'config: {place}: {kind} counts epochs; set by_epoch=False')
+    else:
+        return
+    for key, part in node.items():
+        if key not in _UNCHECKED:
+            _check_keys(part, f'{place}.{key}')
+
+
+def _allowed_keys(node: Mapping[str, Any], place: str) -> Set[str] | None:
+    """The keys that a dictionary may have; None where it may have any."""
+    if place.endswith('.clip_grad'):  # its type is no component's
+        return _CLIP_KEYS
+    if 'type' not in node:
+        return _UNTYPED_KEYS.get(place)
+    kind = node['type']
+    found = kind if callable(kind) else _find_component(str(kind), place)
+    arguments = _accepted(found)
+    return None if arguments is None else arguments | _BUILDER_KEYS
+
+
+def _find_component(name: str, place: str) -> Any:
+    for registry in _registries():
+        if (component := registry.get(name)) is not None:
+            return component
+    known = {name for registry in _registries() for name in registry.module_dict}
+    remedy = 'another component of MMagic is imported in facesr/components.py'
+    raise UserError(f'config: {place}: {unknown(name, known, "type")} ({remedy})')
 
 
 def _registries() -> list[Registry]:
@@ -322,23 +366,21 @@ def _registries() -> list[Registry]:
     return [*registries, FUNCTIONS]
 
 
-def _accepted(component: Any) -> frozenset[str] | None:
+def _accepted(component: Any) -> Set[str] | None:
     """The keyword arguments that a class or function takes; None where it takes any."""
-    if not inspect.isclass(component):
-        parameters = inspect.signature(component).parameters.values()
-        if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-            return None
-        return frozenset(parameter.name for parameter in parameters)
+    functions = [component]
+    if inspect.isclass(component):
+        bases = component.__mro__[:-1]
+        functions = [vars(base)['__init__'] for base in bases if '__init__' in vars(base)]
+        if issubclass(component, CheckpointHook):
+            functions.append(Runner.save_checkpoint)  # gets its other arguments
     names: set[str] = set()
-    chain = [vars(base)['__init__'] for base in component.__mro__[:-1] if '__init__' in vars(base)]
-    if issubclass(component, CheckpointHook):
-        chain.append(Runner.save_checkpoint)  # gets its other arguments
-    for function in chain:
+    for function in functions:
+        names |= _arguments(function)
         parameters = inspect.signature(function).parameters.values()
-        names |= {parameter.name for parameter in parameters} - {'self'}
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-            return frozenset(names)
-    return None if names else frozenset()
+            return names
+    return None if names else set()
 
 
 def unknown(key: str, known: Iterable[str], kind: str = 'key', taker: str | None = None) -> str:

@@ -15,6 +15,7 @@ from mmengine.runner import Runner
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from .errors import UserError
 from .images import Image8
 
 CAPTION_HEIGHT = 36  # pixels
@@ -99,6 +100,8 @@ class PanelHook(Hook):
     CAPTIONS: ClassVar = {'gt_img': 'ground truth', 'input': 'input', 'pred_img': 'output'}
 
     def __init__(self, interval: int = 100) -> None:
+        if interval < 1:
+            raise UserError(f'PanelHook: interval={interval}: at least 1 expected')
         self.interval = interval
 
     def before_val_epoch(self, runner: Runner) -> None:

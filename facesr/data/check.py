@@ -22,9 +22,6 @@ OPTIONAL = frozenset({'test/LQ', 'test_real/LQ'})
 def check_data(root: str | Path) -> tuple[dict[str, int], list[str]]:
     """Check a data set: every file decodes, has its size, and each input has its ground truth.
 
-    Args:
-        root: folder with the layout of ``data/README.md``.
-
     Returns:
         The number of images by folder, and a line for each problem, with the file's name.
     """

@@ -35,10 +35,6 @@ class FaceDataset(BaseDataset):
             only: ``dict(img='val/LQ', gt='val/GT')``.
         size: pixels a side that each must have: ``dict(img=128, gt=512)``; any where not named.
         indices: as in ``BaseDataset``: the first so many, or these.
-
-    Raises:
-        UserError: a folder is missing or empty, inputs and ground truths do not match, or
-            ``data_prefix`` has other keys, or there is no image of one of ``indices``.
     """
 
     METAINFO: ClassVar = {'dataset_type': 'faces'}
@@ -62,20 +58,16 @@ class FaceDataset(BaseDataset):
             {'key': stem, **{f'{role}_path': str(path) for role, path in paths.items()}}
             for stem, paths in pair_images(self.data_prefix)
         ]
-        numbers = self._indices if isinstance(self._indices, Sequence) else ()
-        if strange := [number for number in numbers if number >= len(images)]:
+        indices, count = self._indices, len(images)
+        if indices is not None and not _are_indices(indices, count):
             raise UserError(
-                f'indices: {strange[0]}: {self.data_root} has {len(images)} images, from 0 to '
-                f'{len(images) - 1}'
+                f'indices={indices}: {self.data_root} has {count} images; how many of them, or '
+                f'which, from 0 to {count - 1}, expected'
             )
         return images
 
     def prepare_data(self, idx: int) -> Any:
-        """Read an image and pack it: ``inputs`` (3, h, w) uint8, ``gt_img`` if there is one.
-
-        Raises:
-            UserError: a file is unreadable or of another size.
-        """
+        """Read an image and pack it: ``inputs`` (3, h, w) uint8, ``gt_img`` if there is one."""
         info = self.get_data_info(idx)
         return self.pack_images(info, {role: self.read(info, role) for role in self.data_prefix})
 
@@ -101,6 +93,13 @@ class FaceDataset(BaseDataset):
         return self.pack({**info, **images, **orders})
 
 
+def _are_indices(indices: int | Sequence[int], count: int) -> bool:
+    """Whether they are a number of images, or some of the images' numbers."""
+    if isinstance(indices, int):
+        return indices > 0
+    return bool(indices) and all(index in range(count) for index in indices)
+
+
 @DATASETS.register_module()
 class BlindFaceDataset(FaceDataset):
     """Ground truth to train on, degraded, cropped and flipped afresh for every sample.
@@ -121,9 +120,6 @@ class BlindFaceDataset(FaceDataset):
             :class:`~facesr.degradation.augment.Augmentation`; None leaves it as it is.
         cache_dir: where the decoded pixels are kept, see ``cache.py``; None decodes every time.
         indices: as in ``BaseDataset``.
-
-    Raises:
-        UserError: as ``FaceDataset``, or a setting is out of its range.
     """
 
     def __init__(
@@ -147,6 +143,8 @@ class BlindFaceDataset(FaceDataset):
             raise UserError(
                 f'gt_patch_size={gt_patch_size}: a multiple of {scale}, at most {side}, expected'
             )
+        if not 0 <= flip_ratio <= 1:
+            raise UserError(f'flip_ratio={flip_ratio}: from 0 to 1 expected')
         self.on_device = degrade_on == 'device' or (
             degrade_on == 'auto' and torch.cuda.is_available()
         )

@@ -18,17 +18,11 @@ from ..degradation.preprocessor import FaceBatch
 
 
 class SampleKey(NamedTuple):
-    """What a training sample depends on, and nothing else.
+    """What a training sample depends on, and nothing else."""
 
-    Attributes:
-        image: its index in the data set.
-        seed: the run's.
-        number: of the sample, counted over all processes from the run's beginning.
-    """
-
-    image: int
-    seed: int
-    number: int
+    image: int  # its index in the data set
+    seed: int  # the run's
+    number: int  # of the sample, counted over all processes from the run's beginning
 
 
 @DATA_SAMPLERS.register_module()
@@ -39,8 +33,6 @@ class NumberedSampler(InfiniteSampler):
     in a run. Its random numbers come from the loader's processes: they change with their count, and
     a resumed run repeats those of its beginning. Here the loop sets ``start``, and a sample's
     random numbers depend only on seed and number.
-
-    Args: as ``InfiniteSampler``.
     """
 
     #: Samples of this process that are skipped.

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from numpy.random import RandomState
 
-from ..errors import UserError
 from ..images import Image8
+from .settings import check_settings, number, pair
 
 GRID = (5, 5)  # the warp's points
 SEAM = 16  # pixels of a mixed face in which one fades into the other
@@ -34,9 +34,6 @@ class Augmentation:
         mix: probability that a second face takes the place of the first beyond a random line. The
             parts fit, as the faces are aligned. (CutMix, which Yoo et al., arXiv:2004.00448, found
             to help super-resolution, with a line instead of a rectangle.)
-
-    Raises:
-        UserError: a value is out of its range; it names the setting.
     """
 
     angle: float = 0.0
@@ -48,32 +45,22 @@ class Augmentation:
     mix: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ('zoom', 'gamma', 'tint'):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        for name, fits, expected in (
-            ('angle', 0 <= self.angle <= 180, 'from 0 to 180'),
-            ('zoom', 0.5 <= self.zoom[0] <= self.zoom[-1] <= 2, '(least, most), from 0.5 to 2'),
-            ('shift', self.shift >= 0, 'at least 0'),
-            *(
-                (name, 0.1 <= least <= most <= 10, '(least, most), from 0.1 to 10')
-                for name, (least, most) in (('gamma', self.gamma), ('tint', self.tint))
-            ),
-            ('warp', 0 <= self.warp <= 32, 'from 0 to 32'),
-            ('mix', 0 <= self.mix <= 1, 'from 0 to 1'),
-        ):
-            if not fits:
-                raise UserError(f'augmentation.{name}={getattr(self, name)}: {expected} expected')
+        check_settings(
+            'augmentation',
+            self,
+            angle=number(0, 180),
+            zoom=pair(0.5, 2),
+            shift=number(0),
+            gamma=pair(0.1, 10),
+            tint=pair(0.1, 10),
+            warp=number(0, 32),
+            mix=number(0, 1),
+        )
 
     def apply(self, image: Image8, rng: RandomState, read_other: Callable[[], Image8]) -> Image8:
-        """Make a variant of a face.
+        """Make a variant of a face, (H, W, 3) uint8; ``read_other`` gives another, to mix it with.
 
-        Args:
-            image: (H, W, 3) uint8.
-            rng: what is taken of it does not depend on the settings.
-            read_other: called when the face is mixed: another of the same size.
-
-        Returns:
-            (H, W, 3) uint8, a copy.
+        What is drawn does not depend on the settings.
         """
         height, width = image.shape[:2]
         angle, across, down = rng.uniform(-1, 1, 3) * (self.angle, self.shift, self.shift)

@@ -15,9 +15,6 @@ class BatchDegradation(nn.Module):
     MMagic's transforms work on one image, in a loader's process; this gives the same levels
     (``docs/benchmarks.md`` has the differences) on the device that trains, and the number of kernel
     launches does not depend on the batch.
-
-    Args:
-        settings: what the values are drawn from.
     """
 
     def __init__(self, settings: DegradationSettings) -> None:
@@ -30,15 +27,10 @@ class BatchDegradation(nn.Module):
 
     @torch.no_grad()
     def forward(self, gt: Tensor, values: Tensor, noise: Tensor) -> Tensor:
-        """Degrade.
+        """Degrade (N, 3, S, S) uint8 RGB to (N, 3, s, s).
 
-        Args:
-            gt: (N, 3, S, S) uint8 RGB.
-            values: (N, 8) float64, a :meth:`.settings.Degradation.row` for each image.
-            noise: (N, 3, S, S) standard normal; the top left of each image's length is used.
-
-        Returns:
-            (N, 3, s, s) uint8 RGB.
+        ``values``, (N, 8) float64, has a :meth:`.settings.Degradation.row` for each image;
+        ``noise``, (N, 3, S, S), is standard normal: the top left of each image's length is used.
         """
         with torch.autocast(gt.device.type, enabled=False):
             return self._degrade(gt, values, noise)

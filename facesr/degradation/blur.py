@@ -12,10 +12,6 @@ class BatchBlur(nn.Module):
 
     OpenCV applies kernels of 11 pixels or more by Fourier transforms in float32, and so does this;
     single pixels differ by one level where rounding differs. Border: reflect-101.
-
-    Args:
-        side: height and width of the images.
-        kernel_size: odd length of the kernel in pixels.
     """
 
     powers: Tensor
@@ -37,11 +33,7 @@ class BatchBlur(nn.Module):
         return kernels.float().view(-1, size, size)
 
     def forward(self, images: Tensor, inverse: Tensor) -> Tensor:
-        """Blur.
-
-        Args:
-            images: (N, 3, S, S) uint8.
-            inverse: (N, 3) float64, see :func:`inverse_covariance`.
+        """Blur (N, 3, S, S) uint8, by (N, 3) float64 of :func:`inverse_covariance`.
 
         Returns:
             (N, 3, S, S) float32, integers 0-255; in memory (N, S, 3, S).
@@ -65,9 +57,7 @@ def inverse_covariance(
 ) -> NDArray[np.float64]:
     """Invert the covariance of Gaussians, in float32 like MMagic.
 
-    Args:
-        sigma_x, sigma_y: (N,) standard deviations in pixels; equal for an isotropic kernel.
-        angle: (N,) radians.
+    (N,) standard deviations in pixels, equal for an isotropic kernel, and (N,) radians.
 
     Returns:
         (N, 3): factors of x * x, x * y and y * y in ``-2 log(kernel)``.

@@ -15,23 +15,14 @@ from .settings import DegradationSettings
 
 
 class FaceBatch(NamedTuple):
-    """What the loader hands over for pairs to be made on the device.
+    """What the loader hands over for pairs to be made on the device."""
 
-    Attributes:
-        gt: (N, S, S, 3) uint8 RGB.
-        values: (N, 8) float64, a :meth:`.settings.Degradation.row` for each image.
-        crops: (N, 3) int64: top and left of the degraded image's crop in pixels, and 1 to flip it.
-        noise_seeds: (N,) int64.
-        settings: of the degradation.
-        gt_patch_size: side of the ground truth's crop in pixels.
-    """
-
-    gt: Tensor
-    values: Tensor
-    crops: Tensor
-    noise_seeds: Tensor
+    gt: Tensor  # (N, S, S, 3) uint8 RGB
+    values: Tensor  # (N, 8) float64, a Degradation.row() for each image
+    crops: Tensor  # (N, 3) int64: top and left of the input's crop in pixels, and 1 to flip it
+    noise_seeds: Tensor  # (N,) int64
     settings: DegradationSettings
-    gt_patch_size: int
+    gt_patch_size: int  # side of the ground truth's crop in pixels
 
 
 @MODELS.register_module()
@@ -40,8 +31,6 @@ class FacePreprocessor(DataPreprocessor):
 
     Everything random comes with the batch, so that a sample is the same in any batch and process.
     The noise is PyTorch's for its seed: on another model of GPU it is another.
-
-    Args: as ``DataPreprocessor``.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -23,10 +23,6 @@ Taps = tuple[NDArray[np.int64], NDArray[np.float32]]  # (size, taps): which pixe
 def resize_taps(source: int, target: int, method: int) -> Taps:
     """Which source pixels one dimension of ``cv2.resize`` takes for each target pixel.
 
-    Args:
-        source, target: lengths in pixels.
-        method: index into :data:`METHODS`.
-
     Returns:
         Indices and weights, both (target, taps). Fixed-point weights are times 2048.
     """
@@ -122,15 +118,10 @@ class BatchResize(nn.Module):
         self.register_buffer('fixed', torch.from_numpy(is_fixed), persistent=False)
 
     def forward(self, images: Tensor, lengths: Tensor, methods: Tensor) -> Tensor:
-        """Resize.
+        """Resize (N, S, 3, S) float32, integers 0-255; pixels beyond an image are ignored.
 
-        Args:
-            images: (N, S, 3, S) float32, integers 0-255; pixels beyond an image are ignored.
-            lengths: (N,) int64, at least ``smallest``, at most S.
-            methods: (N,) int64, indices into :data:`METHODS`.
-
-        Returns:
-            (N, S, 3, S) float32, integers 0-255.
+        ``lengths``, (N,) int64, are from ``smallest`` to S; ``methods``, (N,) int64, are indices
+        into :data:`METHODS`.
         """
         count, side = images.shape[:2]
         drawn = methods, lengths - self.smallest

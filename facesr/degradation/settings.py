@@ -4,9 +4,11 @@ The settings are declared in ``configs/_base_/degradation.py``. From the same va
 :func:`degrade` degrades one image on a CPU, and ``batch.py`` a whole batch on the device.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,28 +20,48 @@ from ..images import Image8
 from .blur import BatchBlur, inverse_covariance
 from .resize import METHODS
 
+#: What a setting must be, in words and as a test.
+Range = tuple[str, Callable[[Any], bool]]
+
+
+def number(least: float, most: float = math.inf) -> Range:
+    """The range of a number."""
+    words = f'at least {least:.4g}' if most == math.inf else f'from {least:.4g} to {most:.4g}'
+    return words, lambda value: least <= value <= most
+
+
+def pair(least: float, most: float = math.inf) -> Range:
+    """The range of a (least, most)."""
+    words = f'(least, most), {number(least, most)[0]},'
+    return words, lambda value: len(value) == 2 and least <= value[0] <= value[1] <= most
+
+
+def check_settings(owner: str, settings: Any, **ranges: Range) -> None:
+    """Refuse a setting that is out of its range, or of another type; make tuples of lists."""
+    for name, (words, fits) in ranges.items():
+        value = getattr(settings, name)
+        try:
+            is_good = fits(value)
+        except TypeError:
+            is_good = False
+        if not is_good:
+            raise UserError(f'{owner}.{name}={value!r}: {words} expected')
+        if isinstance(value, list):
+            object.__setattr__(settings, name, tuple(value))  # settings can be compared
+
 
 @dataclass(frozen=True)
 class Degradation:
-    """The values drawn for one image.
+    """The values drawn for one image."""
 
-    Attributes:
-        sigma_x, sigma_y: blur, standard deviations in pixels; equal for an isotropic kernel.
-        angle: the kernel's, in radians; 0 for an isotropic one.
-        length: height and width in pixels after the first resizing.
-        shrink, enlarge: resizing methods, indices into ``METHODS``.
-        noise: standard deviation in levels of 255.
-        quality: JPEG's, 1-100.
-    """
-
-    sigma_x: float
+    sigma_x: float  # of the blur, pixels
     sigma_y: float
-    angle: float
-    length: int
-    shrink: int
-    noise: float
-    quality: int
-    enlarge: int
+    angle: float  # of the blur, radians; 0 where the sigmas are equal
+    length: int  # height and width in pixels after the first resizing
+    shrink: int  # its method, an index into METHODS
+    noise: float  # standard deviation in levels of 255
+    quality: int  # JPEG's, 1-100
+    enlarge: int  # the last resizing's method
 
     def row(self) -> list[float]:
         """What ``BatchDegradation`` takes: the blur's inverse covariance, then the other values."""
@@ -66,9 +88,6 @@ class DegradationSettings:
             ``'bilinear'``, ``'area'`` and ``'bicubic'``, equally probable.
         noise_sigma: standard deviation of Gaussian noise in levels of 255.
         jpeg_quality: 1-100.
-
-    Raises:
-        UserError: a value is out of its range; it names the setting.
     """
 
     gt_size: int
@@ -82,33 +101,24 @@ class DegradationSettings:
     jpeg_quality: tuple[int, int]
 
     def __post_init__(self) -> None:
-        for name in ('blur_sigma', 'resize_scale', 'noise_sigma', 'jpeg_quality', 'resize_methods'):
-            object.__setattr__(self, name, tuple(getattr(self, name)))  # settings can be compared
-        blur, scale, noise, quality = (
-            (values[0], values[-1])
-            for values in (self.blur_sigma, self.resize_scale, self.noise_sigma, self.jpeg_quality)
-        )
-        divides = self.lq_size > 0 and self.gt_size % self.lq_size == 0 and self.scale >= 3
-        methods = {*self.resize_methods}
-        for name, fits, expected in (
-            ('gt_size', self.gt_size % 16 == 0, 'a multiple of 16'),
-            ('lq_size', divides, 'a third of gt_size, a quarter, or less'),
-            # OpenCV applies smaller kernels without a Fourier transform, and rounds otherwise.
-            ('kernel_size', self.kernel_size in range(13, 512, 2), 'odd, from 13 to 511'),
-            ('isotropic_prob', 0 <= self.isotropic_prob <= 1, 'from 0 to 1'),
-            ('blur_sigma', 0 < blur[0] <= blur[1], 'above 0'),
-            # JPEG in the batch takes images from 5 pixels.
-            (
-                'resize_scale',
-                self.shortest >= 5 and scale[0] <= scale[1] <= 1,
-                f'{5 / self.gt_size:.4f} to 1',
+        multiple = ('a multiple of 16', lambda size: size > 0 and size % 16 == 0)
+        check_settings('degradation', self, gt_size=multiple)
+        check_settings(
+            'degradation',
+            self,
+            lq_size=(
+                'a third of gt_size, a quarter, or less',
+                lambda size: size > 0 and self.gt_size % size == 0 and self.scale >= 3,
             ),
-            ('resize_methods', methods and methods <= {*METHODS}, f'some of {METHODS}'),
-            ('noise_sigma', 0 <= noise[0] <= noise[1], 'at least 0'),
-            ('jpeg_quality', 1 <= quality[0] <= quality[1] <= 100, 'from 1 to 100'),
-        ):
-            if not fits:
-                raise UserError(f'degradation.{name}={getattr(self, name)}: {expected} expected')
+            # OpenCV applies smaller kernels without a Fourier transform, and rounds otherwise.
+            kernel_size=('odd, from 13 to 511', lambda size: size in range(13, 512, 2)),
+            isotropic_prob=number(0, 1),
+            blur_sigma=pair(0.01),
+            resize_scale=pair(5 / self.gt_size, 1),  # JPEG in the batch takes 5 pixels or more
+            resize_methods=(f'some of {METHODS}', lambda names: names and {*names} <= {*METHODS}),
+            noise_sigma=pair(0),
+            jpeg_quality=pair(1, 100),
+        )
 
     @property
     def scale(self) -> int:
@@ -140,15 +150,7 @@ class DegradationSettings:
 
 
 def degrade_by_seed(image: Image8, settings: DegradationSettings, seed: int) -> Image8:
-    """Degrade one image with the values and the noise that a seed gives, the same every time.
-
-    Args:
-        image, settings: as of :func:`degrade`.
-        seed: of the values and of the noise.
-
-    Returns:
-        (s, s, 3) uint8 RGB, ``lq_size`` a side.
-    """
+    """Degrade one image with the values and the noise that a seed gives, the same every time."""
     return degrade(image, settings, settings.sample(RandomState(seed)), seed)
 
 
@@ -160,14 +162,8 @@ def degrade(
     OpenCV's Fourier transform makes MMagic's blur two thirds of the time; PyTorch's is 2.5 times
     faster and gives the same levels (``blur.py``).
 
-    Args:
-        image: (S, S, 3) uint8 RGB, ``gt_size`` a side.
-        settings: where the values are from.
-        values: blur, sizes, noise level, quality.
-        noise_seed: of the noise. NumPy's global generator is left as it was.
-
-    Returns:
-        (s, s, 3) uint8 RGB, ``lq_size`` a side.
+    (S, S, 3) uint8 RGB, ``gt_size`` a side, becomes (s, s, 3), ``lq_size`` a side. NumPy's global
+    generator is left as it was.
     """
     inverse = torch.tensor([values.row()[:3]], dtype=torch.float64)
     blur = _make_blur(settings.gt_size, settings.kernel_size)
@@ -184,7 +180,7 @@ def _make_blur(side: int, kernel_size: int) -> BatchBlur:
 def degrade_blurred(
     image: Image8, settings: DegradationSettings, values: Degradation, noise_seed: int
 ) -> Image8:
-    """What follows the blur, by MMagic's transforms; arguments as of :func:`degrade`.
+    """What follows the blur, by MMagic's transforms.
 
     JPEG is handed RGB as if it were BGR, so red and blue change places in its YCbCr: the published
     runs trained with this property.

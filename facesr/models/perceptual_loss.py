@@ -35,9 +35,6 @@ class VGGPerceptualLoss(PerceptualLoss):
         pretrained: ``'torchvision'`` for its weights (:func:`.features.find_features`),
             ``'random'`` for fixed random layers (tests and demonstrations), or a file's path.
         criterion: ``'l1'`` or ``'mse'``.
-
-    Raises:
-        UserError: the weights are missing or damaged, or a layer does not exist.
     """
 
     def __init__(
@@ -71,10 +68,7 @@ class VGGPerceptualLoss(PerceptualLoss):
 
 
 class FrozenVGG(PerceptualVGG):
-    """The first layers of a VGG: (N, 3, H, W) -> a dictionary of features, by layer.
-
-    Args: as :class:`VGGPerceptualLoss` has them.
-    """
+    """The first layers of a VGG: (N, 3, H, W) -> a dictionary of features, by layer."""
 
     def __init__(
         self, layers: Iterable[str], vgg_type: str, use_input_norm: bool, pretrained: str

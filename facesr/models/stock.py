@@ -20,8 +20,6 @@ class SRResNet(MSRResNet):
 
     The stock net adds the enlarged input to its last convolution in that one's number format: in
     bfloat16, integer levels above 128 of 255. Here the sum is float32.
-
-    Args: as ``MSRResNet``.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -39,8 +37,6 @@ class FaceEditModel(BaseEditModel):
 
     The stock model copies each batch to the host, which waits for it; but the validation's metrics
     work on the device.
-
-    Args: as ``BaseEditModel``.
     """
 
     def forward_inference(
@@ -65,14 +61,13 @@ class FaceSRGAN(FaceEditModel, SRGAN):
             they are depends only on the run's seed, the iteration and the process, so that a
             resumed run continues with the crops it would have had.
         All others are those of ``SRGAN``.
-
-    Raises:
-        UserError: the images of a batch are smaller than the crops.
     """
 
     def __init__(self, *args: Any, crop_size: int | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.crop_size = crop_size
+        if self.disc_steps < 1:
+            raise UserError(f'model.train_cfg.disc_steps={self.disc_steps}: at least 1 expected')
 
     def extract_gt_data(self, data_samples: DataSample) -> Tensor:
         """Take what the losses compare with: (N, 3, crop_size, crop_size)."""

@@ -147,6 +147,8 @@ class BatchPSNR(PSNR):
             if value not in expected:
                 choices = ' or '.join(map(repr, expected))
                 raise UserError(f'{type(self).__name__}: {name}={value!r}: {choices} expected')
+        if self.crop_border not in range(256):
+            raise UserError(f'crop_border={self.crop_border}: a whole number to 255 expected')
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
         """Score a batch of images of one size."""

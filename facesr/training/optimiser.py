@@ -39,9 +39,6 @@ class MuonAdam(Optimizer):
         weight_decay: of the matrices: each step takes ``lr * weight_decay`` of them away.
         steps: of the Newton-Schulz iteration.
         adam_lr, betas: Adam's, for all other parameters.
-
-    Raises:
-        UserError: a setting is out of its range, or a gradient is sparse or complex.
     """
 
     def __init__(
@@ -56,24 +53,27 @@ class MuonAdam(Optimizer):
     ) -> None:
         muon = dict(lr=lr, momentum=momentum, weight_decay=weight_decay, steps=steps)
         for name, value in {**muon, 'adam_lr': adam_lr}.items():
-            if value < 0:
-                raise UserError(f'MuonAdam: {name}={value}: at least 0 expected')
-        if momentum >= 1:
-            raise UserError(f'MuonAdam: momentum={momentum}: from 0 to below 1 expected')
+            if not value >= 0 or (name == 'momentum' and value >= 1):
+                raise UserError(
+                    f'MuonAdam: {name}={value}: at least 0 expected, a momentum below 1'
+                )
         self._adam = Adam([torch.empty(0)], lr=adam_lr, betas=betas)
         super().__init__(params, {})  # makes groups of any form of parameters
-        groups, self.param_groups, self.defaults = self.param_groups, [], muon
-        for group in groups:
-            split: dict[bool, list[Tensor]] = {True: [], False: []}
-            for weight in group['params']:
-                is_matrix = weight.ndim >= 2 and min(weight.shape[:2]) >= LEAST_CHANNELS
-                split[is_matrix and group.get('matrices', True)].append(weight)
-            rate = group.get('lr', lr) / lr if lr else 1.0
-            for matrices, defaults in ((True, muon), (False, self._adam.defaults)):
-                if split[matrices]:
-                    parts = {'params': split[matrices], 'matrices': matrices}
-                    own = {**defaults, **group, **parts, 'lr': rate * defaults['lr']}
-                    self.add_param_group(own)
+        given, self.param_groups, self.defaults = self.param_groups, [], muon
+        for group in given:
+            share = group.get('lr', lr) / lr if lr else 1.0  # of the rate, for Adam's too
+            is_muons = group.get('matrices', True)
+            matrices = [weight for weight in group['params'] if is_muons and is_matrix(weight)]
+            others = [weight for weight in group['params'] if not (is_muons and is_matrix(weight))]
+            for weights, settings in (
+                (matrices, {**muon, **group, 'matrices': True, 'lr': share * lr}),
+                (
+                    others,
+                    {**self._adam.defaults, **group, 'matrices': False, 'lr': share * adam_lr},
+                ),
+            ):
+                if weights:
+                    self.add_param_group({**settings, 'params': weights})
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -91,8 +91,6 @@ class MuonAdam(Optimizer):
         if not weights:
             return
         gradients = [weight.grad for weight in weights]
-        if any(gradient.is_sparse or gradient.is_complex() for gradient in gradients):
-            raise UserError('MuonAdam: takes no sparse or complex gradients; take Adam')
         for weight in weights:
             if 'momentum' not in self.state[weight]:
                 self.state[weight]['momentum'] = torch.zeros_like(weight)
@@ -116,15 +114,15 @@ class MuonAdam(Optimizer):
             torch._foreach_add_(changed, steps, alpha=-size)
 
 
+def is_matrix(weight: Tensor) -> bool:
+    """Whether a parameter is Muon's, unless its group says otherwise."""
+    return weight.ndim >= 2 and min(weight.shape[:2]) >= LEAST_CHANNELS
+
+
 def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
-    """Bring the singular values of matrices near 1 by Newton-Schulz iteration.
+    """Bring the singular values of (N, rows, columns) near 1 by Newton-Schulz iteration.
 
-    Args:
-        matrices: (N, rows, columns), any scale.
-        steps: five bring singular values from a hundredth of the largest up to about 1.
-
-    Returns:
-        (N, rows, columns) of the same type, singular values between about 0.7 and 1.2.
+    Five steps bring those from a hundredth of the largest up to between about 0.7 and 1.2.
     """
     tall = matrices.shape[-2] > matrices.shape[-1]
     x = matrices.mT if tall else matrices
@@ -138,6 +136,11 @@ def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
     return (x.mT if tall else x).to(matrices.dtype)
 
 
+def wrappers_of(wrapper: OptimWrapper | OptimWrapperDict) -> dict[str, OptimWrapper]:
+    """The wrapper of each net by its name; of a single one the name is empty."""
+    return dict(wrapper.items()) if isinstance(wrapper, OptimWrapperDict) else {'': wrapper}
+
+
 def take_settings(wrapper: OptimWrapper | OptimWrapperDict, saved: dict[str, Any]) -> None:
     """Put the config's settings into an optimiser's saved state, in place, before it is loaded.
 
@@ -145,8 +148,8 @@ def take_settings(wrapper: OptimWrapper | OptimWrapperDict, saved: dict[str, Any
     what was changed in the config. The learning rate keeps its place in the schedule.
     """
     if isinstance(wrapper, OptimWrapperDict):
-        for net, one in wrapper.items():
-            take_settings(one, saved[net])
+        for net, part in wrapper.items():
+            take_settings(part, saved[net])
         return
     groups = [*saved['param_groups']]
     if 'base_param_settings' in saved:  # of several groups; MMEngine logs its rate
@@ -166,8 +169,8 @@ def match_layout(wrapper: OptimWrapper | OptimWrapperDict) -> None:
     PyTorch loads state in the layout in which it was saved. Fused optimisers walk weight and state
     in memory order: where the layouts differ, they make a wrong step without a word.
     """
-    for one in wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]:
-        for weight, state in one.optimizer.state.items():
+    for part in wrappers_of(wrapper).values():
+        for weight, state in part.optimizer.state.items():
             for key, value in state.items():
                 like = isinstance(value, Tensor) and value.shape == weight.shape
                 if like and value.stride() != weight.stride():

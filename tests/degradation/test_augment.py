@@ -118,13 +118,10 @@ def test_a_sample_depends_on_its_number_and_is_degraded_after_the_change(faces: 
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (dict(zoom=(0, 1)), r'augmentation\.zoom=\(0, 1\): \(least, most\), from 0\.5 to 2'),
-        (dict(gamma=(2, 1)), r'augmentation\.gamma=\(2, 1\): \(least, most\), from 0\.1 to 10'),
-        (dict(tint=(0, 1)), r'augmentation\.tint=\(0, 1\): \(least, most\), from 0\.1 to 10'),
-        (dict(warp=33), r'augmentation\.warp=33: from 0 to 32 expected'),
+        (dict(zoom=(0, 1)), r'augmentation\.zoom=\(0, 1\): \(least, most\), from 0\.5 to 2,'),
+        (dict(gamma=(2, 1)), r'augmentation\.gamma=\(2, 1\): \(least, most\), from 0\.1 to 10,'),
         (dict(mix=2), r'augmentation\.mix=2: from 0 to 1 expected'),
-        (dict(shift=-1), r'augmentation\.shift=-1: at least 0 expected'),
-        (dict(angle=200), r'augmentation\.angle=200: from 0 to 180 expected'),
+        (dict(shift='far'), r"augmentation\.shift='far': at least 0 expected"),
     ],
 )
 def test_what_is_out_of_range_is_named(options, message: str):
