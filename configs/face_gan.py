@@ -5,55 +5,51 @@
 #   python tools/fetch_features.py lpips
 #   torchrun --nproc-per-node=2 tools/train.py configs/face_gan.py --launcher pytorch \
 #       --cfg-options train_dataloader.batch_size=2
-_base_ = ['face_unet.py']
+_base_ = ['srgan_26b.py']
 
 # Weights of the losses as Real-ESRGAN has them (Wang et al., 2021, section 4.1).
 model = dict(
-    type='FaceSRGAN',
+    generator=dict(_delete_=True, type='FaceUNet'),
     crop_size=128,
-    discriminator=dict(type='ModifiedVGG', in_channels=3, mid_channels=64),
     pixel_loss=dict(_delete_=True, type='L1Loss', loss_weight=1.0),
     perceptual_loss=dict(
-        type='VGGPerceptualLoss',
         vgg_type='vgg16',
         # conv1_2, 2_2, 3_3, 4_3 and 5_3 before their ReLU.
-        layer_weights={'2': 0.1, '7': 0.1, '14': 1.0, '21': 1.0, '28': 1.0},
-        perceptual_weight=1.0,
-        pretrained='torchvision',
+        layer_weights={'_delete_': True, '2': 0.1, '7': 0.1, '14': 1.0, '21': 1.0, '28': 1.0},
     ),
-    gan_loss=dict(
-        type='GANLoss',
-        gan_type='vanilla',
-        loss_weight=0.1,  # the generator's; the discriminator's is 1
-        real_label_val=1.0,
-        fake_label_val=0.0,
+    gan_loss=dict(loss_weight=0.1),
+)
+
+train_dataloader = dict(
+    batch_size=4,
+    dataset=dict(
+        gt_patch_size=512,
+        augmentation=dict(
+            angle=3,
+            zoom=(0.95, 1.05),
+            shift=8,
+            warp=8,
+            gamma=(0.85, 1.2),
+            tint=(0.9, 1.1),
+            mix=0,  # the discriminator would learn the seam of two faces
+        ),
     ),
 )
-# The two nets step in turn.
-model_wrapper_cfg = dict(type='MMSeparateDistributedDataParallel')
-
-# The discriminator would learn the seam of two faces.
-train_dataloader = dict(batch_size=4, dataset=dict(augmentation=dict(mix=0)))
 val_evaluator = dict(
     metrics=[dict(type='BatchPSNR'), dict(type='BatchSSIM'), dict(type='BatchLPIPS')]
 )
 default_hooks = dict(
+    ema=dict(type='GeneratorEMAHook', decay=0.999),
+    fast_step=dict(type='FastStepHook', channels_last=True),
     checkpoint=dict(interval=500, save_best='LPIPS', rule='less'),
     # source: weights, or a work directory; load_from names another file, too.
-    pretrained=dict(type='PretrainedGeneratorHook', source='weights/face_unet.pth'),
+    pretrained=dict(source='weights/face_unet.pth'),
 )
 
 train_cfg = dict(max_iters=5000, val_interval=500)
-log_processor = dict(num_digits=5)  # loss_pix is near 3e-4
 optim_wrapper = dict(
-    _delete_=True,
-    constructor='MultiOptimWrapperConstructor',
-    generator=dict(
-        type='Bf16OptimWrapper', optimizer=dict(type='Adam', lr=1e-4, betas=(0.9, 0.999))
-    ),
-    discriminator=dict(
-        type='Bf16OptimWrapper', optimizer=dict(type='Adam', lr=1e-4, betas=(0.9, 0.999))
-    ),
+    generator=dict(type='Bf16OptimWrapper'),
+    discriminator=dict(type='Bf16OptimWrapper'),
 )
 # Both learning rates are halved at each milestone.
 param_scheduler = [dict(type='MultiStepLR', by_epoch=False, milestones=[2500, 4000], gamma=0.5)]

@@ -55,7 +55,7 @@ def test_a_config_that_may_not_be_read(tmp_path: Path, forbid):
     config = tmp_path / 'secret.py'
     config.write_text(f"_base_ = ['{TINY}']")
     forbid(config)
-    with pytest.raises((UserError, PermissionError), match='Permission denied.*secret'):
+    with pytest.raises((UserError, PermissionError), match=r'Permission denied.*secret'):
         load_config(config)
 
 
