@@ -21,9 +21,18 @@ from mmagic.models import (
     PSNRLoss,
 )
 
-from . import panels
 from .data import dataset, loader
 from .degradation import preprocessor
 from .models import face_unet, perceptual_loss, stock
 from .restoring import metrics
-from .training import checkpoints, generator, logs, loop, losses, optimiser, progress, speed
+from .training import (
+    checkpoints,
+    generator,
+    logs,
+    loop,
+    losses,
+    optimiser,
+    panels,
+    progress,
+    speed,
+)

@@ -8,9 +8,9 @@ from typing import Self
 
 import numpy as np
 
+from ..drawing import draw_text, resize
 from ..errors import UserError
 from ..images import Image8
-from ..panels import draw_text, resize
 
 FACE = 512  # side of the face that crops refer to, in pixels
 COLUMN, GAP, FRAME = 512, 8, 4  # pixels

@@ -11,9 +11,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 from PIL import Image
 
+from ..drawing import stack_panels
 from ..files import write_file, writing_results
 from ..images import Image8, find_images, read_image
-from ..panels import stack_panels
 from .comparison import DEFAULT_CROPS, FRAME_COLOURS, Crop, join_columns
 from .curves import draw_curves, draw_shared_curves
 from .result_sets import check_names, draw_group, find_result_sets, group_by_input

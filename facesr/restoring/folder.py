@@ -13,11 +13,11 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
+from ..drawing import draw_panel, stack_panels
 from ..errors import UserError
 from ..files import write_file, write_whole, writing_results
 from ..images import Image8, list_images, pair_images, read_image, write_png
 from ..nets import use_tf32
-from ..panels import draw_panel, stack_panels
 from .lpips import LPIPS
 from .restorer import Restorer
 from .score import (

@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
+from ..drawing import draw_panel
 from ..errors import UserError, describe_refusal
 from ..files import is_ours, writing_results
 from ..images import Image8, list_images, read_image, read_photograph, write_png
-from ..panels import draw_panel
 from .alignment import LQ_SIZE, cut_face, keep_detail, measure_sharpness, paste_face
 from .detector import FRAME_SIZE, Face, FaceDetector
 from .restorer import Restorer, open_exported

@@ -1,11 +1,6 @@
-from pathlib import Path
-
 import numpy as np
-import pytest
-from conftest import train
 
-from facesr.images import read_image
-from facesr.panels import CAPTION_HEIGHT, draw_panel, draw_text, stack_panels
+from facesr.drawing import CAPTION_HEIGHT, draw_panel, draw_text, stack_panels
 
 
 def test_panel_holds_the_images_under_captions():
@@ -28,16 +23,3 @@ def test_a_long_text_is_made_smaller_until_it_fits():
     assert (long[:, -8:] == 255).all() and (long < 128).any()
     heights = [np.ptp(np.flatnonzero((image < 128).any((1, 2)))) for image in (long, short)]
     assert heights[0] < heights[1]
-
-
-@pytest.mark.parametrize('batch_size', [1, 2])
-def test_counts_images_in_batches_of_any_size(
-    tiny_options: list[str], faces: Path, tmp_path: Path, batch_size: int
-):
-    options = [*tiny_options, 'train_cfg.max_iters=2', 'train_cfg.val_interval=1']
-    options += ['default_hooks.panels.interval=2', f'val_dataloader.batch_size={batch_size}']
-    train(options)
-    panels = sorted((tmp_path / 'work').rglob('vis_image/*.png'))
-    assert [path.name for path in panels] == ['00001_1.png', '00001_2.png']
-    truth = read_image(panels[0])[CAPTION_HEIGHT:, :512]
-    np.testing.assert_array_equal(truth, read_image(faces / 'val/GT/00001.png'))
