@@ -6,14 +6,11 @@ import shutil
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
 from conftest import TINY
 
 from facesr.config import load_config
 from facesr.errors import UserError
-from facesr.images import write_png
 from facesr.restoring.folder import test as restore_and_score
 from facesr.restoring.restorer import Restorer
 from facesr.training.train import train
@@ -116,18 +113,3 @@ def test_a_failed_test_run_leaves_earlier_results_whole(
     assert len(before) >= 5
     for path, content in before.items():
         assert path.read_bytes() == content, path
-
-
-def test_ground_truth_of_another_size(tiny_checkpoint, faces: Path, tmp_path: Path):
-    restorer = Restorer(load_config(TINY), tiny_checkpoint, device='cpu')
-    for index in range(2):
-        write_png(tmp_path / f'gt/{index:05d}.png', np.zeros((256, 256, 3), np.uint8))
-    with pytest.raises(UserError, match=r'0\.png: 512x512 pixels, its ground truth 256x256'):
-        restore_and_score(restorer, faces / 'val/LQ', tmp_path / 'out', tmp_path / 'gt')
-
-
-def test_weights_that_are_no_tensors(tmp_path: Path):
-    model = load_config(TINY)
-    torch.save({'state_dict': {'generator.conv_first.weight': 'text'}}, tmp_path / 'a.pth')
-    with pytest.raises(UserError, match=r"a\.pth: not this config's model"):
-        Restorer(model, tmp_path / 'a.pth', device='cpu')

@@ -43,14 +43,6 @@ def make_demo_set(root: str | Path, settings: DegradationSettings, overwrite: bo
 
     Training images are 512x512 crops of 14 photographs; validation is one portrait, degraded in 16
     ways. The files are the same every time.
-
-    Args:
-        root: the data set's folder.
-        settings: of the degradation.
-        overwrite: as in :func:`facesr.files.writing_results`.
-
-    Raises:
-        UserError: scikit-image is not installed, or one of the folders holds other files.
     """
     try:
         from skimage import data

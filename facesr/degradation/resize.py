@@ -5,9 +5,6 @@ weights of 11 bits, columns first; bicubic in floating point; neither with antia
 weighted means when it shrinks, like bilinear with other weights when it enlarges.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -81,7 +78,8 @@ class BatchResize(nn.Module):
     """Resizes each image of a batch between a canvas's side and a length of its own.
 
     Images are square and lie in the top left of a canvas (N, S, 3, S): row, channel, column. The
-    number of kernel launches does not depend on the batch.
+    number of kernel launches does not depend on the batch. The levels need matrix products in full
+    float32: PyTorch's default, which :func:`facesr.nets.use_tf32` keeps.
 
     Args:
         side: S in pixels.
@@ -129,10 +127,9 @@ class BatchResize(nn.Module):
         weights = self.weights[drawn]
         fixed = self.fixed[drawn].view(-1, 1, 1)
         matrix = weights.new_zeros(count, side, side).scatter_add_(2, taps, weights)
-        with _float32_products():
-            columns = torch.bmm(images.view(count, side * 3, side), matrix.transpose(1, 2))
-            columns = columns.view(count, side, 3 * side)
-            result = torch.bmm(matrix.mul_(~fixed), columns)
+        columns = torch.bmm(images.view(count, side * 3, side), matrix.transpose(1, 2))
+        columns = columns.view(count, side, 3 * side)
+        result = torch.bmm(matrix.mul_(~fixed), columns)
         # Fixed point: ((w0 * (a >> 4) >> 16) + (w1 * (b >> 4) >> 16) + 2) >> 2, where a and b are
         # times 2048, here 128.
         first = side * torch.arange(count, device=images.device)
@@ -143,14 +140,3 @@ class BatchResize(nn.Module):
         # A hair more than a quarter: halves up.
         result.add_(upper[:, :, 0] + upper[:, :, 1], alpha=(1 + 2**-12) / 4)
         return result.round_().clamp_(0, 255).view(count, side, 3, side)
-
-
-@contextmanager
-def _float32_products() -> Iterator[None]:
-    """Matrix products in full float32, whatever the training uses: the levels depend on it."""
-    chosen = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision('highest')
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(chosen)

@@ -95,9 +95,6 @@ class GeneratorEMAHook(Hook):
 
     Args:
         decay: ``average = decay * average + (1 - decay) * weights`` after each iteration.
-
-    Raises:
-        UserError: the decay is not between 0 and 1.
     """
 
     priority = PRIORITIES['GeneratorEMAHook']

@@ -16,13 +16,7 @@ def scale_schedule(config: Config, iterations: int, chosen: Collection[str] = ()
     Scaled are ``train_cfg``'s ``max_iters``, ``val_interval`` and ``val_begin``, the intervals of
     log lines and checkpoints, and where every scheduler begins, ends and changes. Rates of change
     (momentum, the decay of averaged weights, ``gamma``) stay, and so do those that were ``chosen``.
-
-    Args:
-        chosen: entries of the config that the command line sets, such as
-            ``train_cfg.val_interval``.
-
-    Raises:
-        UserError: the number is not positive, or too small for a scheduler.
+    Those are entries of the config, such as ``train_cfg.val_interval``.
     """
     former: int = config.train_cfg.max_iters
     if iterations < 1:

@@ -1,12 +1,5 @@
 from itertools import islice
 
-import numpy as np
-import torch
-from conftest import TINY
-from mmagic.registry import DATASETS
-from mmengine.registry import init_default_scope
-
-from facesr.config import load_config
 from facesr.data.loader import NumberedSampler, SampleKey
 
 
@@ -33,16 +26,3 @@ def test_starts_anywhere():
 def test_processes_share_the_draws():
     both = [draw(6, start=1, rank=rank, world_size=2) for rank in (0, 1)]
     assert sorted(both[0] + both[1], key=lambda one: one.number) == draw(14)[2:]
-
-
-def test_a_draw_has_its_own_random_numbers(tiny_options: list[str]):
-    init_default_scope('mmagic')
-    dataset = DATASETS.build(load_config(TINY, tiny_options).train_dataloader.dataset)
-
-    def get(number: int) -> torch.Tensor:
-        return dataset[SampleKey(1, seed=0, number=number)]['inputs']
-
-    first = get(7)
-    np.random.seed(99)
-    assert torch.equal(get(7), first)
-    assert not torch.equal(get(8), first)

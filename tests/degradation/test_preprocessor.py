@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import TINY, TINY_GAN
+from conftest import TINY
 from fake_cuda import fake_cuda
 from mmagic.registry import MODELS
 
@@ -109,16 +109,14 @@ def test_mixed_precision_does_not_reach_the_degradation(make):
     assert torch.equal(found, expected)
 
 
-@pytest.mark.parametrize('config', [TINY, TINY_GAN], ids=lambda path: path.stem)
-def test_a_run_cut_and_resumed_draws_the_same(config: Path, tiny_options, tmp_path: Path):
+def test_a_run_cut_and_resumed_draws_the_same(tiny_options, tmp_path: Path):
     options = [
         *tiny_options,
         'train_dataloader.dataset.degrade_on=device',
-        'train_dataloader.dataset.gt_patch_size=128',
         *('val_cfg=None', 'val_dataloader=None', 'val_evaluator=None'),
     ]
-    train(config, options, work_dir=str(tmp_path / 'a'))
-    train(config, options, work_dir=str(tmp_path / 'b'), resume=str(tmp_path / 'a/iter_2.pth'))
+    train(TINY, options, work_dir=str(tmp_path / 'a'))
+    train(TINY, options, work_dir=str(tmp_path / 'b'), resume=str(tmp_path / 'a/iter_2.pth'))
     a, b = (read_checkpoint(tmp_path / name / 'iter_4.pth')['state_dict'] for name in 'ab')
     assert all(torch.equal(a[name], b[name]) for name in a)
 

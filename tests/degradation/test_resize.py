@@ -54,12 +54,3 @@ def test_images_of_a_batch_do_not_touch_each_other(resizers):
     for index in range(6):
         one = slice(index, index + 1)
         assert torch.equal(together[one], resizers[True](canvas[one], sizes[one], methods[one]))
-
-
-def test_leaves_the_chosen_precision_of_products_alone(resizers):
-    torch.set_float32_matmul_precision('high')
-    try:
-        resizers[False](torch.zeros(1, SIDE, 3, SIDE), torch.tensor([20]), torch.tensor([1]))
-        assert torch.get_float32_matmul_precision() == 'high'
-    finally:
-        torch.set_float32_matmul_precision('highest')

@@ -52,12 +52,6 @@ def test_other_nets_weights_are_refused(published: Path):
         read_features(published, vgg13(num_classes=1).features, 'vgg13')
 
 
-def test_text_is_refused(tmp_path: Path):
-    (tmp_path / 'vgg.pth').write_text('hello')
-    with pytest.raises(UserError, match=r'vgg\.pth: not a readable checkpoint'):
-        read_features(tmp_path / 'vgg.pth', vgg11(num_classes=1).features, 'vgg11')
-
-
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder to work in, where no weights are."""
