@@ -82,6 +82,10 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and value >= 1
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float)
+
+
 #: Values that MMEngine takes in silence, meets hours later, or refuses without a name: what they
 #: must be, in words and as a test, by a regular expression of their place in a config.
 ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {
@@ -120,11 +124,11 @@ ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     ),
     r'optim_wrapper\.(\w+\.)?clip_grad\.(max_norm|clip_value)': (
         'a number above 0 expected',
-        lambda value: value > 0,
+        lambda value: _is_number(value) and value > 0,
     ),
     r'param_scheduler\.(.*\.)?(gamma|eta_min)': (
         'a number, at least 0, expected',
-        lambda value: value >= 0,
+        lambda value: _is_number(value) and value >= 0,
     ),
     r'log_level': (
         "'DEBUG', 'INFO', 'WARNING' or 'ERROR' expected",
