@@ -1,14 +1,13 @@
 """Losses on their way to the log: read from the device when needed, checked, kept for a while."""
 
 import math
-from collections.abc import Callable
-from functools import partial
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import torch
 from mmagic.registry import HOOKS
 from mmengine.hooks import CheckpointHook, LoggerHook, RuntimeInfoHook
-from mmengine.optim import OptimWrapperDict
+from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from torch import Tensor
 from torch.nn.utils import get_total_norm
@@ -16,6 +15,57 @@ from torch.optim import Optimizer
 
 from ..errors import UserError
 from . import PRIORITIES
+from .optimiser import wrappers_of
+
+
+class _Number(NamedTuple):
+    """A loss or a gradient's norm that is still on its device.
+
+    Attributes:
+        scalar: its name in the message hub; None where it is only checked.
+        problem: what is said if it is not finite.
+    """
+
+    value: Tensor
+    scalar: str | None
+    problem: str
+
+
+class _Norm:
+    """The norm of a net's gradient at its last step.
+
+    It takes the place of the wrapper's clipping function, and returns nothing: the wrapper would
+    read the norm at once. Where nothing is clipped, the norm is computed before the step.
+    """
+
+    def __init__(self, name: str, wrapper: OptimWrapper) -> None:
+        net = name or 'generator'
+        self.problem = f"the {net}'s gradient is not finite"
+        self.scalar: str | None = None
+        self._clipped: Tensor | None = None
+        self._norm: Tensor | None = None
+        if wrapper.clip_grad_kwargs:
+            self._clip = wrapper.clip_func
+            self.scalar = f'train/{name}.grad_norm' if name else 'train/grad_norm'
+            wrapper.clip_func = self
+        wrapper.optimizer.register_step_pre_hook(self._before_step)
+
+    def __call__(self, *args: Any, **limits: Any) -> None:
+        self._clipped = self._clip(*args, **limits)
+
+    def _before_step(self, optimizer: Optimizer, *args: Any) -> None:
+        if getattr(optimizer, 'found_inf', None) is not None:  # a scaler's, for a fused step
+            return
+        self._norm = self._clipped
+        if self._norm is None:
+            weights = [weight for group in optimizer.param_groups for weight in group['params']]
+            gradients = [weight.grad for weight in weights if weight.grad is not None]
+            self._norm = get_total_norm(gradients)
+
+    def take(self) -> Iterable[_Number]:
+        """Give the norm once, if there was a step since the last time."""
+        norm, self._norm, self._clipped = self._norm, None, None
+        return () if norm is None else (_Number(norm, self.scalar, self.problem),)
 
 
 @HOOKS.register_module()
@@ -48,58 +98,30 @@ class LossHook(RuntimeInfoHook):
 
     def before_train(self, runner: Runner) -> None:
         super().before_train(runner)
-        #: Iteration, losses, and norms of gradients by net; not read yet.
-        self._pending: list[tuple[int, dict[str, Tensor], dict[str, Tensor]]] = []
-        self._norms: dict[str, Tensor] = {}
-        self._clipped: dict[str, Tensor] = {}
-        #: Under which name the norm of a net is logged, if its gradients are clipped.
-        self._logged: dict[str, str] = {}
+        #: By iteration; not read yet.
+        self._pending: dict[int, list[_Number]] = {}
+        self._norms = [_Norm(*item) for item in wrappers_of(runner.optim_wrapper).items()]
         readers = [hook for hook in runner.hooks if isinstance(hook, LoggerHook | CheckpointHook)]
         self._intervals = [hook.interval for hook in readers if hook.interval > 0]
-        wrapper = runner.optim_wrapper
-        wrappers = wrapper if isinstance(wrapper, OptimWrapperDict) else {'': wrapper}
-        for name, one in wrappers.items():
-            net = name or 'generator'
-            one.optimizer.register_step_pre_hook(partial(self._before_step, net))
-            if one.clip_grad_kwargs:
-                one.clip_func = partial(self._clip, net, one.clip_func)
-                self._logged[net] = f'train/{name}.grad_norm' if name else 'train/grad_norm'
-
-    def _clip(
-        self, net: str, clip: Callable[..., Tensor | None], *args: Any, **limits: Any
-    ) -> None:
-        """Clip; the wrapper gets no norm, for it would read it at once."""
-        norm = clip(*args, **limits)
-        if norm is not None:
-            self._clipped[net] = norm
-
-    def _before_step(self, net: str, optimizer: Optimizer, *args: Any) -> None:
-        if getattr(optimizer, 'found_inf', None) is not None:  # a scaler's, for a fused step
-            return
-        if net in self._clipped:
-            self._norms[net] = self._clipped[net]
-            return
-        weights = [weight for group in optimizer.param_groups for weight in group['params']]
-        gradients = [weight.grad for weight in weights if weight.grad is not None]
-        self._norms[net] = get_total_norm(gradients)
 
     def after_train_iter(
         self, runner: Runner, *args: Any, outputs: dict[str, Any] | None = None, **kwargs: Any
     ) -> None:
-        losses = {name: torch.as_tensor(value) for name, value in (outputs or {}).items()}
+        losses = [
+            _Number(torch.as_tensor(value).detach(), f'train/{name}', f'{name} is {{}}')
+            for name, value in (outputs or {}).items()
+        ]
         now = runner.iter + 1
-        self._pending.append((now, losses, self._norms))
-        self._norms, self._clipped = {}, {}
+        self._pending[now] = [*losses, *(number for norm in self._norms for number in norm.take())]
         needed = now == runner.max_iters or any(now % every == 0 for every in self._intervals)
         if needed or self._is_free(losses):
             self._read(runner)
 
-    def _is_free(self, losses: dict[str, Tensor]) -> bool:
-        return all(loss.device.type == 'cpu' for loss in losses.values())
+    def _is_free(self, losses: list[_Number]) -> bool:
+        return all(loss.value.device.type == 'cpu' for loss in losses)
 
     def before_val(self, runner: Runner) -> None:
-        if self._pending:
-            self._read(runner)
+        self._read(runner)
         super().before_val(runner)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
@@ -108,20 +130,13 @@ class LossHook(RuntimeInfoHook):
             checkpoint['message_hub'] = runner.message_hub.state_dict()
 
     def _read(self, runner: Runner) -> None:
-        pending, self._pending = self._pending, []
-        both = [part for _, losses, norms in pending for part in (losses, norms)]
-        tensors = [value.detach() for part in both for value in part.values()]
-        values = iter(torch.stack(tensors).tolist() if tensors else [])
-        hub = runner.message_hub
-        for iteration, losses, norms in pending:
-            found = {name: next(values) for name in losses}
-            gradients = {net: next(values) for net in norms}
-            lost = [f'{name} is {loss}' for name, loss in found.items() if not math.isfinite(loss)]
-            lost = lost or [
-                f"the {net}'s gradient is not finite"
-                for net, norm in gradients.items()
-                if not math.isfinite(norm)
-            ]
+        pending, self._pending, hub = self._pending, {}, runner.message_hub
+        tensors = [number.value for numbers in pending.values() for number in numbers]
+        levels = iter(torch.stack(tensors).tolist() if tensors else [])
+        for iteration, numbers in pending.items():
+            read = [(number, next(levels)) for number in numbers]
+            strange = [(number, level) for number, level in read if not math.isfinite(level)]
+            lost = [number.problem.format(level) for number, level in strange]
             if lost:
                 last = hub.get_info('last_ckpt') or hub.get_info('best_ckpt')
                 raise UserError(
@@ -129,10 +144,8 @@ class LossHook(RuntimeInfoHook):
                     + (f'the last good checkpoint is {last}' if last else 'no checkpoint was saved')
                     + '; try a lower learning rate, and look at the last images'
                 )
-            for name, loss in found.items():
-                hub.update_scalar(f'train/{name}', loss)
-            for net, name in self._logged.items():
-                if net in gradients:
-                    hub.update_scalar(name, gradients[net])
+            for number, level in read:
+                if number.scalar is not None:
+                    hub.update_scalar(number.scalar, level)
         for buffer in hub.log_scalars.values():
             buffer.max_length = self.history

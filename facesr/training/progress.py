@@ -25,6 +25,7 @@ from ..nets import count_parameters, is_fast_in_bf16, unwrap_generator
 from . import PRIORITIES
 from .console import in_words, show, tell
 from .generator import GENERATOR_ITERATIONS, GeneratorEMAHook, PretrainedGeneratorHook
+from .optimiser import wrappers_of
 from .schedule import count_validations
 from .speed import Bf16OptimWrapper
 
@@ -126,7 +127,7 @@ def describe_device(module: nn.Module, optim_wrapper: Any) -> str:
     name = f'CPU, {threads} thread{"s" if threads > 1 else ""}'
     if device.type == 'cuda':
         name = f'{torch.cuda.get_device_name(device)} ({device})'
-    wrappers = optim_wrapper.values() if hasattr(optim_wrapper, 'values') else [optim_wrapper]
+    wrappers = wrappers_of(optim_wrapper).values()
     if not any(isinstance(wrapper, Bf16OptimWrapper) for wrapper in wrappers):
         return name
     numbers = 'bfloat16' if is_fast_in_bf16(device) else 'float32 (it is slow in bfloat16)'
