@@ -138,14 +138,6 @@ def test_a_hook_can_be_left_out():
     assert config.default_hooks.sampler_seed is None, 'MMEngine has its own'
 
 
-def test_overrides_reach_their_place():
-    config = load_config(
-        CONFIG, ['optim_wrapper.optimizer.lr=2e-4', 'param_scheduler.0.periods=[9]']
-    )
-    assert config.optim_wrapper.optimizer.lr == 2e-4
-    assert config.param_scheduler[0].periods == [9]
-
-
 @pytest.mark.parametrize(
     'override',
     [
