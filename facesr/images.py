@@ -29,7 +29,7 @@ KINDS = {
     'RGB': 'one colour that would be transparent',
     'RGBA': 'an opaque alpha channel',
 }
-_said: set[str] = set()
+_warned: set[str] = set()
 
 RUN_LENGTHS = 3  # zlib's Z_RLE
 
@@ -171,14 +171,22 @@ def _to_rgb(image: Image.Image, path: str | Path) -> Image.Image:
         image = image.convert('RGBA')
         if image.getextrema()[-1] != (255, 255):
             raise UserError(f'{path}: is transparent somewhere; put it on a background')
-    _say_once(kind, path)
+    _warn_once(kind, path)
     return image.convert('RGB')
 
 
-def _say_once(kind: str, path: str | Path) -> None:
-    if kind not in _said:
-        _said.add(kind)
+def _warn_once(kind: str, path: str | Path) -> None:
+    if kind not in _warned:
+        _warned.add(kind)
         print_log(f'{path}: {kind}, read as RGB, like all such files', 'current', logging.WARNING)
+
+
+def check_size(name: str | Path, image: Image8, height: int, width: int, remedy: str = '') -> None:
+    """Raise a UserError that names the file if its image has another size."""
+    if image.shape[:2] != (height, width):
+        found = f'{image.shape[1]}x{image.shape[0]} pixels'
+        more = f'; {remedy}' if remedy else ''
+        raise UserError(f'{name}: {found}, {width}x{height} expected{more}')
 
 
 def write_png(path: str | Path, image: Image8, icc_profile: bytes | None = None) -> None:

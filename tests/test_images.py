@@ -85,7 +85,7 @@ def test_an_empty_file_is_refused(tmp_path):
 def test_what_converts_without_loss_is_converted_and_said_once(tmp_path, mode: str, monkeypatch):
     said: list[str] = []
     monkeypatch.setattr(images, 'print_log', lambda text, *rest: said.append(text))
-    monkeypatch.setattr(images, '_said', set())
+    monkeypatch.setattr(images, '_warned', set())
     white = np.full((4, 6, 3), 255, np.uint8)
     for name in ('a', 'b'):
         Image.fromarray(white).convert(mode).save(tmp_path / f'{name}.png')

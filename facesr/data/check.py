@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.progress import track
 
 from ..errors import UserError
-from ..images import find_images, read_image
+from ..images import check_size, find_images, read_image
 
 # Folder below the data set -> height and width of its images; None: any size.
 LAYOUT: dict[str, int | None] = {
@@ -46,12 +46,11 @@ def check_data(root: str | Path) -> tuple[dict[str, int], list[str]]:
     files = [(path, LAYOUT[name]) for name in listed for path in listed[name].values()]
     for path, size in track(files, 'checking'):
         try:
-            height, width = read_image(path).shape[:2]
+            image = read_image(path)
+            if size is not None:
+                check_size(path, image, size, size)
         except UserError as error:
             problems.append(str(error))
-            continue
-        if size is not None and (height, width) != (size, size):
-            problems.append(f'{path}: {width}x{height} pixels, {size}x{size} expected')
     if 'val/LQ' in listed and 'val/GT' in listed:
         lq, gt = listed['val/LQ'], listed['val/GT']
         problems += [f'{lq[stem]}: no ground truth in val/GT' for stem in lq if stem not in gt]

@@ -16,7 +16,7 @@ from ..degradation.augment import Augmentation
 from ..degradation.preprocessor import FaceBatch
 from ..degradation.settings import Degradation, DegradationSettings, degrade
 from ..errors import UserError
-from ..images import Image8, pair_images, read_image
+from ..images import Image8, check_size, pair_images, read_image
 from .cache import ImageCache, make_cache
 from .loader import SampleKey
 
@@ -79,12 +79,8 @@ class FaceDataset(BaseDataset):
     def read_file(path: str | Path, side: int | None) -> Image8:
         """Read an image, and check that it has so many pixels a side."""
         image = read_image(path)
-        height, width = image.shape[:2]
-        if side is not None and (height, width) != (side, side):
-            raise UserError(
-                f'{path}: {width}x{height} pixels, {side}x{side} expected; '
-                'tools/check_data.py lists all such files'
-            )
+        if side is not None:
+            check_size(path, image, side, side, 'tools/check_data.py lists all such files')
         return image
 
     def pack_images(self, info: Mapping[str, Any], images: Mapping[str, Image8]) -> Any:

@@ -5,9 +5,8 @@ from pathlib import Path
 from rich.progress import track
 
 from ..degradation.settings import DegradationSettings, degrade_by_seed
-from ..errors import UserError
 from ..files import writing_results
-from ..images import list_images, read_image, write_png
+from ..images import check_size, list_images, read_image, write_png
 
 
 def degrade_folder(
@@ -19,26 +18,14 @@ def degrade_folder(
 ) -> None:
     """Write a degraded PNG of the same name for each ground truth; the same every time.
 
-    Args:
-        gt: folder of square images of ``settings.gt_size``.
-        lq: folder for the results.
-        settings: of the degradation.
-        seed: the first image's; the next have the numbers after it.
-        overwrite: as in :func:`facesr.files.writing_results`.
-
-    Raises:
-        UserError: an image is unreadable or of another size, or ``lq`` holds other files; nothing
-            is written then.
+    The first image has the ``seed``, the next the numbers after it. Nothing is written if an image
+    is unreadable or has another size than ``settings.gt_size``.
     """
     images, lq = list_images(gt), Path(lq)
     size = settings.gt_size
     for path in track(images.values(), 'checking'):
-        height, width = read_image(path).shape[:2]
-        if (height, width) != (size, size):
-            raise UserError(
-                f'{path}: {width}x{height} pixels, {size}x{size} expected; '
-                'tools/cut_faces.py --size 512 makes such faces'
-            )
+        remedy = 'tools/cut_faces.py --size 512 makes such faces'
+        check_size(path, read_image(path), size, size, remedy)
     targets = {path: lq / f'{stem}.png' for stem, path in images.items()}
     with writing_results(targets.values(), images.values(), overwrite, folders=[lq]):
         for number, (path, target) in enumerate(track(targets.items(), 'degrading'), seed):

@@ -9,6 +9,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from ..errors import UserError
+from ..scores import SCORES
 from .plots import COLOURS, GREY, Line, Plot, draw_figure
 from .run import Curve, Run, as_call, border_note
 
@@ -24,7 +25,8 @@ LOSSES = {
     'loss_d_fake': ("discriminator's loss, restored faces", 'gan_loss'),
 }
 LOSS_UNIT = 'loss (no unit)'
-SCORE_UNITS = {'PSNR': 'dB', 'SSIM': 'SSIM (no unit)', 'LPIPS': 'LPIPS (lower is better)'}
+#: What the axes of logged scores are called.
+SCORE_HEADINGS = {score.logged: score.heading for score in SCORES.values() if score.logged}
 
 PUBLISHED = Path(__file__).parent / 'published'
 #: A recipe's published logs, and what to add to their iterations; ``_fast`` is the same recipe.
@@ -52,7 +54,7 @@ def draw_curves(run: Run) -> Figure:
     for name in losses:
         line = Line('this run', run.training[name])
         plots.append(Plot(_loss_title(run, name), LOSS_UNIT, [line], published.get(name, [])))
-    for metric, unit in SCORE_UNITS.items():
+    for metric, unit in SCORE_HEADINGS.items():
         lines = list(_validation_lines(run, metric, 'this run', *COLOURS[:2]))
         if lines:
             title = f'validation {metric}{border_note(run, metric)}'
@@ -94,7 +96,7 @@ def draw_shared_curves(runs: Sequence[Run]) -> Figure | None:
         if len(alike) > 1 and len({as_call(_loss_settings(run, name)) for run in alike}) == 1:
             lines = [Line(run.name, run.training[name], colours[run.name]) for run in alike]
             plots.append(Plot(_loss_title(alike[0], name), LOSS_UNIT, lines))
-    for metric, unit in SCORE_UNITS.items():
+    for metric, unit in SCORE_HEADINGS.items():
         scored = [run for run in runs if metric in run.validation]
         if len(scored) < 2:
             continue

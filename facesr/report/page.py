@@ -14,6 +14,7 @@ from PIL import Image
 from ..drawing import stack_panels
 from ..files import write_file, writing_results
 from ..images import Image8, find_images, read_image
+from ..scores import SCORES
 from .comparison import DEFAULT_CROPS, FRAME_COLOURS, Crop, join_columns
 from .curves import draw_curves, draw_shared_curves
 from .result_sets import check_names, draw_group, find_result_sets, group_by_input
@@ -88,6 +89,7 @@ def write_report(
         ],
         groups=list(zip(groups, panels_of, strict=True)),
         curves=curves,
+        kinds=SCORES,
         runs=list(zip(runs, map(describe_settings, runs), run_curves, strict=True)),
     )
     files[out / 'report.html'] = page.encode()

@@ -13,6 +13,7 @@ from ..models.features import LPIPS_NETS
 from ..restoring.folder import PANEL_ROWS, Manifest, spread
 from ..restoring.lpips import LPIPS
 from ..restoring.score import bicubic, read_csv, score_image
+from ..scores import SCORES, ImageScore
 from .comparison import Crop, draw_columns
 from .run import Run
 
@@ -92,21 +93,18 @@ def draw_group(
     folders |= {caption: found.folder for caption, found in group.sets.items()}
     files = {caption: find_images(folder)[0] for caption, folder in folders.items()}
     truths = find_images(group.gt)[0] if group.gt else {}
-    niqe = {} if truths else {name: _read_niqe(found.folder) for name, found in group.sets.items()}
+    sets = {} if truths else group.sets
+    tables = {caption: _read_scores(found.folder) for caption, found in sets.items()}
     lpips = _open_lpips(group) if truths else None
     panels = {}
     for stem in stems:
         images = {caption: read_image(paths[stem]) for caption, paths in files.items()}
-        scores = {caption: values.get(stem, '') for caption, values in niqe.items()}
+        scores = {caption: values.get(stem, '') for caption, values in tables.items()}
         if truths:
             truth = read_image(truths[stem])
             images |= {'ground truth': truth, 'bicubic': bicubic(images['input'], *truth.shape[:2])}
             for caption in ('bicubic', *group.sets):
-                score = score_image(stem, images[caption], truth, lpips)
-                scores[caption] = f'PSNR {score.psnr:.2f} dB, SSIM {score.ssim:.3f}'
-                if lpips:
-                    distance = getattr(score, f'lpips_{lpips.net}')
-                    scores[caption] += f', LPIPS {distance:.3f}'
+                scores[caption] = _describe(score_image(stem, images[caption], truth, lpips))
         panels[stem] = draw_columns(images, scores, crops)
     return panels
 
@@ -145,11 +143,13 @@ def _open_lpips(group: Group) -> LPIPS | None:
     return None
 
 
-def _read_niqe(folder: Path) -> dict[str, str]:
-    """NIQE by stem from the table that tools/test.py wrote: it takes long to compute."""
+def _read_scores(folder: Path) -> dict[str, str]:
+    """The scores by stem from the table that tools/test.py wrote: NIQE takes long to compute."""
     path = folder.with_name(f'{folder.name}.csv')
-    return {
-        Path(score.name).stem: f'NIQE {score.niqe:.2f} (lower is better)'
-        for score in (read_csv(path) if path.is_file() else ())
-        if not math.isnan(score.niqe)
-    }
+    scores = read_csv(path) if path.is_file() else []
+    return {Path(score.name).stem: _describe(score) for score in scores}
+
+
+def _describe(score: ImageScore) -> str:
+    values = {kind: getattr(score, name) for name, kind in SCORES.items()}
+    return ', '.join(kind.show(value) for kind, value in values.items() if not math.isnan(value))

@@ -18,10 +18,10 @@ from ..errors import UserError
 from ..files import write_file, write_whole, writing_results
 from ..images import Image8, list_images, pair_images, read_image, write_png
 from ..nets import use_tf32
+from ..scores import ImageScore
 from .lpips import LPIPS
 from .restorer import Restorer
 from .score import (
-    ImageScore,
     bicubic,
     format_scores,
     mean_scores,

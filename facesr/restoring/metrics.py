@@ -84,30 +84,26 @@ def _squared_error(images: Tensor, truths: Tensor) -> Tensor:
 
 
 def _sum_ssim(window: Tensor, images: Tensor, truths: Tensor) -> Tensor:
-    """SSIM of each image, as a sum over its pixels and channels: (N,)."""
-    # With s = x + y and d = x - y, 4xy is s^2 - d^2 and 2(x^2 + y^2) is s^2 + d^2. For similar
-    # images d is small, so s^2 has the same rounding error in numerator and denominator; levels
-    # relative to their mean keep it small. In place: new memory costs a CPU more than arithmetic.
-    c1, c2 = window.new_full((), 2 * C1), window.new_full((), 2 * C2)
-    maps = window.new_empty(4, *images.shape)
-    s, d, x, y = maps
+    """SSIM of each image, as a sum over its pixels and channels: (N,).
+
+    By sum and difference, s = x + y and d = x - y: 4xy is s^2 - d^2 and 2(x^2 + y^2) is s^2 + d^2.
+    For similar images d is small, so s^2 has the same rounding error in numerator and denominator;
+    levels relative to their mean keep it small.
+    """
+    # In place where there is a place: new memory costs a CPU more than arithmetic.
     centre = truths[:, :, ::8, ::8].float().mean((2, 3), keepdim=True)
-    torch.sub(images, centre, out=x)
-    torch.sub(truths, centre, out=y)
-    torch.add(x, y, out=s)
-    torch.sub(x, y, out=d)
-    torch.addcmul(c2, s, s, out=x)
-    torch.mul(d, d, out=y)
+    maps = window.new_empty(4, *images.shape)
+    s, d, s_square, d_square = maps
+    torch.sub(images.float(), truths, out=d)
+    torch.sub(truths, centre, out=s).mul_(2).add_(d)
+    torch.mul(s, s, out=s_square).add_(2 * C2)
+    torch.mul(d, d, out=d_square)
     s, d, s_square, d_square = _blur(maps, window)
-    s_variance = s_square.addcmul_(s, s, value=-1)  # and c2
-    d_variance = d_square.addcmul_(d, d, value=-1)
-    torch.addcmul(c1, s.add_(2 * centre), s, out=s)
-    d *= d
-    for one, other in (s, d), (s_variance, d_variance):
-        one -= other
-        torch.add(one, other, alpha=2, out=other)  # the sum of their former values
-    scores: Tensor = s.mul_(s_variance).div_(d.mul_(d_variance)).sum((1, 2, 3))
-    return scores
+    s_variance, d_variance = s_square.addcmul_(s, s, value=-1), d_square.addcmul_(d, d, value=-1)
+    s, d = s.add_(2 * centre).square_().add_(2 * C1), d.square_()
+    numerator = (s - d).mul_(s_variance - d_variance)
+    denominator = s.add_(d).mul_(s_variance.add_(d_variance))
+    return Tensor.sum(numerator.div_(denominator), (1, 2, 3))
 
 
 def _blur(maps: Tensor, window: Tensor) -> Tensor:

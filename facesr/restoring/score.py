@@ -3,7 +3,7 @@
 import csv
 import math
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple
 from pathlib import Path
 
 import cv2
@@ -14,28 +14,14 @@ from rich.progress import track
 
 from ..errors import UserError
 from ..files import write_whole, writing_results
-from ..images import Image8, list_images, pair_images, read_image
-from ..models.features import LPIPS_NETS, find_lpips
+from ..images import Image8, check_size, list_images, pair_images, read_image
+from ..models.features import find_lpips
+from ..scores import SCORES, ImageScore
 from .lpips import LEAST_SIDE, LPIPS
 from .metrics import WINDOW, psnr, ssim
 
 # MMagic's NIQE fits a covariance over blocks of 96 pixels, and needs at least two blocks a side.
 NIQE_MIN_PIXELS = 192
-
-
-@dataclass(frozen=True)
-class ImageScore:
-    """The scores of one image; ``nan`` where there is none."""
-
-    name: str  # of its file
-    psnr: float = math.nan  # dB against the ground truth
-    ssim: float = math.nan  # on 8-bit RGB, at most 1
-    niqe: float = math.nan  # MMagic's no-reference quality, lower is better; without ground truth
-    lpips_alex: float = math.nan  # LPIPS by AlexNet against the ground truth, lower is better
-    lpips_vgg: float = math.nan  # LPIPS by VGG16
-
-
-SCORES = tuple(field.name for field in fields(ImageScore))[1:]
 
 
 def score_image(
@@ -53,9 +39,8 @@ def score_image(
             return ImageScore(name, niqe=float(niqe(bgr, crop_border=0, convert_to='gray')))
         except np.linalg.LinAlgError:  # hardly any texture
             return ImageScore(name)
-    if image.shape != gt.shape:
-        (height, width), (gt_height, gt_width) = image.shape[:2], gt.shape[:2]
-        raise UserError(f'{name}: {width}x{height} pixels, its ground truth {gt_width}x{gt_height}')
+    height, width = gt.shape[:2]
+    check_size(name, image, height, width, 'the size of its ground truth')
     pair = [torch.from_numpy(side).permute(2, 0, 1)[None] for side in (image, gt)]
     side = min(image.shape[:2])
     scores = {'psnr': psnr(*pair).item()}
@@ -124,33 +109,29 @@ def bicubic(lq: Image8, height: int, width: int) -> Image8:
 
 def mean_scores(scores: Sequence[ImageScore]) -> dict[str, float]:
     """Average each score over the images that have it: ``{'psnr': ..., 'ssim': ...}``."""
-    means = {}
-    for name in SCORES:
-        values = [value for score in scores if not math.isnan(value := getattr(score, name))]
-        if values:
-            means[name] = math.fsum(values) / len(values)
-    return means
+    found = {name: _values(scores, name) for name in SCORES}
+    return {name: math.fsum(values) / len(values) for name, values in found.items() if values}
+
+
+def _values(scores: Sequence[ImageScore], name: str) -> list[float]:
+    return [value for score in scores if not math.isnan(value := getattr(score, name))]
 
 
 def format_scores(scores: Sequence[ImageScore]) -> str:
     """One line for people: ``PSNR 29.4400 dB, SSIM 0.8041 (mean of 400 images)``."""
-    units = {'psnr': 'PSNR {:.4f} dB', 'ssim': 'SSIM {:.4f}', 'niqe': 'NIQE {:.4f}'}
-    units |= {f'lpips_{net}': f'LPIPS ({name}) {{:.4f}}' for net, (_, name) in LPIPS_NETS.items()}
-    means = mean_scores(scores)
-    parts = [units[name].format(value) for name, value in means.items()]
-    without = sum(all(math.isnan(value) for value in astuple(score)[1:]) for score in scores)
-    scored = len(scores) - without
-    counts = {name: sum(not math.isnan(getattr(score, name)) for score in scores) for name in means}
-    fewer = ''.join(
-        f'; {units[name].partition(" {")[0]} of {count}: others are too small'
-        for name, count in counts.items()
-        if count < scored
-    )
+    counts = {name: len(_values(scores, name)) for name in SCORES}
+    scored = sum(any(not math.isnan(value) for value in astuple(score)[1:]) for score in scores)
     reason = f'NIQE needs {NIQE_MIN_PIXELS} pixels a side and some texture'
-    if not parts:
+    if not scored:
         return f'no score: {reason}'
-    left_out = f'; {without} more have none: {reason}' if without else ''
-    return f'{", ".join(parts)} (mean of {scored} images{fewer}{left_out})'
+    parts = [SCORES[name].show(value, 4) for name, value in mean_scores(scores).items()]
+    notes = [f'mean of {scored} images']
+    for name, count in counts.items():
+        if 0 < count < scored:
+            notes.append(f'{SCORES[name].name} of {count}: others are too small')
+    if scored < len(scores):
+        notes.append(f'{len(scores) - scored} more have none: {reason}')
+    return f'{", ".join(parts)} ({"; ".join(notes)})'
 
 
 def write_csv(path: str | Path, scores: Sequence[ImageScore]) -> None:

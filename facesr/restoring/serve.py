@@ -253,11 +253,11 @@ def take_upload(upload: dict[str, Any]) -> tuple[str, Image8, bytes | None]:
         Its name, (H, W, 3) uint8 RGB, and its colour profile.
 
     Raises:
-        UserError: as :func:`check_size` and :func:`read_photograph`.
+        UserError: as :func:`check_upload` and :func:`read_photograph`.
     """
     name, path = upload['orig_name'], Path(upload['path'])
     try:
-        check_size(path)
+        check_upload(path)
         return name, *read_photograph(path)
     except UserError as error:
         raise UserError(str(error).replace(str(path), name)) from None
@@ -267,7 +267,7 @@ def take_upload(upload: dict[str, Any]) -> tuple[str, Image8, bytes | None]:
             path.parent.rmdir()  # made for this file; never more than that: a client names the path
 
 
-def check_size(path: Path) -> None:
+def check_upload(path: Path) -> None:
     """Refuse a photograph of too many pixels before they are decoded.
 
     Raises:

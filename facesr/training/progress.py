@@ -20,7 +20,7 @@ from torch import nn
 
 from ..config import check_config
 from ..errors import UserError
-from ..files import write_whole
+from ..files import write_file
 from ..nets import count_parameters, is_fast_in_bf16, unwrap_generator
 from . import PRIORITIES
 from .console import in_words, show, tell
@@ -106,8 +106,7 @@ class RunSummaryHook(Hook):
         if iterations := infos.get(GENERATOR_ITERATIONS):
             facts |= {'generator_iterations': iterations}
         if is_main_process():
-            with write_whole(Path(runner.log_dir, 'run.json')) as file:
-                file.write_text(json.dumps(facts, indent=2) + '\n', encoding='utf-8')
+            write_file(Path(runner.log_dir, 'run.json'), json.dumps(facts, indent=2) + '\n')
 
 
 def _origin(runner: Runner) -> str:

@@ -49,8 +49,8 @@ def test_the_five_losses_of_a_gan(tmp_path: Path):
     figure = draw_curves(read_run(folder, 'gan'))
     assert len(figure.axes) == 8  # without the sum, with PSNR, LPIPS and the learning rates
     written = texts(figure)
-    assert 'validation PSNR, without a border of 4 pixels\ndB' in written
-    assert 'validation LPIPS\nLPIPS (lower is better)' in written
+    assert 'validation PSNR, without a border of 4 pixels\nPSNR (dB)' in written
+    assert 'validation LPIPS\nLPIPS (AlexNet), lower is better' in written
     assert 'this run, average of the weights' in written and 'discriminator' in written
     assert 'published, after 40,000 iterations: 27.27' in written
     assert size(figure)[0] == 1920

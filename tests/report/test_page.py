@@ -97,7 +97,7 @@ def test_runs_stand_side_by_side_where_they_restored_the_same(
     # Input, two outputs, ground truth, bicubic; then input and output; of two images each.
     assert len(columns) == 2 * 5 + 2 * 2
     assert 'iter_20.pth (average of the weights) --tta flip --precision bf16' in page
-    assert 'NIQE (lower is better)' in page
+    assert 'NIQE, lower is better' in page
     names = {path.name for path in (tmp_path / 'report').glob('[!.]*')}
     assert names == {
         'report.html',
@@ -115,7 +115,7 @@ def test_lpips_is_in_the_table_and_under_the_panels(
         run, 'val', faces / 'val/LQ', faces / 'val/GT', scores=scores[0], bicubic=scores[1]
     )
     page = report(tmp_path, run)
-    assert 'LPIPS, AlexNet (lower is better)' in page and 'LPIPS, VGG16' not in page
+    assert 'LPIPS (AlexNet), lower is better' in page and 'VGG16' not in page
     assert re.search(r'<td>bicubic</td>.*?0\.5000.*?<td>run</td>.*?0\.2500', page, re.DOTALL)
     [change] = changed_rows(without, pictures(page)[1])
     assert change.start > 512, 'the line below the picture and its crops is another'

@@ -80,7 +80,7 @@ def test_a_mistake_in_a_worker_is_the_users(restorer: Restorer, images, tmp_path
         restore_folder(restorer, images, tmp_path / 'out')
     for path in (tmp_path / 'out').iterdir():
         assert path.suffix == '.png' and read_image(path).shape[2] == 3
-    with pytest.raises(UserError, match=r'0\.png: 128x128 pixels, its ground truth 32x32'):
+    with pytest.raises(UserError, match=r'0\.png: 128x128 pixels, 32x32 expected'):
         restore_folder(restorer, {'0': images['0']}, tmp_path / 'out', images)
     assert not restorer.stop.is_set(), 'another folder can be restored'
 

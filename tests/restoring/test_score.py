@@ -92,7 +92,7 @@ def test_mismatches_are_refused(faces: Path, tmp_path: Path):
     with pytest.raises(UserError, match=r"1 of 2 images are missing, the first is '00001'"):
         score_folder(tmp_path, faces / 'val/GT')
     write_png(tmp_path / '00001.png', np.zeros((8, 8, 3), np.uint8))
-    with pytest.raises(UserError, match=r'00000\.png: 8x8 pixels, its ground truth 512x512'):
+    with pytest.raises(UserError, match=r'00000\.png: 8x8 pixels, 512x512 expected; the size of'):
         score_folder(tmp_path, faces / 'val/GT')
 
 
