@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import os
+import runpy
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -144,6 +148,41 @@ def run_tool(
         text=True,
         timeout=600,
     )
+
+
+@pytest.fixture
+def tool_here(
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+    """Run ``tools/NAME.py`` as :func:`tool` does, but in this process, which has loaded the stack.
+
+    What a process does at its end, and with signals, needs :func:`tool`.
+    """
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+    handlers = {number: signal.getsignal(number) for number in numbers}
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    monkeypatch.syspath_prepend(ROOT / 'tools')
+    monkeypatch.chdir(ROOT)
+
+    def run(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [f'tools/{name}.py', *map(str, arguments)]
+        monkeypatch.setattr(sys, 'argv', command)
+        out, err = (io.TextIOWrapper(io.BytesIO(), 'utf-8', write_through=True) for _ in range(2))
+        code: object = 0
+        with redirect_stdout(out), redirect_stderr(err):
+            try:
+                runpy.run_path(command[0], run_name='__main__')
+            except SystemExit as end:
+                code = end.code
+                if isinstance(code, str):
+                    code = print(code, file=err) or 1
+        said = (stream.buffer.getvalue().decode() for stream in (out, err))
+        return subprocess.CompletedProcess(command, code, *said)
+
+    yield run
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 @pytest.fixture

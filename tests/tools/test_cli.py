@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, TINY, TINY_GAN
 
+from facesr.errors import UserError
 from facesr.files import is_ours
 from facesr.images import read_image, write_png
 
@@ -28,14 +29,16 @@ def test_help_loads_neither_torch_nor_mmagic(tool, name: str, monkeypatch: pytes
         assert not re.search(rf'\|\s+{package}$', result.stderr, re.MULTILINE)
 
 
-def test_train_test_and_score(tool, tiny_options: list[str], faces: Path, tmp_path: Path):
+def test_train_test_and_score(
+    tool, tool_here, tiny_options: list[str], faces: Path, tmp_path: Path
+):
     work, out = tmp_path / 'work', tmp_path / 'out'
     result = tool('train', TINY, '--work-dir', work, '--cfg-options', *tiny_options)
     assert result.returncode == 0, result.stderr
     result = tool('train', TINY, '--work-dir', work, '--resume', '--cfg-options', *tiny_options)
     assert result.returncode == 0, result.stderr
     arguments = ['--input', faces / 'val/LQ', '--gt', faces / 'val/GT', '--out', out]
-    result = tool('test', TINY, work / 'iter_4.pth', *arguments, '--zip', tmp_path / 'sub.zip')
+    result = tool_here('test', TINY, work / 'iter_4.pth', *arguments, '--zip', tmp_path / 'sub.zip')
     assert result.returncode == 0, result.stderr
     assert sorted(path.name for path in out.glob('[!.]*')) == ['00000.png', '00001.png']
     assert read_image(out / '00000.png').shape == (512, 512, 3)
@@ -49,14 +52,14 @@ def test_train_test_and_score(tool, tiny_options: list[str], faces: Path, tmp_pa
     [log] = list(work.glob('*/vis_data/scalars.json'))[:1]
     logged = [json.loads(line) for line in log.read_text().splitlines()]
     assert mean == pytest.approx([line for line in logged if 'PSNR' in line][-1]['PSNR'], abs=0.05)
-    result = tool('score', out, '--gt', faces / 'val/GT', '--csv', tmp_path / 'scores.csv')
+    result = tool_here('score', out, '--gt', faces / 'val/GT', '--csv', tmp_path / 'scores.csv')
     assert f'PSNR {mean:.4f} dB' in result.stdout
     scored = list(csv.DictReader((tmp_path / 'scores.csv').open()))
     assert [row['psnr'] for row in scored] == [row['psnr'] for row in rows]
 
 
 def test_adversarial_training_to_exported_weights(
-    tool, tiny_options: list[str], faces: Path, tmp_path: Path
+    tool_here, tiny_options: list[str], faces: Path, tmp_path: Path
 ):
     """Trained alone, then against a discriminator, exported, restored from."""
     options = [*tiny_options, 'train_dataloader.dataset.gt_patch_size=128']
@@ -68,28 +71,30 @@ def test_adversarial_training_to_exported_weights(
         *options,
         f'default_hooks.pretrained.source={first}',
     ]
-    result = tool('train', TINY_GAN, *arguments)
+    result = tool_here('train', TINY_GAN, *arguments)
     assert result.returncode == 1
     assert f'error: {first}: no trained generator to start from' in result.stderr
-    assert tool('train', TINY, '--work-dir', first, '--cfg-options', *options).returncode == 0
-    result = tool('train', TINY_GAN, *arguments)
+    assert tool_here('train', TINY, '--work-dir', first, '--cfg-options', *options).returncode == 0
+    result = tool_here('train', TINY_GAN, *arguments)
     assert result.returncode == 0, result.stderr
     checkpoint, exported = second / 'iter_4.pth', tmp_path / 'generator.pth'
-    assert tool('export', TINY_GAN, checkpoint, exported).returncode == 0
+    assert tool_here('export', TINY_GAN, checkpoint, exported).returncode == 0
     arguments = ['--input', faces / 'test/LQ', '--device', 'cpu']
     for path, out in ((checkpoint, 'a'), (exported, 'b')):
-        result = tool('test', TINY_GAN, path, *arguments, '--out', tmp_path / out)
+        result = tool_here('test', TINY_GAN, path, *arguments, '--out', tmp_path / out)
         assert result.returncode == 0, result.stderr
     for path in (tmp_path / 'a').glob('*.png'):
         assert path.read_bytes() == (tmp_path / 'b' / path.name).read_bytes()
-    result = tool('test', TINY_GAN, checkpoint, *arguments, '--ema')
+    result = tool_here('test', TINY_GAN, checkpoint, *arguments, '--ema')
     assert result.returncode == 1 and 'iter_4.pth: holds no average' in result.stderr
 
 
-def test_default_input_is_the_configs_test_set(tool, tiny_checkpoint: Path, faces: Path, tmp_path):
+def test_default_input_is_the_configs_test_set(
+    tool_here, tiny_checkpoint: Path, faces: Path, tmp_path
+):
     options = [f'test_dataloader.dataset.data_root={faces}', f'work_dir={tmp_path}/work']
     how = ['--tta', 'shift', '--precision', 'bf16']
-    result = tool('test', TINY, tiny_checkpoint, *how, '--cfg-options', *options)
+    result = tool_here('test', TINY, tiny_checkpoint, *how, '--cfg-options', *options)
     assert result.returncode == 0, result.stderr
     written = json.loads((tmp_path / 'work/results.json').read_text())
     assert (written['tta'], written['precision']) == ('shift', 'bf16')
@@ -113,27 +118,16 @@ def test_default_input_is_the_configs_test_set(tool, tiny_checkpoint: Path, face
         (['score', '~no_such_user/x'], 'error: ~no_such_user/x: could not determine home'),
     ],
 )
-def test_a_mistake_is_one_line_and_a_nonzero_exit(tool, tmp_path: Path, arguments, message: str):
+def test_a_mistake_is_one_line_and_a_nonzero_exit(
+    tool_here, tmp_path: Path, arguments, message: str
+):
     if arguments[0] == 'train':
         arguments = [*arguments[:2], '--work-dir', tmp_path / 'work', *arguments[2:]]
-    result = tool(*arguments)
+    result = tool_here(*arguments)
     assert result.returncode == 1
     assert message in result.stderr
     assert 'Traceback' not in result.stderr
     assert not list(tmp_path.glob('work/*.pth'))
-
-
-@pytest.mark.parametrize(
-    ('override', 'message'),
-    [
-        ('model.generator.upscale_factor=5', 'cannot be trained: .*Unsupported scale factor 5'),
-    ],
-)
-def test_what_cannot_be_built_is_one_line(tool, tiny_options, tmp_path, override, message: str):
-    options = [*tiny_options, override, 'train_dataloader.num_workers=1']
-    result = tool('train', TINY, '--work-dir', tmp_path / 'work', '--cfg-options', *options)
-    assert result.returncode == 1 and 'Traceback' not in result.stderr
-    assert re.search(f'error: .*{message}', result.stderr), result.stderr
 
 
 @pytest.mark.parametrize(
@@ -148,52 +142,56 @@ def test_what_cannot_be_built_is_one_line(tool, tiny_options, tmp_path, override
         (['--cfg-options', 'test_dataloader=None'], 'no test set'),
     ],
 )
-def test_testing_that_cannot_start_is_one_line(tool, tiny_checkpoint: Path, arguments, message):
-    result = tool('test', TINY, tiny_checkpoint, *arguments)
+def test_testing_that_cannot_start_is_one_line(
+    tool_here, tiny_checkpoint: Path, arguments, message
+):
+    result = tool_here('test', TINY, tiny_checkpoint, *arguments)
     assert result.returncode == 1 and message in result.stderr
     assert 'Traceback' not in result.stderr
 
 
 def test_refused_checkpoint_writes_nothing(
-    tool, tiny_checkpoint: Path, faces: Path, tmp_path: Path
+    tool_here, tiny_checkpoint: Path, faces: Path, tmp_path: Path
 ):
     options = ['--cfg-options', 'model.generator.num_blocks=3']
     out = tmp_path / 'out'
-    result = tool(
+    result = tool_here(
         'test', TINY, tiny_checkpoint, '--input', faces / 'test/LQ', '--out', out, *options
     )
     assert result.returncode == 1 and "not this config's model" in result.stderr
     assert not list(tmp_path.iterdir())
 
 
-def test_out_folder_with_other_files_is_refused(tool, tiny_checkpoint, faces: Path, tmp_path: Path):
+def test_out_folder_with_other_files_is_refused(
+    tool_here, tiny_checkpoint, faces: Path, tmp_path: Path
+):
     write_png(tmp_path / 'out/other.png', np.zeros((4, 4, 3), np.uint8))
-    result = tool(
+    result = tool_here(
         'test', TINY, tiny_checkpoint, '--input', faces / 'test/LQ', '--out', tmp_path / 'out'
     )
     assert result.returncode == 1 and 'other.png: was there before, or was changed' in result.stderr
 
 
-def test_cut_faces(tool, faces: Path, tmp_path: Path):
+def test_cut_faces(tool_here, faces: Path, tmp_path: Path):
     pytest.importorskip('facenet_pytorch', reason='needs: bash scripts/setup.sh photos')
     photograph = faces / 'val/GT/00000.png'
-    result = tool('cut_faces', photograph, '--out', tmp_path / 'LQ')
+    result = tool_here('cut_faces', photograph, '--out', tmp_path / 'LQ')
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines()[0] == f'{tmp_path}/LQ/00000.png'
     assert read_image(tmp_path / 'LQ/00000.png').shape == (128, 128, 3)
-    result = tool('cut_faces', tmp_path / 'none.jpg', '--out', tmp_path / 'LQ')
+    result = tool_here('cut_faces', tmp_path / 'none.jpg', '--out', tmp_path / 'LQ')
     assert result.returncode == 1
     assert f'error: {tmp_path}/none.jpg: no such file' in result.stdout
     assert result.stderr.strip() == 'error: 1 of 1 photographs failed; they are named above'
-    result = tool('cut_faces', photograph, '--size', '512', '--out', tmp_path / 'GT')
+    result = tool_here('cut_faces', photograph, '--size', '512', '--out', tmp_path / 'GT')
     assert re.search(r'face 1 left out, [0-9]+ pixels wide \(--min-face 200\)', result.stdout)
 
 
-def test_restore(tool, faces: Path, tmp_path: Path):
+def test_restore(tool_here, faces: Path, tmp_path: Path):
     pytest.importorskip('facenet_pytorch', reason='needs: bash scripts/setup.sh photos')
     photograph = shutil.copy(faces / 'val/GT/00000.png', tmp_path / 'me.png')
     options = ['--scale', '1', '--strength', '0.8', '--device', 'cpu']
-    result = tool('restore', photograph, tmp_path / 'none.jpg', *options)
+    result = tool_here('restore', photograph, tmp_path / 'none.jpg', *options)
     assert result.returncode == 1
     assert f'{tmp_path}/me_restored.png: 1 face' in result.stdout
     assert f'error: {tmp_path}/none.jpg: no such file' in result.stdout
@@ -202,79 +200,81 @@ def test_restore(tool, faces: Path, tmp_path: Path):
     assert before.shape == after.shape and 0 < np.abs(after.astype(int) - before).mean() < 5
     options = [*options, '--out', tmp_path / 'out', '--faces', tmp_path / 'faces']
     sharper = ['--weights', ROOT / 'weights/face_gan.pth']
-    result = tool('restore', photograph, *options, *sharper)
+    result = tool_here('restore', photograph, *options, *sharper)
     assert result.returncode == 0, result.stderr
     assert (read_image(tmp_path / 'out/me.png') != after).any()
     assert read_image(tmp_path / 'faces/me.png').shape[1] == 2 * 512
-    result = tool('restore', photograph, *options, '--min-face', '200')
+    result = tool_here('restore', photograph, *options, '--min-face', '200')
     assert 'no face found, only enlarged' in result.stdout
-    result = tool('restore', photograph, '--strength', '2')
+    result = tool_here('restore', photograph, '--strength', '2')
     assert result.returncode == 1
     assert result.stderr.strip() == 'error: --strength 2.0: a number from 0 to 1 expected'
 
 
-def test_check_data_lists_what_is_wrong(tool, faces: Path, tmp_path: Path):
-    result = tool('check_data', faces)
+def test_check_data_lists_what_is_wrong(tool_here, faces: Path, tmp_path: Path):
+    result = tool_here('check_data', faces)
     assert result.returncode == 0 and 'all well' in result.stdout
-    result = tool('check_data', tmp_path)
+    result = tool_here('check_data', tmp_path)
     assert result.returncode == 1
     assert f'error: 3 problems in {tmp_path}' in result.stderr
 
 
-def test_degrade(tool, faces: Path, tmp_path: Path):
-    result = tool('degrade', TINY, faces / 'val/GT', '--out', tmp_path / 'LQ', '--seed', '1')
+def test_degrade(tool_here, faces: Path, tmp_path: Path):
+    result = tool_here('degrade', TINY, faces / 'val/GT', '--out', tmp_path / 'LQ', '--seed', '1')
     assert result.returncode == 0, result.stderr
     # Both ground truths are the same portrait; the second input was made by the seed 1.
     made = (read_image(tmp_path / f'LQ/0000{number}.png') for number in range(2))
     expected = read_image(faces / 'val/LQ/00001.png')
     assert [bool((lq == expected).all()) for lq in made] == [True, False]
     config = ROOT / 'configs/_base_/runtime.py'
-    result = tool('degrade', config, faces / 'val/GT', '--out', tmp_path / 'none')
+    result = tool_here('degrade', config, faces / 'val/GT', '--out', tmp_path / 'none')
     assert result.returncode == 1
     assert 'no train_dataloader.dataset.degradation in it' in result.stderr
 
 
-def test_make_demo(tool, tmp_path: Path):
-    result = tool('make_demo', tmp_path)
+def test_make_demo(tool_here, tmp_path: Path):
+    result = tool_here('make_demo', tmp_path)
     assert result.returncode == 0, result.stderr
-    result = tool('check_data', tmp_path)
+    result = tool_here('check_data', tmp_path)
     assert result.returncode == 0 and f'{tmp_path}/val/LQ: 16 images' in result.stdout
 
 
-@pytest.mark.parametrize('name', ['SIGTERM', 'SIGHUP', 'SIGUSR1'])
-def test_a_signal_ends_a_tool_as_an_error_does(tmp_path: Path, name: str):
-    script = f"""
+def test_a_signal_ends_a_tool_as_an_error_does(tmp_path: Path):
+    script = """
 import os, signal, sys
 from argparse import Namespace
 from pathlib import Path
 sys.path.insert(0, 'tools')
 from _cli import run
+from facesr.files import write_file, writing_results
 def work(args):
-    from facesr.files import write_file, writing_results
-    path = Path({str(tmp_path)!r}, 'a.csv')
-    with writing_results([path]):
-        write_file(path, 'half of it')
-        os.kill(os.getpid(), signal.{name})
-run(work, Namespace())
+    with writing_results([args.path]):
+        write_file(args.path, 'half of it')
+        os.kill(os.getpid(), args.number)
+for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+    if child := os.fork():
+        print(number, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) - 128, flush=True)
+    else:
+        run(work, Namespace(number=number, path=Path(sys.argv[1], f'{number}.csv')))
 """
-    result = subprocess.run(
-        [sys.executable, '-c', script], cwd=ROOT, capture_output=True, text=True
-    )
-    assert (result.returncode, result.stderr) == (128 + signal.Signals[name], '')
-    assert is_ours(tmp_path / 'a.csv')
+    command = [sys.executable, '-c', script, tmp_path]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    numbers = [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1]
+    assert result.stdout.splitlines() == [f'{number} {number}' for number in numbers]
+    assert not result.stderr and all(is_ours(tmp_path / f'{number}.csv') for number in numbers)
 
 
-def test_options_of_restoring_that_do_not_go_together(tool):
+def test_options_of_restoring_that_do_not_go_together(tool_here):
     for arguments, message in (
         (('--serve', 'me.jpg'), '--serve takes its photographs in the page'),
         (('me.jpg', '--port', '80'), '--host and --port need --serve'),
         ((), 'PHOTO is missing, or --serve'),
     ):
-        result = tool('restore', *arguments)
+        result = tool_here('restore', *arguments)
         assert result.returncode == 2 and message in result.stderr
 
 
-def test_the_traceback_of_a_mistake_is_shown_on_request(tool, monkeypatch: pytest.MonkeyPatch):
+def test_the_traceback_of_a_mistake_is_shown_on_request(tool_here, monkeypatch):
     monkeypatch.setenv('FACESR_DEBUG', '1')
-    result = tool('score', 'nowhere')
-    assert result.returncode == 1 and 'Traceback' in result.stderr
+    with pytest.raises(UserError, match='nowhere: no such folder'):
+        tool_here('score', 'nowhere')

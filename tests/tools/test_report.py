@@ -9,19 +9,19 @@ from conftest import TINY
 from PIL import Image
 
 
-def test_report_of_a_real_run(tool, tiny_options: list[str], faces: Path, tmp_path: Path):
+def test_report_of_a_real_run(tool_here, tiny_options: list[str], faces: Path, tmp_path: Path):
     work = tmp_path / 'work'
-    result = tool('train', TINY, '--work-dir', work, '--cfg-options', *tiny_options)
+    result = tool_here('train', TINY, '--work-dir', work, '--cfg-options', *tiny_options)
     assert result.returncode == 0, result.stderr
     folders = ['--input', faces / 'val/LQ', '--gt', faces / 'val/GT']
-    result = tool('test', TINY, work / 'iter_4.pth', *folders, '--out', work / 'results')
+    result = tool_here('test', TINY, work / 'iter_4.pth', *folders, '--out', work / 'results')
     assert result.returncode == 0, result.stderr
     manifest = json.loads((work / 'results.json').read_text())
     assert manifest['input'] == str(faces / 'val/LQ') and manifest['images'] == 2
     assert f'PSNR {manifest["scores"]["psnr"]:.4f} dB' in result.stdout
     assert f'bicubic: PSNR {manifest["bicubic"]["psnr"]:.4f} dB' in result.stdout
 
-    result = tool('report', work, '--crop', 'all=0,0,512,512', '--images', '00001')
+    result = tool_here('report', work, '--crop', 'all=0,0,512,512', '--images', '00001')
     assert result.returncode == 0, result.stderr
     out = work / 'report'
     names = ['curves_work.png', 'panel_results.png', 'report.html']
@@ -46,7 +46,7 @@ def test_report_of_a_real_run(tool, tiny_options: list[str], faces: Path, tmp_pa
         (['tests', '--crop', 'eyes=600,0,1,1'], 'error: --crop eyes=600,0,1,1: not inside'),
     ],
 )
-def test_a_mistake_is_one_line(tool, tmp_path: Path, arguments: list[str], message: str):
-    result = tool('report', *arguments, '--out', tmp_path / 'out')
+def test_a_mistake_is_one_line(tool_here, tmp_path: Path, arguments: list[str], message: str):
+    result = tool_here('report', *arguments, '--out', tmp_path / 'out')
     assert result.returncode == 1 and 'Traceback' not in result.stderr
     assert re.search(message, result.stderr) and not (tmp_path / 'out').exists()
