@@ -1,6 +1,5 @@
 """The training loop, and the hook that ends it when a signal has asked for that."""
 
-import os
 from typing import Any
 
 import torch
@@ -12,16 +11,12 @@ from mmengine.runner.loops import _InfiniteDataloaderIterator
 
 from ..data.loader import NumberedSampler
 from ..errors import StoppedError, UserError
-from ..files import by_first, write_whole
+from ..files import by_first
 from ..nets import use_tf32
 from . import PRIORITIES, signals
 from .optimiser import match_layout
 from .resume import VALIDATED
 from .schedule import is_validation_due
-
-#: An environment variable: the file that a run writes once it has stopped and saved. A launcher's
-#: exit code does not say so, where the launcher kills the other processes once one has left.
-STOP_FILE = 'FACESR_STOP_FILE'
 
 
 class LeaveValidation(Exception):  # noqa: N818  (no error)
@@ -137,8 +132,8 @@ class StopHook(Hook):
             f'{runner.iter:,} of {runner.max_iters:,}, saved as '
             f'{runner.message_hub.get_info("last_ckpt")}'
         )
-        by_first(lambda: record_stop(stopped))
-        raise StoppedError(stopped)
+        by_first(lambda: signals.record_stop(stopped))
+        raise StoppedError(f'{stopped}; to resume: the same command with --resume')
 
     def _is_asked(self, runner: Runner) -> bool:
         """Whether any process was asked to stop."""
@@ -147,10 +142,3 @@ class StopHook(Hook):
             torch.distributed.all_reduce(asked, torch.distributed.ReduceOp.MAX, group=self._group)
         self._leaving = bool(asked)
         return self._leaving
-
-
-def record_stop(stopped: str) -> None:
-    """Write what a stopped run says into the file that :data:`STOP_FILE` names, if any."""
-    if path := os.environ.get(STOP_FILE):
-        with write_whole(path, durable=True) as file:
-            file.write_text(f'{stopped}\n')

@@ -8,7 +8,11 @@ from threading import current_thread, main_thread
 from types import FrameType
 
 from ..errors import StoppedError
+from ..files import write_file
 
+#: An environment variable: the file that a run writes once it has stopped and saved. A launcher's
+#: exit code does not say so, where the launcher kills the other processes once one has left.
+STOP_FILE = 'FACESR_STOP_FILE'
 #: Slurm's warning before the time limit (scripts/slurm_train.sh), a cluster's or a user's kill, and
 #: Ctrl-C.
 SIGNALS = (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT)
@@ -44,6 +48,12 @@ def taking_signals() -> Iterator[None]:
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         yield
+    except BaseException:  # MMEngine may have made a SyntaxError of a stop, say
+        if _state.begun or _state.asked is None:
+            raise
+        stop = _early_stop()
+        record_stop(str(stop))
+        raise stop from None
     finally:
         _state.begun = True  # nothing can be stopped any more
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
@@ -57,7 +67,7 @@ def begin() -> None:
     """From now on only note signals; the loop calls it before its first iteration."""
     _state.begun = True
     if _state.asked is not None:  # what was running then took the exception for its own
-        raise early_stop()
+        raise _early_stop()
 
 
 def has_begun() -> bool:
@@ -73,15 +83,21 @@ def asked() -> str | None:
 def _take(number: int, frame: FrameType | None) -> None:
     _state.asked = signal.Signals(number).name
     if not _state.begun:
-        raise early_stop()
+        raise _early_stop()
 
 
-def early_stop() -> StoppedError:
+def _early_stop() -> StoppedError:
     """What a signal before the first iteration raises."""
     return StoppedError(
         f'stopped by {_state.asked} before the first iteration, nothing to save; to start again: '
         'the same command'
     )
+
+
+def record_stop(stopped: str) -> None:
+    """Write what a stopped run says into the file that :data:`STOP_FILE` names, if any."""
+    if path := os.environ.get(STOP_FILE):
+        write_file(path, f'{stopped}\n', durable=True)
 
 
 # A loader's process is made with the signals blocked, until it takes them by `outlive_signals`.

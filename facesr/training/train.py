@@ -7,7 +7,7 @@ import shlex
 import shutil
 import tempfile
 from collections.abc import Iterable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import partial
 from multiprocessing.util import get_temp_dir
 from pathlib import Path
@@ -27,10 +27,9 @@ from ..files import by_first
 from ..nets import check_gpu
 from .console import QuietRunner, in_words, show, tell
 from .distributed import joined_processes
-from .loop import STOP_FILE, record_stop
 from .resume import Start, choose_start
 from .schedule import count_validations, scale_schedule
-from .signals import asked, early_stop, has_begun, taking_signals
+from .signals import STOP_FILE, asked, taking_signals
 from .work_dir import existing_folder, sole_run
 
 #: Iterations of a dry run; the second is timed.
@@ -62,68 +61,48 @@ def train(
         StoppedError: the run was asked to stop, and has saved what there was.
         UserError: a mistake that the user can mend, in the config, the data or the checkpoint.
     """
+    overrides = list(overrides)
     if dry_run:
         os.environ.pop(STOP_FILE, None)  # no reason to queue a job again
     with taking_signals():
-        try:
-            options = work_dir, resume, iterations, launcher, dry_run
-            _train(config_path, list(overrides), *options)
-        except BaseException as error:
-            if isinstance(error, StoppedError) and has_begun() and not dry_run:
-                again = 'the same command' + (resume != 'auto') * ' with --resume'
-                raise StoppedError(f'{error}; to resume: {again}') from None
-            if has_begun() or asked() is None:
-                raise
-            stop = early_stop()  # MMEngine may have made a SyntaxError of it, say
-            record_stop(str(stop))
-            raise stop from None
-        finally:
-            with suppress(OSError, KeyError):  # PyTorch's import makes it, mostly for nothing
-                Path(os.environ['TORCHINDUCTOR_CACHE_DIR']).rmdir()
+        check_gpu()
+        get_temp_dir()  # the loaders' processes take this one; it is removed when this process ends
+        config = _read_config(config_path, overrides, work_dir, launcher)
+        if resume is None and config.get('resume'):  # MMEngine's way to ask for it
+            resume, config.load_from = config.load_from or 'auto', None
+        config.resume = False  # until there is a checkpoint to resume from
+        if iterations is not None:
+            scale_schedule(config, iterations, parse_overrides(overrides))
+        pin_batches(config)
+        with joined_processes(config), ExitStack() as stack:
+            stack.callback(show, '')
+            if not dry_run:
+                by_first(lambda: stack.enter_context(sole_run(config.work_dir)))
+            start = by_first(partial(choose_start, config, resume))
+            if start.finished:
+                if is_main_process():
+                    print(
+                        f'{config.work_dir}: this run is finished, after {start.iteration:,} '
+                        'iterations; to train it further: --iterations N'
+                    )
+            elif dry_run:
+                _rehearse(config, config_path, start.iteration)
+            else:
+                _say_end(_run(config, config_path, start), config_path, overrides)
 
 
-def _train(
-    config_path: str | Path,
-    overrides: list[str],
-    work_dir: str | None,
-    resume: str | None,
-    iterations: int | None,
-    launcher: str | None,
-    dry_run: bool,
-) -> None:
-    config = load_config(config_path, overrides)
+def _read_config(
+    path: str | Path, overrides: list[str], work_dir: str | None, launcher: str | None
+) -> Config:
+    config = load_config(path, overrides)
     if not config.get('train_dataloader'):
-        raise UserError(f'{config_path}: no training in it; name a config such as those in configs')
-    check_gpu()
-    get_temp_dir()  # the loaders' processes take this one; it is removed when this process ends
-    if work_dir is not None:
-        config.work_dir = work_dir
-    if launcher is not None:
-        config.launcher = launcher
-    if resume is None and config.get('resume'):  # MMEngine's way to ask for it
-        resume, config.load_from = config.load_from or 'auto', None
-    copy = Path(config.work_dir, Path(config_path).name)  # MMEngine writes it, work_dir and all
-    if copy.exists() and copy.samefile(config_path) and 'work_dir =' not in copy.read_text('utf-8'):
+        raise UserError(f'{path}: no training in it; name a config such as those in configs')
+    config.work_dir = work_dir or config.work_dir
+    config.launcher = launcher or config.get('launcher', 'none')
+    copy = Path(config.work_dir, Path(path).name)  # MMEngine writes it, work_dir and all
+    if copy.exists() and copy.samefile(path) and 'work_dir =' not in copy.read_text('utf-8'):
         raise UserError(f"{copy}: the run's copy of its config would replace it; choose --work-dir")
-    config.resume = False  # until there is a checkpoint to resume from
-    if iterations is not None:
-        scale_schedule(config, iterations, parse_overrides(overrides))
-    pin_batches(config)
-    with joined_processes(config), ExitStack() as stack:
-        stack.callback(show, '')
-        if not dry_run:
-            by_first(lambda: stack.enter_context(sole_run(config.work_dir)))
-        start = by_first(partial(choose_start, config, resume))
-        if start.finished:
-            if is_main_process():
-                print(
-                    f'{config.work_dir}: this run is finished, after {start.iteration:,} '
-                    'iterations; to train it further: --iterations N'
-                )
-        elif dry_run:
-            _rehearse(config, config_path, start.iteration)
-        else:
-            _say_end(_run(config, config_path, start), config_path, overrides)
+    return config
 
 
 def pin_batches(config: Config) -> None:

@@ -107,7 +107,9 @@ def test_a_stop_says_how_to_resume_and_a_rehearsal_is_no_reason_to(
     with pytest.raises(StoppedError, match=r'1 of 4, saved as .*; to resume: .* with --resume$'):
         train(config, tiny_options)
     assert stopped.read_text().startswith('stopped by SIGUSR1 after iteration 1 of 4, saved as')
-    with pytest.raises(StoppedError, match=r'2 of 4, saved as .*; to resume: the same command$'):
+    with pytest.raises(
+        StoppedError, match=r'2 of 4, saved as .*; to resume: the same command with --resume$'
+    ):
         train(config, tiny_options, resume='auto')
     stopped.unlink()
     with pytest.raises(StoppedError, match=r'^stopped by SIGUSR1; a dry run keeps nothing$'):
