@@ -23,11 +23,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 
 
 def draw_text(text: str, width: int, height: int) -> Image8:
-    """Write one line on white, in smaller letters where it is too long.
-
-    Returns:
-        (height, width, 3) uint8 RGB.
-    """
+    """Write one line on white, (height, width, 3), in smaller letters where it is too long."""
     text = ' '.join(text.split())
     size = round(height * 0.7)
     left = min(8, width // 16)
@@ -48,14 +44,9 @@ def resize(image: Image8, height: int, width: int) -> Image8:
 
 
 def draw_panel(images: Mapping[str, Image8]) -> Image8:
-    """Put images side by side at one height, each under its caption.
+    """Put images of (H, W, 3) by caption side by side, each under it: (H + 36, sum of widths, 3).
 
-    Args:
-        images: (H, W, 3) uint8 RGB by caption; smaller ones are enlarged to the tallest (nearest
-            neighbour).
-
-    Returns:
-        (H + 36, sum of widths, 3) uint8 RGB.
+    Smaller ones are enlarged to the tallest (nearest neighbour).
     """
     height = max(image.shape[0] for image in images.values())
     columns = []

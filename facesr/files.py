@@ -169,10 +169,6 @@ def allow_no_locks(path: Path, consequence: str) -> Iterator[None]:
     """Continue with a warning where a file system has no locks.
 
     Some network file systems have none (Lustre without ``-o flock``, NFS without its lock service).
-
-    Args:
-        path: the file that is locked within the context.
-        consequence: what can happen without the lock.
     """
     try:
         yield

@@ -40,9 +40,6 @@ def find_images(folder: str | Path) -> tuple[dict[str, Path], list[Path]]:
     Returns:
         The paths by stem, sorted, and those left out because their stem is taken already. Both
         are empty where the folder is missing.
-
-    Raises:
-        UserError: the folder may not be read.
     """
     folder = Path(folder)
     images: dict[str, Path] = {}
@@ -67,9 +64,6 @@ def find_images(folder: str | Path) -> tuple[dict[str, Path], list[Path]]:
 
 def list_images(folder: str | Path) -> dict[str, Path]:
     """List a folder's PNG and JPEG files.
-
-    Args:
-        folder: where to look; subfolders are not entered.
 
     Returns:
         The paths by stem (``00012`` for ``00012.png``), sorted by stem, so that a ground truth and
@@ -98,9 +92,6 @@ def pair_images(folders: dict[str, str | Path]) -> list[tuple[str, dict[str, Pat
 
     Returns:
         ``(stem, {role: path})`` for every stem, sorted.
-
-    Raises:
-        UserError: as :func:`list_images`, or the folders do not hold the same stems.
     """
     listed = {role: list_images(folder) for role, folder in folders.items()}
     stems = set().union(*listed.values())

@@ -11,7 +11,7 @@ from conftest import TINY
 
 from facesr.config import load_config
 from facesr.errors import UserError
-from facesr.restoring.folder import test as restore_and_score
+from facesr.restoring.folder import restore_and_score
 from facesr.restoring.restorer import Restorer
 from facesr.training.train import train
 from facesr.training.work_dir import sole_run

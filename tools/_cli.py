@@ -43,14 +43,11 @@ def run(work: Callable[[argparse.Namespace], None], args: argparse.Namespace) ->
         for name, value in vars(args).items():
             setattr(args, name, expand_home(value))
         work(args)
-    except (OSError, UnicodeError) as error:
+    except (OSError, UnicodeError, UserError) as error:
         if debug:
             raise
-        raise SystemExit(f'error: {describe_refusal(error)}') from None
-    except UserError as error:
-        if debug:
-            raise
-        raise SystemExit(f'error: {error}') from None
+        reason = error if isinstance(error, UserError) else describe_refusal(error)
+        raise SystemExit(f'error: {reason}') from None
     except StoppedError as stop:
         if os.environ.get('RANK', '0') == '0':  # of several processes only the first
             print(stop, file=sys.stderr)

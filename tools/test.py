@@ -53,7 +53,7 @@ def parse_args() -> argparse.Namespace:
 def main(args: argparse.Namespace) -> None:
     from facesr.config import load_config
     from facesr.errors import UserError
-    from facesr.restoring.folder import test
+    from facesr.restoring.folder import restore_and_score
     from facesr.restoring.restorer import Restorer
 
     config = load_config(args.config, args.cfg_options)
@@ -68,7 +68,8 @@ def main(args: argparse.Namespace) -> None:
         config, args.checkpoint, args.device, args.tile, args.ema, args.precision, args.tta
     )
     out = args.out or Path(config.work_dir, 'results')
-    test(net, folder, out, args.gt, args.zip, args.batch_size, args.lpips, args.overwrite)
+    options = args.gt, args.zip, args.batch_size, args.lpips, args.overwrite
+    restore_and_score(net, folder, out, *options)
 
 
 if __name__ == '__main__':

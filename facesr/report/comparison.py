@@ -13,7 +13,7 @@ from ..errors import UserError
 from ..images import Image8
 
 FACE = 512  # side of the face that crops refer to, in pixels
-COLUMN, GAP, FRAME = 512, 8, 4  # pixels
+COLUMN, GAP, FRAME_LINE = 512, 8, 4  # pixels
 FRAME_COLOURS = ((230, 120, 0), (0, 140, 215), (0, 150, 90), (190, 60, 150))
 
 
@@ -38,7 +38,7 @@ class Crop:
             raise UserError(f'--crop {text}: not inside a picture of {FACE}x{FACE} pixels')
         return cls(match[1], x, y, width, height)
 
-    def place(self, image: Image8) -> tuple[slice, slice]:
+    def slices(self, image: Image8) -> tuple[slice, slice]:
         """Rows and columns of the crop in a picture of any size, at least one of each."""
 
         def scale(start: int, length: int, size: int) -> slice:
@@ -91,9 +91,9 @@ def _draw_column(image: Image8, crops: Sequence[Crop]) -> list[Image8]:
     parts = [picture]
     for crop, colour in zip(crops, cycle(FRAME_COLOURS), strict=False):
         height = max(1, round(crop.height / crop.width * picture.shape[0]))
-        zoomed = resize(image[crop.place(image)], height, COLUMN).copy()
-        _frame(zoomed, colour, FRAME)
-        _frame(picture[crop.place(picture)], colour, FRAME // 2)
+        zoomed = resize(image[crop.slices(image)], height, COLUMN).copy()
+        _frame(zoomed, colour, FRAME_LINE)
+        _frame(picture[crop.slices(picture)], colour, FRAME_LINE // 2)
         parts.append(_pad(zoomed, top=GAP))
     return parts
 

@@ -40,9 +40,6 @@ def write_report(
         crops: places shown enlarged under each picture.
         overwrite: as in :func:`facesr.files.writing_results`.
         pictures: shown at the page's top.
-
-    Raises:
-        UserError: a folder holds no log, an image is unknown, or ``out`` holds other files.
     """
     runs = read_runs(folders)
     groups = group_by_input(found for run in runs for found in find_result_sets(run))

@@ -41,9 +41,9 @@ class Run:
         """Whether the VGG of the perceptual loss was never trained on images."""
         return bool(self.entry('model.perceptual_loss.pretrained') == 'random')
 
-    def entry(self, place: str) -> Any:
+    def entry(self, path: str) -> Any:
         """An entry of the config, such as ``model.generator``; None if there is none."""
-        return entry(self.config, place)
+        return entry(self.config, path)
 
 
 def read_runs(folders: Sequence[Path]) -> list[Run]:

@@ -17,19 +17,13 @@ LQ_SIZE = 128
 FEATHER = 0.3
 DETAIL_WINDOW = 33  # pixels of an aligned face that keep_detail judges together
 BAND = 1024  # rows that are pasted together, which bounds the memory
-MARGIN = 4  # pixels around what a warp reads, for its interpolation
+WARP_MARGIN = 4  # pixels around what a warp reads, for its interpolation
 
 
 def cut_face(photograph: Image8, face: Face, size: int = LQ_SIZE) -> Image8:
-    """Cut a face out, aligned to the training data's frame.
+    """Cut a face out, aligned to the training data's frame: (size, size, 3).
 
-    Args:
-        photograph: (H, W, 3) uint8 RGB; beyond it, its border is continued.
-        face: where it is.
-        size: of the result.
-
-    Returns:
-        (size, size, 3) uint8 RGB.
+    Beyond the photograph, its border is continued.
     """
     return np.asarray(warp(photograph, face.to_frame(size), size, size), np.uint8)
 
@@ -54,13 +48,6 @@ def keep_detail(face: Image8, restored: Image8) -> Image8:
     weight is, around each pixel, the share of the net's fine detail that it has too (squared: a
     blurred photograph keeps nothing), times the share of their difference that is not noise, as
     in a Wiener filter.
-
-    Args:
-        face: as the photograph has it, aligned: (S, S, 3) uint8 RGB.
-        restored: the same from the net.
-
-    Returns:
-        (S, S, 3) uint8 RGB.
     """
     photo, net = face.astype(np.float32), restored.astype(np.float32)
     fine, net_fine = (image - _coarse(image) for image in (photo, net))
@@ -100,11 +87,11 @@ def paste_face(
     left, top = np.clip(np.floor(corners.min(0)).astype(int), 0, (width, height))
     right, bottom = np.clip(np.ceil(corners.max(0)).astype(int) + 1, 0, (width, height))
     for upper in range(top, bottom, BAND) if left < right else ():
-        place = canvas[upper : min(upper + BAND, bottom), left:right]
+        area = canvas[upper : min(upper + BAND, bottom), left:right]
         moved = matrix - [[0, 0, left], [0, 0, upper]]
-        image = warp(restored, moved, place.shape[1], place.shape[0])
-        mask = strength * warp_mask(size, moved, place.shape[1], place.shape[0])
-        place[:] = np.rint(place + mask[..., None] * (image - place.astype(np.float32)))
+        image = warp(restored, moved, area.shape[1], area.shape[0])
+        mask = strength * warp_mask(size, moved, area.shape[1], area.shape[0])
+        area[:] = np.rint(area + mask[..., None] * (image - area.astype(np.float32)))
 
 
 def place_frame(face: Face, scale: int, size: int) -> Matrix:
@@ -140,8 +127,8 @@ def warp(image: NDArray[Any], matrix: Matrix, width: int, height: int) -> NDArra
     sides = np.array(image.shape[1::-1])
     back = np.asarray(cv2.invertAffineTransform(matrix), np.float64)
     corners = _transform([(0, 0), (width, 0), (0, height), (width, height)], back)
-    low = np.clip(np.floor(corners.min(0)).astype(int) - MARGIN, 0, sides - 1)
-    high = np.clip(np.ceil(corners.max(0)).astype(int) + MARGIN, low + 1, sides)
+    low = np.clip(np.floor(corners.min(0)).astype(int) - WARP_MARGIN, 0, sides - 1)
+    high = np.clip(np.ceil(corners.max(0)).astype(int) + WARP_MARGIN, low + 1, sides)
     part = image[low[1] : high[1], low[0] : high[0]]
     turn, shift = matrix[:, :2], matrix[:, 2] + matrix[:, :2] @ low
     scale = math.hypot(*turn[:, 0])

@@ -56,14 +56,7 @@ class Face:
 
 
 class FaceDetector:
-    """Finds the faces of a photograph that look at the camera.
-
-    Args:
-        device: where to compute; None takes a CUDA GPU if there is one.
-
-    Raises:
-        UserError: facenet-pytorch is not installed, or the device is missing.
-    """
+    """Finds the faces of a photograph that look at the camera."""
 
     def __init__(self, device: str | None = None) -> None:
         if not find_spec('facenet_pytorch'):

@@ -38,10 +38,6 @@ def export(
             (N, 3, 4H, 4W), any N, H and W, scaled by the metadata's ``mean`` and ``std``.
         ema: the average of the weights instead of the raw ones.
         overwrite: as in :func:`facesr.files.writing_results`.
-
-    Raises:
-        UserError: the suffix is another, a package is missing, the checkpoint belongs to another
-            config, there is another such file, or the graph computes something else than the net.
     """
     if out.suffix not in ('.pth', '.onnx') or out.is_dir():
         raise UserError(f'{out}: a file name that ends with .pth or .onnx expected')
@@ -54,13 +50,13 @@ def export(
     meta['parameters'] = count_parameters(generator)
     with writing_results([out], [Path(checkpoint)], overwrite), write_whole(out) as partial:
         if out.suffix == '.pth':
-            said = 'weights only'
+            note = 'weights only'
             with partial.open('wb') as file:  # given a path, PyTorch raises a RuntimeError
                 torch.save({'meta': meta, 'state_dict': generator.state_dict()}, file)
         else:
             difference = _write_onnx(generator.eval(), partial, meta)
-            said = f'agrees with PyTorch to {difference:.1e}'
-    return f'{out}: {meta["parameters"]:,} parameters, {out.stat().st_size / 1e6:.1f} MB, {said}'
+            note = f'agrees with PyTorch to {difference:.1e}'
+    return f'{out}: {meta["parameters"]:,} parameters, {out.stat().st_size / 1e6:.1f} MB, {note}'
 
 
 def _metadata(config: Config, name: str, trained: dict[str, Any], ema: bool) -> dict[str, Any]:

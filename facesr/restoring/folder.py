@@ -76,7 +76,7 @@ class Restored:
     panel: Image8 | None = None  # if asked for
 
 
-def test(
+def restore_and_score(
     restorer: Restorer,
     folder: Path,
     out: Path,
@@ -92,11 +92,6 @@ def test(
     ``<out>.json`` (:class:`Manifest`). ``gt`` has ground truths of the same names; without them
     the score is NIQE. ``zip_file`` is the submission to write, if any. ``lpips`` is the net by
     which LPIPS is computed too, ``'alex'`` or ``'vgg'``.
-
-    Raises:
-        UserError: at once if a folder is unusable, a result would replace what is not ours (see
-            :func:`facesr.files.writing_results`), or LPIPS has no weights or ground truths; later
-            as :func:`restore_folder`.
     """
     if batch_size < 1:
         raise UserError(f'--batch-size {batch_size}: at least 1 image expected')
@@ -244,7 +239,7 @@ class _Job:
         except UserError as error:
             if len(group) == 1:
                 raise UserError(f'{self.images[group[0][0]]}: {error}') from None
-        return [result for one in group for result in self._restore([one])]  # which of them is it?
+        return [result for pair in group for result in self._restore([pair])]  # which one is it?
 
     def _score(self, *args: Any) -> ImageScore:
         score: ImageScore = (

@@ -24,9 +24,6 @@ class LPIPS(nn.Module):
     Args:
         net: ``'alex'`` (AlexNet, the authors' choice for scores) or ``'vgg'`` (VGG16, 20 times the
             operations). Scores of the two do not compare.
-
-    Raises:
-        UserError: the weights are missing, with the command that fetches them, or damaged.
     """
 
     mean: Tensor

@@ -188,9 +188,6 @@ class BatchLPIPS(BatchPSNR):
 
     MMagic has no such metric. Without the weights it is ``nan``, and a warning says how to get
     them. Arguments as ``PSNR``.
-
-    Raises:
-        UserError: the weights are damaged, or ``convert_to`` leaves no three channels.
     """
 
     metric = 'LPIPS'

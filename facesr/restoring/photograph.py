@@ -28,7 +28,7 @@ BATCH = 8  # faces that go through the net together
 MOST_PIXELS = 200_000_000  # of a result: 0.6 GB, and as much again while it is written
 WEIGHTS = Path(__file__).parents[2] / 'weights'
 
-Report = Callable[[int, int], None]
+OnProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,6 @@ class Options:
         only_largest: restore only the largest face.
         min_face: the smallest width of a face in pixels of the photograph, without hair and ears.
         strength: 1 replaces a face by the restored one, 0 leaves it; between, they are blended.
-
-    Raises:
-        UserError: a value is out of its range.
     """
 
     scale: int = 2
@@ -78,16 +75,7 @@ class RestoredPhotograph:
 
 
 class PhotographRestorer:
-    """Restores the faces of photographs.
-
-    Args:
-        weights: of a net for aligned faces, as ``tools/export.py`` writes them.
-        device: where to compute; None takes a CUDA GPU if there is one.
-
-    Raises:
-        UserError: the detector's package is missing, the weights cannot be used, or the device is
-            missing.
-    """
+    """Restores the faces of photographs."""
 
     def __init__(
         self, weights: str | Path = WEIGHTS / 'face_unet.pth', device: str | None = None
@@ -101,17 +89,14 @@ class PhotographRestorer:
         self,
         photograph: Image8,
         options: Options | None = None,
-        report: Report = lambda done, faces: None,
+        on_progress: OnProgress = lambda done, faces: None,
     ) -> RestoredPhotograph:
         """Restore a photograph.
 
         Args:
             photograph: (H, W, 3) uint8 RGB.
             options: None: as :class:`Options` is without arguments.
-            report: called with the number of faces that are done, and of all.
-
-        Raises:
-            UserError: the result would be too large, or something does not fit into memory.
+            on_progress: called with the number of faces that are done, and of all.
         """
         options = options or Options()
         canvas = self._enlarge(photograph, options)
@@ -120,14 +105,14 @@ class PhotographRestorer:
         cut = [cut_face(photograph, face) for face in faces]
         restored: list[Image8] = []
         for first in range(0, len(cut), BATCH):
-            report(first, len(cut))
+            on_progress(first, len(cut))
             restored += [sr for sr, _ in self.net.restore_batch(cut[first : first + BATCH])]
         for index, (face, image) in enumerate(zip(faces, restored, strict=True)):
             if math.hypot(*face.to_frame(LQ_SIZE)[:, 0]) < 1:
                 restored[index] = keep_detail(cut_face(photograph, face, len(image)), image)
         for face, image in zip(faces, restored, strict=True):  # of two, the smaller in front
             paste_face(canvas, image, face, options.scale, options.strength)
-        report(len(cut), len(cut))
+        on_progress(len(cut), len(cut))
         if (photograph == photograph[..., :1]).all():
             canvas = np.asarray(cv2.cvtColor(canvas, cv2.COLOR_RGB2GRAY), np.uint8)
         return RestoredPhotograph(canvas, faces, cut, restored)
@@ -200,15 +185,15 @@ def restore_photographs(
 
     taken: set[Path] = set()  # what is written, by resolved paths
 
-    def work(path: Path, report: Report) -> str:
+    def work(path: Path, on_progress: OnProgress) -> str:
         photograph, profile = read_photograph(path)  # a telephone's colours are wider than sRGB
-        result = restorer.restore(photograph, options, report)
+        result = restorer.restore(photograph, options, on_progress)
         if result.image.ndim == 2:
             profile = None  # of colours that the grey result has not
         results: dict[Path, Image8] = {targets[path]: result.image}
         for number, pair in enumerate(zip(result.cut, result.restored, strict=True), 1):
             if faces is not None:
-                target = _place_face(faces, path, number, taken, '--faces')
+                target = _name_face(faces, path, number, taken, '--faces')
                 results[target] = draw_panel(dict(zip(('input', 'restored'), pair, strict=True)))
         taken.update(target.resolve() for target in results)
         with writing_results(results, read, overwrite):
@@ -227,9 +212,6 @@ class Wanted:
     Attributes:
         min_face: the smallest width in pixels of the photograph, without hair and ears.
         min_sharpness: the least :func:`facesr.restoring.alignment.measure_sharpness`.
-
-    Raises:
-        UserError: ``min_sharpness`` is no number from 0.
     """
 
     min_face: int
@@ -268,13 +250,13 @@ def cut_faces(
     taken = {path.resolve() for path in paths}
     written = left_out = 0
 
-    def work(path: Path, report: Report) -> str:
+    def work(path: Path, on_progress: OnProgress) -> str:
         nonlocal written, left_out
         photograph = read_image(path)
         faces = detector.find(photograph)
         lines = []
         for number, face in enumerate(faces[:1] if only_largest else faces, 1):
-            target = _place_face(folder, path, number, taken, '--out')
+            target = _name_face(folder, path, number, taken, '--out')
             sharpness = measure_sharpness(cut_face(photograph, face, FRAME_SIZE))
             if face.width < wanted.min_face:
                 reason = f'{face.width:.0f} pixels wide (--min-face {wanted.min_face})'
@@ -307,7 +289,7 @@ def list_photographs(photographs: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(paths))
 
 
-def _place_face(
+def _name_face(
     folder: Path, photograph: Path, number: int, taken: Container[Path], option: str
 ) -> Path:
     target = folder / f'{photograph.stem}{f"_{number}" if number > 1 else ""}.png'
@@ -316,7 +298,7 @@ def _place_face(
     return target
 
 
-def _run_each(paths: Sequence[Path], work: Callable[[Path, Report], str]) -> None:
+def _run_each(paths: Sequence[Path], work: Callable[[Path, OnProgress], str]) -> None:
     """Do the work for each file, with progress; what fails is named, and raised at the end."""
     failed = 0
     with Progress(console=Console(soft_wrap=True)) as progress:
@@ -331,8 +313,8 @@ def _run_each(paths: Sequence[Path], work: Callable[[Path, Report], str]) -> Non
                 line = work(path, report)
             except (UserError, OSError) as error:
                 failed += 1
-                said = describe_refusal(error) if isinstance(error, OSError) else str(error)
-                line = f'error: {said}' if str(path) in said else f'error: {path}: {said}'
+                message = describe_refusal(error) if isinstance(error, OSError) else str(error)
+                line = f'error: {message}' if str(path) in message else f'error: {path}: {message}'
             progress.console.print(escape(line), highlight=False)
             progress.advance(files)
     if failed:

@@ -35,9 +35,9 @@ ONE_AT_A_TIME = 160 * 160
 CPU_TILE = 128  # pixels a side, without its margins
 # Pixels around a tile. With 16 the 24 blocks' result differs from the untiled one in 1 of 100,000
 # values, by one level; with 24 in none.
-MARGIN = 32
+TILE_MARGIN = 32
 SMALLEST_TILE = 32
-SMALLEST_FACE = 32  # pixels a side of an aligned face
+SMALLEST_INPUT = 32  # pixels a side of an aligned face
 
 
 class Restorer:
@@ -61,10 +61,6 @@ class Restorer:
     Attributes:
         files: the checkpoint, and the config's file if it is from one.
         stop: once set, restoring ends at the net's next layer with ``CancelledError``.
-
-    Raises:
-        UserError: the checkpoint belongs to another model, the device is missing or cannot compute
-            in that precision, the model cannot be built, or refuses tiles.
     """
 
     def __init__(
@@ -114,10 +110,10 @@ class Restorer:
                 aligned faces gets none; or the net gives values that are not finite.
         """
         for height, width, _ in {lq.shape for lq in lqs} if self.whole else ():
-            if height != width or height < SMALLEST_FACE:
+            if height != width or height < SMALLEST_INPUT:
                 raise UserError(
                     f'a {width}x{height} image: {self.name} needs aligned faces, square, of '
-                    f'{SMALLEST_FACE} pixels or more; cut them out: tools/cut_faces.py'
+                    f'{SMALLEST_INPUT} pixels or more; cut them out: tools/cut_faces.py'
                 )
         if len(lqs) == 1:
             return [self._restore_single(lqs[0])]
@@ -151,18 +147,18 @@ class Restorer:
         height, width = lq.shape[:2]
         result = np.empty((0, 0, 3), np.uint8)
         # All of one size, so that each takes the memory that the one before has left.
-        rows, columns = (min(tile + 2 * MARGIN, side) for side in (height, width))
+        rows, columns = (min(tile + 2 * TILE_MARGIN, side) for side in (height, width))
         for top, left in product(range(0, height, tile), range(0, width, tile)):
-            outer_top = min(max(top - MARGIN, 0), height - rows)
-            outer_left = min(max(left - MARGIN, 0), width - columns)
+            outer_top = min(max(top - TILE_MARGIN, 0), height - rows)
+            outer_left = min(max(left - TILE_MARGIN, 0), width - columns)
             outer = lq[outer_top : outer_top + rows, outer_left : outer_left + columns]
             [restored] = self._forward(outer[None])
             scale = len(restored) // len(outer)
             if not result.size:
                 result = np.empty((height * scale, width * scale, 3), np.uint8)
-            place = result[top * scale : (top + tile) * scale, left * scale : (left + tile) * scale]
+            area = result[top * scale : (top + tile) * scale, left * scale : (left + tile) * scale]
             inner = restored[(top - outer_top) * scale :, (left - outer_left) * scale :]
-            place[:] = inner[: place.shape[0], : place.shape[1]]
+            area[:] = inner[: area.shape[0], : area.shape[1]]
         return result
 
     def _fits(self, pixels: int) -> bool:
@@ -223,11 +219,7 @@ class Restorer:
 
 
 def open_exported(weights: str | Path, device: str | None = None) -> Restorer:
-    """Make a restorer of weights that ``tools/export.py`` wrote; their metadata replace a config.
-
-    Raises:
-        UserError: as :class:`Restorer`, or the file has no such metadata.
-    """
+    """Make a restorer of what ``tools/export.py`` wrote; its metadata replace a config."""
     meta = read_checkpoint(weights).get('meta', {})
     if not {'generator', 'mean', 'std'} <= meta.keys():
         export = f'python tools/export.py CONFIG {weights} FILE.pth'

@@ -52,11 +52,7 @@ def score_image(
 
 
 def open_lpips(net: str | None, gt_folder: str | Path | None) -> LPIPS | None:
-    """Make what ``--lpips`` asks for, before anything takes time; None if it asks for nothing.
-
-    Raises:
-        UserError: there are no ground truths, or the weights are missing.
-    """
+    """Make what ``--lpips`` asks for, before anything takes time; None if it asks for nothing."""
     if net is not None and gt_folder is None:
         raise UserError('--lpips compares with ground truths; name their folder: --gt DIR')
     return None if net is None else LPIPS(net)
@@ -74,18 +70,7 @@ def score_folder(
     table: Path | None = None,
     overwrite: bool = False,
 ) -> list[ImageScore]:
-    """Score a folder's images with a progress bar: against ground truths, or by NIQE without.
-
-    Args:
-        folder, gt_folder: where images of the same names are.
-        lpips: by which net to compute LPIPS too, ``'alex'`` or ``'vgg'``.
-        table: also write :func:`write_csv`'s there.
-        overwrite: as in :func:`facesr.files.writing_results`.
-
-    Raises:
-        UserError: a folder is missing or empty, a name has no partner, a size or file is wrong; as
-            :func:`open_lpips`; ``table`` would replace what is not ours.
-    """
+    """Score a folder's images with a progress bar: against ground truths, or by NIQE without."""
     scorer = open_lpips(lpips, gt_folder)
     if gt_folder is None:
         pairs = [{'image': path} for path in list_images(folder).values()]

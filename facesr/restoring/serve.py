@@ -62,17 +62,7 @@ class Visit:
 def serve(
     restorer: PhotographRestorer, options: Options, host: str = '127.0.0.1', port: int = 7860
 ) -> None:
-    """Serve the page until Ctrl-C, SIGTERM or SIGHUP, which raise ``KeyboardInterrupt`` here.
-
-    Args:
-        restorer: with the nets.
-        options: what the page starts with.
-        host: the address to listen on; the default is reached from this machine only.
-        port: 1 to 65535.
-
-    Raises:
-        UserError: Gradio is not installed, or the address cannot be listened on.
-    """
+    """Serve the page until Ctrl-C, SIGTERM or SIGHUP, which raise ``KeyboardInterrupt`` here."""
     if not find_spec('gradio'):
         raise UserError('gradio is missing; run: bash scripts/setup.sh page photos')
     _check_free(host, port)
@@ -244,17 +234,7 @@ def _build(restorer: PhotographRestorer, options: Options, folder: Path) -> Any:
 
 
 def take_upload(upload: dict[str, Any]) -> tuple[str, Image8, bytes | None]:
-    """Read an upload, and delete it.
-
-    Args:
-        upload: as Gradio describes it: ``path``, and ``orig_name`` where it comes from.
-
-    Returns:
-        Its name, (H, W, 3) uint8 RGB, and its colour profile.
-
-    Raises:
-        UserError: as :func:`check_upload` and :func:`read_photograph`.
-    """
+    """Read an upload, and delete it."""
     name, path = upload['orig_name'], Path(upload['path'])
     try:
         check_upload(path)
@@ -268,11 +248,7 @@ def take_upload(upload: dict[str, Any]) -> tuple[str, Image8, bytes | None]:
 
 
 def check_upload(path: Path) -> None:
-    """Refuse a photograph of too many pixels before they are decoded.
-
-    Raises:
-        UserError: it has more than :data:`UPLOAD_PIXELS`.
-    """
+    """Refuse a photograph of too many pixels before they are decoded."""
     width, height = 0, 0
     # Of a bad file, read_photograph says what is wrong.
     with suppress(Exception), Image.open(path, formats=FORMATS) as file:

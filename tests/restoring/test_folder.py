@@ -15,8 +15,12 @@ from facesr.config import load_config
 from facesr.errors import UserError
 from facesr.images import list_images, read_image, write_png
 from facesr.restoring.export import export
-from facesr.restoring.folder import Manifest, restore_folder, write_submission
-from facesr.restoring.folder import test as restore_and_score
+from facesr.restoring.folder import (
+    Manifest,
+    restore_and_score,
+    restore_folder,
+    write_submission,
+)
 from facesr.restoring.restorer import Restorer, open_exported
 from facesr.restoring.score import mean_scores, read_csv, score_folder
 

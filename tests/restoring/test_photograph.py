@@ -62,7 +62,7 @@ def psnr(image: np.ndarray, truth: np.ndarray) -> float:
 
 def test_both_faces_are_restored_and_the_rest_is_enlarged(restorer, truth, degraded):
     done = []
-    result = restorer.restore(degraded, report=lambda *step: done.append(step))
+    result = restorer.restore(degraded, on_progress=lambda *step: done.append(step))
     assert done == [(0, 2), (2, 2)]
     assert len(result.faces) == 2 and result.faces[0].width > result.faces[1].width
     assert [image.shape for image in (*result.cut, *result.restored)] == [
