@@ -28,10 +28,10 @@ from .restoring import metrics
 from .training import (
     checkpoints,
     generator,
-    logs,
     loop,
     losses,
     optimiser,
+    output,
     panels,
     progress,
     speed,

@@ -149,34 +149,19 @@ def by_first(work: Callable[[], Result]) -> Result:
         In every process what ``work`` returned in the first: something that can be pickled.
 
     Raises:
-        UserError: in every process if ``work`` raised it in the first.
+        OSError, UserError: in every process if ``work`` raised it in the first.
     """
     answer: list[Any] = [None, None]
     if dist.is_main_process():
         try:
             answer[0] = work()
-        except UserError as error:
+        except (OSError, UserError) as error:
             answer[1] = error
     dist.broadcast_object_list(answer)
     result, failure = answer
     if failure is not None:
         raise failure
     return result  # type: ignore[no-any-return]
-
-
-@contextmanager
-def allow_no_locks(path: Path, consequence: str) -> Iterator[None]:
-    """Continue with a warning where a file system has no locks.
-
-    Some network file systems have none (Lustre without ``-o flock``, NFS without its lock service).
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP):
-            raise
-        reason = f'this file system has no locks ({error.strerror})'
-        print(f'warning: {path}: {reason}; {consequence}', flush=True)
 
 
 def _flush(path: Path) -> None:

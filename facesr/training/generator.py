@@ -18,7 +18,7 @@ from ..errors import UserError
 from ..files import by_first
 from ..nets import unwrap_generator
 from . import PRIORITIES
-from .console import tell
+from .output import tell
 
 #: Where the message hub, and so every checkpoint, keeps how long another run trained the generator.
 GENERATOR_ITERATIONS = 'generator_iterations'

@@ -23,9 +23,9 @@ from ..errors import UserError
 from ..files import write_file
 from ..nets import count_parameters, is_fast_in_bf16, unwrap_generator
 from . import PRIORITIES
-from .console import in_words, show, tell
 from .generator import GENERATOR_ITERATIONS, GeneratorEMAHook, PretrainedGeneratorHook
 from .optimiser import wrappers_of
+from .output import in_words, show, tell
 from .schedule import count_validations
 from .speed import Bf16OptimWrapper
 

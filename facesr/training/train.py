@@ -7,7 +7,7 @@ import shlex
 import shutil
 import tempfile
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from multiprocessing.util import get_temp_dir
 from pathlib import Path
@@ -25,8 +25,8 @@ from ..data.loader import end_workers
 from ..errors import StoppedError, UserError
 from ..files import by_first
 from ..nets import check_gpu
-from .console import QuietRunner, in_words, show, tell
 from .distributed import joined_processes
+from .output import QuietRunner, in_words, show, tell
 from .resume import Start, choose_start
 from .schedule import count_validations, scale_schedule
 from .signals import STOP_FILE, asked, taking_signals
@@ -76,6 +76,7 @@ def train(
         pin_batches(config)
         with joined_processes(config), ExitStack() as stack:
             stack.callback(show, '')
+            stack.callback(_remove_empty_cache)
             if not dry_run:
                 by_first(lambda: stack.enter_context(sole_run(config.work_dir)))
             start = by_first(partial(choose_start, config, resume))
@@ -89,6 +90,11 @@ def train(
                 _rehearse(config, config_path, start.iteration)
             else:
                 _say_end(_run(config, config_path, start), config_path, overrides)
+
+
+def _remove_empty_cache() -> None:
+    with suppress(OSError, KeyError):  # PyTorch's import makes it, mostly for nothing
+        Path(os.environ['TORCHINDUCTOR_CACHE_DIR']).rmdir()
 
 
 def _read_config(

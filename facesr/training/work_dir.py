@@ -1,15 +1,14 @@
 """A run's folder: one run at a time."""
 
+import errno
 import fcntl
 import os
-import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import UserError
-from ..files import allow_no_locks
 
 
 def existing_folder(work_dir: Path) -> Path:
@@ -30,20 +29,19 @@ def existing_folder(work_dir: Path) -> Path:
 def sole_run(work_dir: str | Path) -> Iterator[None]:
     """Keep a work directory for one run, as a context.
 
+    Some network file systems have no locks (Lustre without ``-o flock``, NFS without its lock
+    service); there a second run is not noticed, with a warning.
+
     Raises:
-        UserError: another run has it, or the folder cannot be written.
+        UserError: another run has it.
+        OSError: the folder cannot be written.
     """
     path = Path(work_dir, '.lock')
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open('a+', encoding='utf-8')
-    except OSError as error:
-        raise UserError(f'{work_dir}: cannot be written: {error.strerror}') from error
-    with file:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open('a+', encoding='utf-8') as file:
         try:
-            with allow_no_locks(path, 'a second run on this work directory would not be noticed'):
-                # Not flock: the loader's processes would inherit that, and keep it past a kill.
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Not flock: the loader's processes would inherit that, and keep it past a kill.
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):
             file.seek(0)
             raise UserError(
@@ -51,14 +49,11 @@ def sole_run(work_dir: str | Path) -> Iterator[None]:
                 'or choose another folder: --work-dir'
             ) from None
         except OSError as error:
-            raise UserError(f'{work_dir}: cannot be written: {error.strerror}') from error
-        file.seek(0)
-        if not re.fullmatch(r'(process \d+ on .*\n)?', file.read()):
-            raise UserError(f"{path}: is no run's; choose another folder: --work-dir")
+            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP):
+                raise
+            reason = f'this file system has no locks ({error.strerror})'
+            print(f'warning: {path}: {reason}; a second run would not be noticed', flush=True)
         file.truncate(0)
         file.write(f'process {os.getpid()} on {socket.gethostname()}\n')
-        try:
-            file.flush()
-        except OSError as error:
-            raise UserError(f'{work_dir}: cannot be written: {error.strerror}') from error
+        file.flush()
         yield

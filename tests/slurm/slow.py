@@ -7,7 +7,7 @@ import torch
 from mmagic.registry import HOOKS
 from mmengine.hooks import Hook
 
-from facesr.training.console import tell
+from facesr.training.output import tell
 
 
 @HOOKS.register_module()

@@ -1,18 +1,23 @@
-"""What a run shows on the console: what it is and where it stands; the rest is in its log file."""
+"""Where a run's lines, numbers and pictures go: the console, its log file, TensorBoard."""
 
 import io
 import logging
 import os
 import sys
+from collections.abc import Callable
 from contextlib import redirect_stdout
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import Any, TextIO
 
 from mmengine.dist import is_main_process
-from mmengine.logging import MMLogger
+from mmengine.logging import MMLogger, print_log
+from mmengine.registry import VISBACKENDS
 from mmengine.runner import Runner
+from mmengine.visualization import LocalVisBackend, TensorboardVisBackend
+
+from ..errors import describe_refusal
 
 #: What the stack warns of in every run, and no one who trains can act on.
 _IDLE_WARNINGS = (
@@ -85,3 +90,38 @@ class _ConsoleFormatter(logging.Formatter):
         erase = '\r\x1b[K' if sys.stdout.isatty() else ''
         level = f'{record.levelname.lower()}: ' if record.levelno >= logging.WARNING else ''
         return f'{erase}{level}{super().format(record)}'
+
+
+def _tolerate(method: Callable[..., None]) -> Callable[..., None]:
+    @wraps(method)
+    def call(self: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            method(self, *args, **kwargs)
+        except OSError as error:
+            if not getattr(self, 'warned', False):
+                self.warned = True
+                message = f'{type(self).__name__}: {describe_refusal(error)}; the run continues'
+                print_log(message, 'current', logging.WARNING)
+
+    return call
+
+
+class _Tolerant:
+    """What the disk does not take is left out, with a warning, the first time.
+
+    MMEngine's backends end the run; TensorBoard's thread does so at the next number.
+    """
+
+    def __init_subclass__(cls) -> None:
+        for name in ('add_config', 'add_graph', 'add_image', 'add_scalar', 'add_scalars', 'close'):
+            setattr(cls, name, _tolerate(getattr(cls, name)))
+
+
+@VISBACKENDS.register_module()
+class TolerantLocalVisBackend(_Tolerant, LocalVisBackend):
+    """``LocalVisBackend``: numbers as JSON and pictures as PNG."""
+
+
+@VISBACKENDS.register_module()
+class TolerantTensorboardVisBackend(_Tolerant, TensorboardVisBackend):
+    """``TensorboardVisBackend``: TensorBoard's events."""
