@@ -85,6 +85,9 @@ def test_one_name_twice_and_a_folder_in_its_place(tmp_path: Path):
         pass
     with pytest.raises(UserError, match='is a folder; a file name expected'):
         write(tmp_path)
+    (tmp_path / 'out').touch()
+    with pytest.raises(UserError, match='out: is a file; a folder is expected'):
+        write(tmp_path / 'out/a.txt', folders=[tmp_path / 'out'])
 
 
 def test_what_an_error_left_is_ours(tmp_path: Path):

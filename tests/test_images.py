@@ -1,11 +1,8 @@
 import os
-import subprocess
-import sys
 
 import cv2
 import numpy as np
 import pytest
-from conftest import ROOT
 from PIL import Image
 
 from facesr import images
@@ -75,12 +72,6 @@ def test_text_and_sixteen_bits_are_refused(tmp_path):
             read_image(tmp_path / f'{name}.png')
 
 
-def test_an_empty_file_is_refused(tmp_path):
-    (tmp_path / 'empty.png').touch()
-    with pytest.raises(UserError, match=r'empty\.png: not a readable image \(neither PNG nor JPEG'):
-        read_image(tmp_path / 'empty.png')
-
-
 @pytest.mark.parametrize('mode', ['1', 'L', 'LA', 'P', 'RGBA'])
 def test_what_converts_without_loss_is_converted_and_said_once(tmp_path, mode: str, monkeypatch):
     said: list[str] = []
@@ -147,12 +138,6 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
         read_image(tmp_path / 'b.png')
 
 
-def test_a_device_is_refused_and_not_read(tmp_path):
-    (tmp_path / 'a.png').symlink_to('/dev/zero')
-    with pytest.raises(UserError, match=r'a\.png: not a regular file'):
-        read_image(tmp_path / 'a.png')
-
-
 def test_a_name_that_is_not_utf8_is_refused(tmp_path):
     (tmp_path / os.fsdecode(b'\xff.png')).touch()
     with pytest.raises(UserError, match=r"'\\udcff\.png' is not UTF-8; rename the file"):
@@ -170,13 +155,3 @@ def test_a_telephones_jpeg_of_two_pictures_is_read(tmp_path):
     pictures = [Image.fromarray(RED)] * 2
     pictures[0].save(tmp_path / 'a.jpg', format='MPO', save_all=True, append_images=pictures[1:])
     assert read_image(tmp_path / 'a.jpg').shape == RED.shape
-
-
-def test_a_large_image_is_read_without_a_warning(tmp_path):
-    write_png(tmp_path / 'a.png', RED)
-    script = 'from PIL import Image; from facesr.images import read_image; Image.MAX_IMAGE_PIXELS '
-    script += f"= {RED.size // 3 - 1}; read_image('{tmp_path}/a.png')"
-    result = subprocess.run(
-        [sys.executable, '-c', script], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert 'DecompressionBomb' not in result.stderr

@@ -46,11 +46,6 @@ def test_a_line_cut_off_is_skipped(tmp_path: Path):
     assert list(read_run(folder, 'run').training['loss']) == [10]
 
 
-def test_a_score_that_is_not_a_number_is_read(tmp_path: Path):
-    run = read_run(write_run(tmp_path / 'run', None, [train_line(10, loss=float('nan'))]), 'run')
-    assert json.dumps(run.training['loss']) == '{"10": NaN}'
-
-
 def test_a_config_that_is_cut_off_costs_only_the_settings(tmp_path: Path):
     folder = write_run(tmp_path / 'run', 'demo', [train_line(10)])
     path = folder / 'demo.py'

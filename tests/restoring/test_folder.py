@@ -3,7 +3,6 @@ import shutil
 import signal
 import threading
 import time
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +18,9 @@ from facesr.restoring.folder import (
     Manifest,
     restore_and_score,
     restore_folder,
-    write_submission,
 )
 from facesr.restoring.restorer import Restorer, open_exported
-from facesr.restoring.score import mean_scores, read_csv, score_folder
+from facesr.restoring.score import score_folder
 
 
 @pytest.fixture
@@ -110,14 +108,6 @@ def test_ctrl_c_ends_what_is_in_flight(restorer: Restorer, tmp_path: Path):
     assert not (tmp_path / 'out').exists()
 
 
-def test_one_subfolder_and_the_same_names(faces: Path, tmp_path: Path):
-    write_submission(tmp_path / 'new/sub.zip', list(list_images(faces / 'test/LQ').values()))
-    with zipfile.ZipFile(tmp_path / 'new/sub.zip') as archive:
-        assert archive.namelist() == ['LQ/00000.png', 'LQ/00001.png']
-        assert archive.read('LQ/00001.png') == (faces / 'test/LQ/00001.png').read_bytes()
-        assert archive.testzip() is None
-
-
 def test_the_manifest_is_read_as_it_was_written(restorer: Restorer, faces: Path, tmp_path: Path):
     restore_and_score(restorer, faces / 'val/LQ', tmp_path / 'out', faces / 'val/GT')
     manifest = Manifest.read(tmp_path / 'out.json')
@@ -126,19 +116,6 @@ def test_the_manifest_is_read_as_it_was_written(restorer: Restorer, faces: Path,
     assert manifest.scores.keys() == manifest.bicubic.keys() == {'psnr', 'ssim'}
     manifest.write(tmp_path / 'copy')
     assert (tmp_path / 'copy.json').read_text() == (tmp_path / 'out.json').read_text()
-
-
-def test_lpips_where_it_is_asked_for(
-    lpips_weights: Path, restorer: Restorer, faces: Path, tmp_path: Path
-):
-    folders = faces / 'val/LQ', tmp_path / 'out', faces / 'val/GT'
-    restore_and_score(restorer, *folders, lpips='alex')
-    manifest = Manifest.read(tmp_path / 'out.json')
-    assert manifest is not None
-    scores = score_folder(*folders[1:], lpips='alex')
-    for found in scores, read_csv(tmp_path / 'out.csv'):
-        assert mean_scores(found) == pytest.approx(manifest.scores, abs=1e-6)
-    assert manifest.scores.keys() == manifest.bicubic.keys() == {'psnr', 'ssim', 'lpips_alex'}
 
 
 def test_lpips_is_refused_before_anything_is_restored(
@@ -197,14 +174,6 @@ def test_one_net_is_for_aligned_faces_only(size: tuple[int, int], tmp_path: Path
         UserError, match=f'a {width}x{height} image: FaceUNet needs .*: tools/cut_faces.py'
     ):
         restore_and_score(net, tmp_path / 'in', tmp_path / 'out')
-
-
-def test_a_zip_holds_only_this_runs_images(restorer: Restorer, faces: Path, tmp_path: Path):
-    restore_and_score(restorer, faces / 'val/LQ', tmp_path / 'out', faces / 'val/GT')
-    shutil.copytree(faces / 'val/LQ', tmp_path / 'one')
-    (tmp_path / 'one/00001.png').unlink()
-    restore_and_score(restorer, tmp_path / 'one', tmp_path / 'out', None, tmp_path / 'a.zip')
-    assert zipfile.ZipFile(tmp_path / 'a.zip').namelist() == ['out/00000.png']
 
 
 def test_a_checkpoint_of_ours_and_its_config_are_not_replaced(

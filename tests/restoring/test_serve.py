@@ -166,17 +166,6 @@ def test_a_photograph_is_restored_as_by_the_tool(
     ]
 
 
-def test_the_line_between_before_and_after_is_dragged(opened: Page, tmp_path: Path):
-    Image.fromarray(data.coffee()[:100, :120]).save(tmp_path / 'drag.png')
-    assert 'no face found, only enlarged; 240x200' in opened.drop(tmp_path / 'drag.png')
-    assert not opened.find(FACES)
-    after = opened.find(BEFORE_AFTER)[1]
-    clipped = after.value_of_css_property('clip-path')
-    line = opened.find('#before_after [data-testid=slider]')[0]
-    webdriver.ActionChains(opened.browser).drag_and_drop_by_offset(line, 50, 0).perform()
-    wait_for(lambda: after.value_of_css_property('clip-path') != clipped)
-
-
 def test_a_photograph_is_pasted(opened: Page):
     wait_for(lambda: opened.find(PHOTOGRAPH))
     opened.browser.execute_script(
