@@ -51,17 +51,10 @@ class _Inert:
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint file weights-only: no code in it is run.
+    """Read a checkpoint file weights-only, onto the CPU: no code in it is run.
 
-    Args:
-        path: a training checkpoint or a bare state dict. A stock MMEngine checkpoint pickles other
-            objects too; only its ``state_dict`` is read.
-
-    Returns:
-        The file's dictionary, on the CPU. A bare state dict is wrapped as ``{'state_dict': ...}``.
-
-    Raises:
-        UserError: no such file, not a checkpoint, truncated, altered, or a pickle with code in it.
+    A bare state dict is wrapped as ``{'state_dict': ...}``. A stock MMEngine checkpoint pickles
+    other objects too; only its ``state_dict`` is read.
     """
     path = Path(path)
     stock = False
@@ -115,16 +108,10 @@ def _refuse_remote(filename: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
 def model_weights(
     checkpoint: Mapping[str, Any], model: nn.Module, path: str | Path
 ) -> dict[str, Tensor]:
-    """Get a checkpoint's weights for a complete model, checked to be exactly its own.
-
-    Args:
-        checkpoint: from :func:`read_checkpoint`.
-        model: the model they are for.
-        path: the file's name, for messages.
+    """Get a checkpoint's weights for a complete model.
 
     Raises:
-        UserError: a name is missing or unexpected, a shape differs, or what is there are no plain
-            finite numbers.
+        UserError: they are not exactly the model's by name and shape, or are not finite.
     """
     return _matching(_state_dict(checkpoint, path), model, path)
 
@@ -132,13 +119,9 @@ def model_weights(
 def generator_weights(
     checkpoint: Mapping[str, Any], generator: nn.Module, path: str | Path, ema: bool = False
 ) -> dict[str, Tensor]:
-    """Get a checkpoint's weights for the generator, checked to be exactly its own.
+    """Get the weights for a generator, of a checkpoint of a complete model or only of a generator.
 
-    Args:
-        checkpoint: from :func:`read_checkpoint`: of a complete model, or only of a generator.
-        generator: the net they are for.
-        path: the file's name, for messages.
-        ema: the average that ``GeneratorEMAHook`` kept, instead of the raw weights.
+    With ``ema`` the average that ``GeneratorEMAHook`` kept, instead of the raw weights.
 
     Raises:
         UserError: as :func:`model_weights`, or there is no average.
@@ -175,34 +158,23 @@ def _matching(weights: dict[str, Tensor], module: nn.Module, path: str | Path) -
     expected = get_state_dict(module)  # without the names of wrappers for several GPUs
     problems = [f'{name} is missing' for name in expected if name not in weights]
     problems += [f'{name} is unexpected' for name in weights if name not in expected]
-    unfit = {name: problem for name, value in weights.items() if (problem := _problem(value))}
-    problems += [f'{name} {problem}' for name, problem in unfit.items()]
-    problems += [
-        f"{name} has shape {tuple(weights[name].shape)}, the model's {tuple(value.shape)}"
-        for name, value in expected.items()
-        if name in weights.keys() - unfit and weights[name].shape != value.shape
-    ]
+    for name, value in weights.items():
+        if not _is_plain(value):
+            problems.append(f'{name} is no tensor of finite numbers')
+        elif name in expected and value.shape != expected[name].shape:
+            shape = tuple(expected[name].shape)
+            problems.append(f"{name} has shape {tuple(value.shape)}, the model's {shape}")
     if problems:
         more = f' and {len(problems) - 1} more' if len(problems) > 1 else ''
         raise UserError(f"{path}: not this config's model: {problems[0]}{more}")
     return weights
 
 
-def _problem(value: Any) -> str | None:
-    """What is wrong with a weight, whatever net it is for."""
-    if not isinstance(value, Tensor):
-        return 'is no tensor'
-    kinds = {
-        'sparse': value.layout != torch.strided,
-        'without values (on the meta device)': value.is_meta,
-        'complex': value.is_complex(),
-        'quantized': value.is_quantized,
-        'nested': value.is_nested,
-    }
-    for kind, is_so in kinds.items():
-        if is_so:
-            return f'is {kind}, plain numbers expected'
-    return None if torch.isfinite(value.float()).all() else 'is not finite'
+def _is_plain(value: Any) -> bool:
+    if not isinstance(value, Tensor) or value.layout != torch.strided:
+        return False
+    strange = value.is_meta or value.is_complex() or value.is_quantized or value.is_nested
+    return not strange and bool(torch.isfinite(value.float()).all())
 
 
 def load_generator(generator: nn.Module, path: str | Path, ema: bool = False) -> dict[str, Any]:

@@ -173,29 +173,22 @@ def test_remote_checkpoints_are_not_loaded():
         CheckpointLoader.load_checkpoint('https://127.0.0.1/a.pth')
 
 
-@pytest.mark.parametrize('value', [math.nan, math.inf])
-def test_weights_that_are_not_finite_are_refused(tmp_path: Path, value: float):
-    net = nn.Linear(3, 2)
-    weights = net.state_dict() | {'bias': torch.tensor([0.0, value])}
-    torch.save(weights, tmp_path / 'a.pth')
-    with pytest.raises(UserError, match=r"a\.pth: not this config's model: bias is not finite"):
-        load_generator(net, tmp_path / 'a.pth')
-
-
 @pytest.mark.parametrize(
-    ('kind', 'change'),
+    'change',
     [
-        ('sparse', Tensor.to_sparse),
-        ('sparse', Tensor.to_sparse_csr),
-        ('without values', lambda weight: weight.to('meta')),
-        ('complex', lambda weight: weight.to(torch.complex64)),
-        ('quantized', lambda weight: torch.quantize_per_tensor(weight, 1.0, 0, torch.qint8)),
-        ('nested', lambda weight: torch.nested.nested_tensor(list(weight))),
+        lambda weight: weight * math.nan,
+        lambda weight: weight + math.inf,
+        Tensor.to_sparse,
+        Tensor.to_sparse_csr,
+        lambda weight: weight.to('meta'),
+        lambda weight: weight.to(torch.complex64),
+        lambda weight: torch.quantize_per_tensor(weight, 1.0, 0, torch.qint8),
+        lambda weight: torch.nested.nested_tensor(list(weight)),
     ],
 )
-def test_weights_that_are_no_plain_numbers_are_refused(tmp_path: Path, kind: str, change):
+def test_weights_that_are_no_finite_numbers_are_refused(tmp_path: Path, change):
     net = nn.Linear(3, 2)
     weights = net.state_dict() | {'weight': change(torch.zeros(2, 3))}
     torch.save(weights, tmp_path / 'a.pth')
-    with pytest.raises(UserError, match=f'weight is {kind}.*, plain numbers expected'):
+    with pytest.raises(UserError, match=r'a\.pth: .* weight is no tensor of finite numbers'):
         load_generator(net, tmp_path / 'a.pth')

@@ -31,39 +31,29 @@ _OF_A_START = re.compile(
 
 
 class Start(NamedTuple):
-    """Where a run starts.
+    """Where a run starts."""
 
-    Attributes:
-        checkpoint: the file that it resumes from, if any.
-        iteration: after which it continues.
-        finished: whether nothing is left to do, the last validation included.
-    """
-
-    checkpoint: str | None = None
-    iteration: int = 0
-    finished: bool = False
+    checkpoint: str | None = None  # the file that it resumes from
+    iteration: int = 0  # after which it continues
+    finished: bool = False  # whether nothing is left to do, the last validation included
 
 
 def choose_start(config: Config, resume: str | None) -> Start:
     """Choose the checkpoint that a run resumes from, if any, and print what has changed since.
 
-    Args:
-        config: of the run; ``work_dir`` and ``load_from`` are looked at.
-        resume: a checkpoint; ``'auto'`` takes the work directory's last; None starts anew.
-
-    Returns:
-        The run's start; of a finished run no changes are printed.
+    ``resume`` is a checkpoint, ``'auto'`` the work directory's last, None a start from nothing.
 
     Raises:
         UserError: the work directory holds another run, or later checkpoints; the checkpoint cannot
-            be read or resumed from, or is of a run that differs in what cannot change.
+            be resumed from, or is of a run that differs in what cannot change.
     """
+    held = next(iter(checkpoints_of(config.work_dir)), None)
     path = resume
     if resume == 'auto':
         latest = latest_checkpoint(config.work_dir)
         path = None if latest is None else str(latest)
     if path is None:
-        if held := next(iter(checkpoints_of(config.work_dir)), None):
+        if held:
             raise UserError(
                 f'{config.work_dir}: holds a run ({held.name}); to resume it: --resume, '
                 'to start another one: --work-dir FOLDER'
@@ -75,8 +65,12 @@ def choose_start(config: Config, resume: str | None) -> Start:
         return Start()
     checkpoint = read_checkpoint(path)
     check_complete(checkpoint, path)
-    if resume != 'auto':
-        _check_last(config.work_dir, path)
+    if resume != 'auto' and held and Path(path).resolve() != held.resolve():
+        # Else a later --resume would take checkpoints of another run, or a later part, for its own.
+        raise UserError(
+            f'{config.work_dir}: holds {held.name}, which a run from {path} would not continue; to '
+            'resume it: --resume without a file, to start from this file: --work-dir FOLDER'
+        )
     changes = list(_changes(checkpoint, config, path))
     start = Start(path, checkpoint['meta']['iter'], _is_finished(checkpoint, config))
     if start.finished:
@@ -111,19 +105,6 @@ def check_complete(checkpoint: Mapping[str, Any], path: str | Path) -> None:
         raise UserError(
             f'{path}: holds weights only ({" and ".join(sorted(lacking))} missing), no run can '
             f'resume from it; to start from these weights: --cfg-options load_from={path}'
-        )
-
-
-def _check_last(work_dir: str, path: str) -> None:
-    """Refuse to mix the checkpoints of a work directory with those of another run, or a later part.
-
-    ``--resume`` would take them for its own.
-    """
-    held = checkpoints_of(work_dir)
-    if held and Path(path).resolve() != held[0].resolve():
-        raise UserError(
-            f'{work_dir}: holds {held[0].name}, which a run from {path} would not continue; to '
-            'resume it: --resume without a file, to start from this file: --work-dir FOLDER'
         )
 
 

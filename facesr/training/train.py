@@ -46,16 +46,9 @@ def train(
     launcher: str | None = None,
     dry_run: bool = False,
 ) -> None:
-    """Train a config with MMEngine's runner.
+    """Train a config with MMEngine's runner; the options are those of ``tools/train.py``.
 
-    Args:
-        config_path: the config file.
-        overrides: ``key=value`` strings, as after ``--cfg-options``.
-        work_dir, launcher: instead of the config's.
-        resume: a checkpoint to resume from; ``'auto'`` takes the work directory's last, if any.
-        iterations: how many to train instead of the config's, with the schedule scaled to them;
-            intervals among ``overrides`` stay.
-        dry_run: rehearse the run in two iterations, and print what it will take and write.
+    ``resume='auto'`` takes the work directory's last checkpoint, if any.
 
     Raises:
         StoppedError: the run was asked to stop, and has saved what there was.
