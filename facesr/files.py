@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -31,17 +30,10 @@ def writing_results(
     """Write results within, by :func:`write_whole`, but replace only what the tools wrote before.
 
     A file is the tools' if ``.facesr.json`` in its folder says so, and has its size and time; one
-    that was changed since is not. A kill leaves no result unknown.
-
-    Args:
-        results: what will be written. Their folders are made.
-        inputs: all files that are read: never replaced, not even with ``overwrite``.
-        overwrite: replace any other file.
-        folders: those only for results: anything else in them is refused as well.
-
-    Raises:
-        UserError: before anything is written; it names the file.
-        OSError: a folder cannot be made or written to.
+    that was changed since is not. A kill leaves no result unknown. With ``overwrite`` any other
+    file is replaced too, except ``inputs``: all files that are read. ``folders`` are only for
+    results: anything else in them is refused as well. All this is checked, and the results' folders
+    are made, before anything is written.
     """
     counts = Counter(path.resolve() for path in results)
     read, parents = {path.resolve() for path in inputs}, {path.parent for path in counts}
@@ -52,18 +44,15 @@ def writing_results(
         _refuse(count > 1, path, 'two results would have this name; choose another')
         _refuse(path.is_dir(), path, 'is a folder; a file name expected')
         _refuse(path in above, path, 'other results would be in it; choose another file name')
-    for path in (parent / RECORD for parent in parents):
-        _refuse(path.exists() and not path.is_file(), path, 'not a regular file; remove it')
     there = set(counts)
     for folder in folders:
-        wrong = folder.exists() and not folder.is_dir()
-        _refuse(wrong, folder, 'is a file; a folder is expected')
+        _refuse(folder.is_file(), folder, 'is a file; a folder is expected')
         there.update(path for path in folder.resolve().glob('[!.]*') if path.is_file())
     read_once = cache(read_record)  # a folder's, for all its files
+    remedy = 'choose another place for the results, or replace what has their names: --overwrite'
     for path in sorted(there) if not overwrite else ():
-        remedy = 'choose another place for the results, or replace what has their names: '
-        said = f'was there before, or was changed; {remedy}--overwrite'
-        _refuse(not is_ours(path, read_once), path, said)
+        why = f'was there before, or was changed; {remedy}'
+        _refuse(not is_ours(path, read_once), path, why)
     for parent in parents:
         parent.mkdir(parents=True, exist_ok=True)
         if not os.access(parent, os.W_OK):
@@ -85,9 +74,9 @@ def read_record(folder: Path) -> Record:
     record: Record = {}
     with suppress(OSError, ValueError):
         text = (folder / RECORD).read_text('utf-8') if (folder / RECORD).is_file() else ''
-        for part in re.split(r'\n(?=\{)', text):  # a line for each file, or older, all in one
+        for line in text.splitlines():  # one for each file
             with suppress(TypeError, ValueError):  # cut off by a kill
-                record |= json.loads(part)
+                record |= json.loads(line)
     return record
 
 
@@ -105,15 +94,10 @@ def _stamp(path: Path) -> list[int]:
 
 @contextmanager
 def write_whole(path: str | Path, durable: bool = False) -> Iterator[Path]:
-    """Write beside a file, then put it in its place; on an error the former file stays.
+    """Yield a file to write beside ``path``, then put it there; on an error the former file stays.
 
-    Args:
-        path: the file; its folder is made if missing.
-        durable: flush it to the disk first, so that a machine that goes down leaves either the old
-            file or the new one.
-
-    Yields:
-        The file to write, in the same folder.
+    The folder is made if missing. With ``durable`` the file is flushed to the disk first, so that a
+    machine that goes down leaves either the old file or the new one.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -145,11 +129,7 @@ def write_file(path: str | Path, content: str | bytes, durable: bool = False) ->
 def by_first(work: Callable[[], Result]) -> Result:
     """Have the first of the joined processes do something, while the others wait.
 
-    Returns:
-        In every process what ``work`` returned in the first: something that can be pickled.
-
-    Raises:
-        OSError, UserError: in every process if ``work`` raised it in the first.
+    What it returned (something that can be pickled), or its OSError or UserError, all get.
     """
     answer: list[Any] = [None, None]
     if dist.is_main_process():

@@ -35,11 +35,9 @@ RUN_LENGTHS = 3  # zlib's Z_RLE
 
 
 def find_images(folder: str | Path) -> tuple[dict[str, Path], list[Path]]:
-    """Look for a folder's PNG and JPEG files.
+    """Look for a folder's PNG and JPEG files: by stem, sorted, and those whose stem is taken.
 
-    Returns:
-        The paths by stem, sorted, and those left out because their stem is taken already. Both
-        are empty where the folder is missing.
+    Both are empty where the folder is missing.
     """
     folder = Path(folder)
     images: dict[str, Path] = {}
@@ -63,14 +61,9 @@ def find_images(folder: str | Path) -> tuple[dict[str, Path], list[Path]]:
 
 
 def list_images(folder: str | Path) -> dict[str, Path]:
-    """List a folder's PNG and JPEG files.
+    """List a folder's PNG and JPEG files, at least one, sorted by stem (``00012``).
 
-    Returns:
-        The paths by stem (``00012`` for ``00012.png``), sorted by stem, so that a ground truth and
-        its input are found by the same name whatever their formats.
-
-    Raises:
-        UserError: the folder is missing or may not be read, holds no image, or one stem twice.
+    So a ground truth and its input are found by the same name whatever their formats.
     """
     images, doubles = find_images(folder)
     folder = Path(folder)
@@ -85,14 +78,7 @@ def list_images(folder: str | Path) -> dict[str, Path]:
 
 
 def pair_images(folders: dict[str, str | Path]) -> list[tuple[str, dict[str, Path]]]:
-    """Match the images of several folders by stem.
-
-    Args:
-        folders: a folder for each role, such as ``{'img': 'val/LQ', 'gt': 'val/GT'}``.
-
-    Returns:
-        ``(stem, {role: path})`` for every stem, sorted.
-    """
+    """Match the images of several folders, given by role: ``(stem, {role: path})``, sorted."""
     listed = {role: list_images(folder) for role, folder in folders.items()}
     stems = set().union(*listed.values())
     if not set.intersection(*(set(images) for images in listed.values())):
@@ -108,19 +94,12 @@ def pair_images(folders: dict[str, str | Path]) -> list[tuple[str, dict[str, Pat
 
 
 def read_image(path: str | Path) -> Image8:
-    """Read an image file as 8-bit RGB.
+    """Read a PNG or JPEG file as 8-bit RGB: (H, W, 3), uint8.
 
     By Pillow, which, unlike OpenCV, notices a truncated file in every release and says what kind of
     pixels it holds. Grey, palette and opaque images are converted, which loses nothing, and each
-    process says so once for each kind.
-
-    Returns:
-        (H, W, 3), uint8, RGB, 0-255.
-
-    Raises:
-        UserError: the file is unreadable, incomplete, or neither PNG nor JPEG whatever its name;
-            it has more than 8 bits a channel, is transparent somewhere, or is in CMYK or another
-            space without a unique RGB.
+    process says so once for each kind. Other formats whatever their name, more than 8 bits a
+    channel, transparency, CMYK and other spaces without a unique RGB are refused.
     """
     return read_photograph(path)[0]
 
@@ -155,29 +134,25 @@ def read_photograph(path: str | Path) -> tuple[Image8, bytes | None]:
 def _to_rgb(image: Image.Image, path: str | Path) -> Image.Image:
     if image.mode == 'RGB' and 'transparency' not in image.info:
         return image
-    if image.mode not in KINDS:
+    kind = KINDS.get(image.mode)
+    if kind is None:
         raise UserError(f'{path}: {image.mode} pixels, RGB expected; convert it')
-    kind = KINDS[image.mode]
     if image.has_transparency_data:
         image = image.convert('RGBA')
         if image.getextrema()[-1] != (255, 255):
             raise UserError(f'{path}: is transparent somewhere; put it on a background')
-    _warn_once(kind, path)
-    return image.convert('RGB')
-
-
-def _warn_once(kind: str, path: str | Path) -> None:
     if kind not in _warned:
         _warned.add(kind)
         print_log(f'{path}: {kind}, read as RGB, like all such files', 'current', logging.WARNING)
+    return image.convert('RGB')
 
 
 def check_size(name: str | Path, image: Image8, height: int, width: int, remedy: str = '') -> None:
     """Raise a UserError that names the file if its image has another size."""
     if image.shape[:2] != (height, width):
-        found = f'{image.shape[1]}x{image.shape[0]} pixels'
+        found, expected = f'{image.shape[1]}x{image.shape[0]}', f'{width}x{height}'
         more = f'; {remedy}' if remedy else ''
-        raise UserError(f'{name}: {found}, {width}x{height} expected{more}')
+        raise UserError(f'{name}: {found} pixels, {expected} expected{more}')
 
 
 def write_png(path: str | Path, image: Image8, icc_profile: bytes | None = None) -> None:
@@ -187,5 +162,5 @@ def write_png(path: str | Path, image: Image8, icc_profile: bytes | None = None)
     and 223 KiB), and four times as fast.
     """
     with write_whole(path) as partial:
-        settings = dict(compress_type=RUN_LENGTHS, icc_profile=icc_profile)
-        Image.fromarray(image).save(partial, format='PNG', **settings)
+        how = dict(compress_type=RUN_LENGTHS, icc_profile=icc_profile)
+        Image.fromarray(image).save(partial, format='PNG', **how)

@@ -134,14 +134,6 @@ def test_a_result_in_the_place_of_a_folder(tmp_path: Path, names: list[str], wro
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize('make', [Path.mkdir, os.mkfifo])
-def test_something_else_in_the_place_of_the_record(tmp_path: Path, make):
-    make(tmp_path / '.facesr.json')
-    with pytest.raises(UserError, match=r'\.facesr\.json: not a regular file; remove it'):
-        write(tmp_path / 'a')
-    assert not (tmp_path / 'a').exists()
-
-
 @pytest.mark.parametrize(
     ('number', 'said'),
     [
