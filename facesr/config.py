@@ -7,8 +7,8 @@ when it is built from the config.
 
 import ast
 import inspect
+import math
 import re
-from argparse import ArgumentParser
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from difflib import get_close_matches
 from pathlib import Path
@@ -78,33 +78,29 @@ _BUILDER_KEYS = {
 }
 
 
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and value >= 1
+def _whole(least: int, most: float = math.inf) -> tuple[str, Callable[[Any], bool]]:
+    span = f', at least {least},' if most == math.inf else f' from {least} to {most}'
+    return f'a whole number{span} expected', lambda value: _is_whole(value, least, most)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float)
+def _is_whole(value: Any, least: int, most: float = math.inf) -> bool:
+    return isinstance(value, int) and least <= value <= most
+
+
+def _one_of(words: str, *values: Any) -> tuple[str, Callable[[Any], bool]]:
+    return words, values.__contains__
 
 
 #: Values that MMEngine takes in silence, meets hours later, or refuses without a name: what they
 #: must be, in words and as a test, by a regular expression of their place in a config.
 ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    r'train_cfg\.(max_iters|val_interval|val_begin)': (
-        'a whole number, at least 1, expected',
-        _is_count,
-    ),
-    # More fill the memory before the first iteration.
-    r'\w+_dataloader\.num_workers': (
-        'a whole number from 0 to 256 expected',
-        lambda value: value in range(257),
-    ),
-    r'\w+_dataloader\.batch_size': (
-        'a whole number from 1 to 8192 expected',
-        lambda value: value in range(1, 8193),
-    ),
-    r'\w+_dataloader\.sampler\.seed': (
-        'leave it out; randomness.seed is for all',
-        lambda value: value is None,
+    r'train_cfg\.(max_iters|val_interval|val_begin)': _whole(1),
+    r'\w+_dataloader\.num_workers': _whole(0, 256),  # more fill the memory
+    r'\w+_dataloader\.batch_size': _whole(1, 8192),
+    r'\w+_dataloader\.sampler\.seed': _one_of('leave it out; randomness.seed is for all', None),
+    r'val_dataloader\.0\..*': _one_of('one data loader expected, not a list'),
+    r'val_cfg\.type': _one_of(
+        "'MultiValLoop' expected, the only one that works with MMagic's Evaluator", 'MultiValLoop'
     ),
     r'default_hooks(\.(checkpoint|timer|runtime_info|logger|param_scheduler|summary|stop))?': (
         'every run needs it',
@@ -112,31 +108,28 @@ ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     ),
     r'default_hooks\.checkpoint\.(interval|max_keep_ckpts)': (
         'a whole number, at least 1, or -1 expected',
-        lambda value: value == -1 or _is_count(value),
+        lambda value: value == -1 or _is_whole(value, 1),
     ),
-    r'default_hooks\.checkpoint\.by_epoch': (
-        'False expected; a run counts iterations',
-        lambda value: value is False,
+    r'default_hooks\.checkpoint\.by_epoch': _one_of(
+        'False expected; a run counts iterations', False
     ),
-    r'default_hooks\.checkpoint\.(out_dir|filename_tmpl)': (
-        'leave it out; a resume looks for checkpoints in the work directory, by their names',
-        lambda value: value is None,
+    r'default_hooks\.checkpoint\.(out_dir|filename_tmpl)': _one_of(
+        'leave it out; a resume looks for checkpoints in the work directory, by their names', None
     ),
     r'optim_wrapper\.(\w+\.)?clip_grad\.(max_norm|clip_value)': (
         'a number above 0 expected',
-        lambda value: _is_number(value) and value > 0,
+        lambda value: isinstance(value, int | float) and value > 0,
     ),
     r'param_scheduler\.(.*\.)?(gamma|eta_min)': (
         'a number, at least 0, expected',
-        lambda value: _is_number(value) and value >= 0,
+        lambda value: isinstance(value, int | float) and value >= 0,
     ),
-    r'log_level': (
-        "'DEBUG', 'INFO', 'WARNING' or 'ERROR' expected",
-        lambda value: value in ('DEBUG', 'INFO', 'WARNING', 'ERROR'),
+    r'log_level': _one_of(
+        "'DEBUG', 'INFO', 'WARNING' or 'ERROR' expected", 'DEBUG', 'INFO', 'WARNING', 'ERROR'
     ),
-    r'val_cfg\.type': (
-        "'MultiValLoop' expected, the only one that works with MMagic's Evaluator",
-        lambda value: value == 'MultiValLoop',
+    r'load_from': (
+        "a checkpoint's path expected",
+        lambda value: value is None or isinstance(value, str),
     ),
 }
 
@@ -151,16 +144,9 @@ _KINDS: tuple[tuple[Any, str], ...] = (
 
 
 def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
-    """Read a config file, apply ``key=value`` overrides, and check it.
+    """Read a Python config file, put in the values after ``--cfg-options``, and check it.
 
-    Args:
-        path: a Python config file.
-        overrides: as after ``--cfg-options``: ``optim_wrapper.optimizer.lr=2e-4``; a value must be
-            of the type of the file's.
-
-    Returns:
-        The config; ``work_dir`` is ``work_dirs/<the file's name>`` unless the file itself sets it.
-        Loaders without processes keep none.
+    ``work_dir`` is ``work_dirs/<the file's name>`` unless the file itself, not a base, sets it.
     """
     path = Path(path)
     if not path.is_file():
@@ -172,7 +158,7 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
     except (Exception, SystemExit) as error:  # a config is a program: it can fail in any way
         raise UserError(f'{path}: {type(error).__name__}: {error}') from error
     if not re.search(r'^work_dir\s*=', path.read_text(encoding='utf-8'), re.MULTILINE):
-        config.work_dir = f'work_dirs/{path.stem}'  # not where the base's runs are
+        config.work_dir = f'work_dirs/{path.stem}'
     for key, value in parse_overrides(overrides).items():
         top, former = key.partition('.')[0], entry(config, key)
         if top not in RUNNER_KEYS:
@@ -190,10 +176,10 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
     hooks = config.get('default_hooks', {})
     for name in [name for name in hooks if hooks[name] is None and name != 'sampler_seed']:
         del hooks[name]  # MMEngine leaves out only its own
-    for loader in (config.get(f'{name}_dataloader') for name in ('train', 'val', 'test')):
-        if isinstance(loader, dict) and loader.get('num_workers') == 0:
-            loader['persistent_workers'] = False  # PyTorch refuses both
-            loader.pop('prefetch_factor', None)
+    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        if entry(config, f'{name}.num_workers') == 0:
+            config[name].persistent_workers = False  # PyTorch refuses both without processes
+            config[name].pop('prefetch_factor', None)
     return config
 
 
@@ -226,11 +212,10 @@ def _kind(value: Any) -> str | None:
 
 
 def parse_config(text: str) -> dict[str, Any] | None:
-    """Read a config that MMEngine has dumped as data: nothing in it is run.
+    """Read a config that MMEngine has dumped: nothing in it is run.
 
-    Returns:
-        What it assigns, by name; None where there is anything but
-        ``name = value``, with constants, lists, tuples and dictionaries.
+    It is None where there is anything but ``name = value``, of constants, lists, tuples and
+    dictionaries.
     """
     try:
         return {node.targets[0].id: _value(node.value) for node in ast.parse(text).body}  # type: ignore[attr-defined]
@@ -258,18 +243,15 @@ def _value(node: ast.expr) -> Any:
 
 def parse_overrides(overrides: Iterable[str]) -> dict[str, Any]:
     """Parse ``key=value`` strings with MMEngine's own rules (numbers, lists, tuples, booleans)."""
-    overrides = list(overrides)
+    options = {}
     for override in overrides:
-        if not override.partition('=')[0] or '=' not in override:
+        key, sign, value = override.partition('=')
+        if not (key and sign):
             raise UserError(f'--cfg-options {override}: KEY=VALUE expected')
-    if not overrides:
-        return {}
-    parser = ArgumentParser()
-    parser.add_argument('--options', nargs='+', action=DictAction)
-    try:
-        options: dict[str, Any] = parser.parse_args(['--options', *overrides]).options
-    except (AssertionError, ValueError) as error:
-        raise UserError(f'--cfg-options: {error}') from error
+        try:
+            options[key] = DictAction._parse_iterable(value)
+        except AssertionError as error:
+            raise UserError(f'--cfg-options {override}: {error}') from error
     return options
 
 
@@ -293,15 +275,6 @@ def check_config(config: Mapping[str, Any]) -> None:
         if hook is not None and not (isinstance(hook, Mapping) and 'type' in hook):
             problem = unknown(name, hooks.keys() - {name}, 'hook')
             raise UserError(f'config: default_hooks: {problem} (a new hook needs a type)')
-    _check_parts(config)
-    for place, value in leaves(config):
-        for pattern, (words, is_allowed) in ALLOWED.items():
-            if re.fullmatch(pattern, place) and not is_allowed(value):
-                raise UserError(f'config: {place}={value!r}: {words}')
-
-
-def _check_parts(config: Mapping[str, Any]) -> None:
-    """Check what a training and its validation consist of."""
     for parts in (
         ('train_dataloader', 'train_cfg'),
         ('val_dataloader', 'val_cfg', 'val_evaluator'),
@@ -310,13 +283,15 @@ def _check_parts(config: Mapping[str, Any]) -> None:
         if 0 < len(unset) < len(parts):
             left = ' and '.join(sorted({*parts} - {*unset}))
             raise UserError(f'config: {unset[0]}=None, but {left} set; all of them, or none')
-    if isinstance(config.get('val_dataloader'), list | tuple):
-        raise UserError('config: val_dataloader: one data loader expected, not a list')
+    for place, value in leaves(config):
+        for pattern, (words, is_allowed) in ALLOWED.items():
+            if re.fullmatch(pattern, place) and not is_allowed(value):
+                raise UserError(f'config: {place}={value!r}: {words}')
     metrics = entry(config, 'val_evaluator.metrics') or ()
     names = [(metric.get('type'), metric.get('prefix')) for metric in metrics]
-    for kind, prefix in names:
-        if names.count((kind, prefix)) > 1:  # MMEngine would say so after the validation
-            raise UserError(f'config: val_evaluator.metrics: two {kind}; give one a prefix')
+    for name in names:
+        if names.count(name) > 1:  # MMEngine would say so after the validation
+            raise UserError(f'config: val_evaluator.metrics: two {name[0]}; give one a prefix')
 
 
 def _check_keys(node: Any, place: str) -> None:
@@ -350,36 +325,29 @@ def _allowed_keys(node: Mapping[str, Any], place: str) -> Set[str] | None:
 
 
 def _find_component(name: str, place: str) -> Any:
-    for registry in _registries():
-        if (component := registry.get(name)) is not None:
-            return component
-    known = {name for registry in _registries() for name in registry.module_dict}
-    remedy = 'another component of MMagic is imported in facesr/components.py'
-    raise UserError(f'config: {place}: {unknown(name, known, "type")} ({remedy})')
-
-
-def _registries() -> list[Registry]:
-    # MMagic's, which fall back to MMEngine's. DIFFUSION_SCHEDULERS would import diffusers.
-    registries = [
+    # MMagic's registries fall back to MMEngine's. DIFFUSION_SCHEDULERS would import diffusers.
+    registries = [FUNCTIONS] + [
         registry
         for name, registry in vars(mmagic.registry).items()
-        if isinstance(registry, Registry)
-        and not name.startswith('MMENGINE_')
-        and name != 'DIFFUSION_SCHEDULERS'
+        if isinstance(registry, Registry) and not name.startswith(('MMENGINE_', 'DIFFUSION_'))
     ]
-    return [*registries, FUNCTIONS]
+    for registry in registries:
+        if (component := registry.get(name)) is not None:
+            return component
+    known = {name for registry in registries for name in registry.module_dict}
+    remedy = 'another component of MMagic is imported in facesr/components.py'
+    raise UserError(f'config: {place}: {unknown(name, known, "type")} ({remedy})')
 
 
 def _accepted(component: Any) -> Set[str] | None:
     """The keyword arguments that a class or function takes; None where it takes any."""
     functions = [component]
     if inspect.isclass(component):
-        bases = component.__mro__[:-1]
-        functions = [vars(base)['__init__'] for base in bases if '__init__' in vars(base)]
+        functions = [vars(base).get('__init__') for base in component.__mro__[:-1]]
         if issubclass(component, CheckpointHook):
             functions.append(Runner.save_checkpoint)  # gets its other arguments
     names: set[str] = set()
-    for function in functions:
+    for function in filter(None, functions):
         names |= _arguments(function)
         parameters = inspect.signature(function).parameters.values()
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):

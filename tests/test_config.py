@@ -40,7 +40,7 @@ CONFIG = ROOT / 'configs/srresnet_24b.py'
         ('degradation.gt_size=64', "unknown key: 'degradation'"),  # a variable: it has no effect
         ('param_scheduler.7.begin=3', 'param_scheduler.7.begin: there is no such place'),
         ('nonsense', 'KEY=VALUE expected'),
-        ('param_scheduler.0.periods=[[1,2],(3]', '--cfg-options: '),
+        ('param_scheduler.0.periods=[[1,2],(3]', 'Imbalanced brackets'),
     ],
 )
 def test_override_that_nothing_takes_is_refused(override: str, message: str):
@@ -84,6 +84,7 @@ def test_override_of_the_adversarial_part_is_refused(override: str, message: str
         ('train_dataloader.dataset.data_root=5', 'data_root=5: a text expected'),
         ('param_scheduler.0.periods=60', 'periods=60: a list expected'),
         ('param_scheduler.0.by_epoch=True', 'CosineRestartLR counts epochs; set by_epoch=False'),
+        ('load_from=5', "load_from=5: a checkpoint's path expected"),
         ('log_level=debug', "log_level='debug': 'DEBUG', 'INFO', 'WARNING' or 'ERROR' expected"),
         ('val_cfg.type=ValLoop', "val_cfg.type='ValLoop': 'MultiValLoop' expected"),
         ('val_evaluator.metrics.1.type=BatchPSNR', 'metrics: two BatchPSNR; give one a prefix'),
@@ -128,7 +129,7 @@ def test_a_config_that_only_restores(tmp_path: Path):
 def test_several_validation_sets_are_refused():
     config = load_config(CONFIG)
     config.val_dataloader = [config.val_dataloader]
-    with pytest.raises(UserError, match='val_dataloader: one data loader expected, not a list'):
+    with pytest.raises(UserError, match='one data loader expected, not a list'):
         check_config(config)
 
 
