@@ -1,7 +1,6 @@
 """Mistakes that reach a run."""
 
 import csv
-import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -14,7 +13,6 @@ from facesr.errors import UserError
 from facesr.restoring.folder import restore_and_score
 from facesr.restoring.restorer import Restorer
 from facesr.training.train import train
-from facesr.training.work_dir import sole_run
 
 
 @pytest.mark.parametrize(
@@ -70,16 +68,6 @@ def test_a_work_directory_that_may_not_be_written(tiny_options: list[str], tmp_p
     forbid(tmp_path / 'work')
     with pytest.raises((UserError, PermissionError), match='Permission denied'):
         train(TINY, tiny_options)
-
-
-def test_the_second_run_on_a_work_directory(tool, tiny_options: list[str], tmp_path: Path):
-    work = tmp_path / 'work'
-    with sole_run(work):
-        result = tool('train', TINY, '--cfg-options', *tiny_options)
-    assert result.returncode == 1
-    holder = f'process {os.getpid()} on '
-    assert f'error: {work}: another run is writing there ({holder}' in result.stderr
-    assert 'Traceback' not in result.stderr and [path.name for path in work.iterdir()] == ['.lock']
 
 
 def test_names_with_spaces_and_letters_of_any_kind(tiny_checkpoint, faces: Path, tmp_path: Path):

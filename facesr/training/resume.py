@@ -1,8 +1,13 @@
-"""Where a run starts: anew, or from a checkpoint of its own, with what has changed since."""
+"""Where a run starts: alone in its folder, anew or from a checkpoint; what has changed since."""
 
+import errno
+import fcntl
 import json
+import os
 import re
+import socket
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,6 +35,36 @@ _OF_A_START = re.compile(
 )
 
 
+@contextmanager
+def sole_run(work_dir: str | Path) -> Iterator[None]:
+    """Keep a work directory for one run, as a context; a second one is refused.
+
+    Some network file systems have no locks (Lustre without ``-o flock``, NFS without its lock
+    service); there a second run is not noticed, with a warning.
+    """
+    path = Path(work_dir, '.lock')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open('a+', encoding='utf-8') as file:
+        try:
+            # Not flock: the loader's processes would inherit that, and keep it past a kill.
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            file.seek(0)
+            raise UserError(
+                f'{work_dir}: another run is writing there ({file.read().strip()}); wait for it, '
+                'or choose another folder: --work-dir'
+            ) from None
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP):
+                raise
+            reason = f'this file system has no locks ({error.strerror})'
+            print(f'warning: {path}: {reason}; a second run would not be noticed', flush=True)
+        file.truncate(0)
+        file.write(f'process {os.getpid()} on {socket.gethostname()}\n')
+        file.flush()
+        yield
+
+
 class Start(NamedTuple):
     """Where a run starts."""
 
@@ -42,10 +77,6 @@ def choose_start(config: Config, resume: str | None) -> Start:
     """Choose the checkpoint that a run resumes from, if any, and print what has changed since.
 
     ``resume`` is a checkpoint, ``'auto'`` the work directory's last, None a start from nothing.
-
-    Raises:
-        UserError: the work directory holds another run, or later checkpoints; the checkpoint cannot
-            be resumed from, or is of a run that differs in what cannot change.
     """
     held = next(iter(checkpoints_of(config.work_dir)), None)
     path = resume
@@ -95,11 +126,7 @@ def _is_finished(checkpoint: Mapping[str, Any], config: Config) -> bool:
 
 
 def check_complete(checkpoint: Mapping[str, Any], path: str | Path) -> None:
-    """Check that a checkpoint holds more than weights: MMEngine would begin its schedule again.
-
-    Raises:
-        UserError: optimiser, schedule or message hub are missing, as in the best checkpoint.
-    """
+    """Refuse one that holds only weights, as the best: MMEngine would begin its schedule again."""
     lacking = {'message_hub', 'optimizer', 'param_schedulers'} - checkpoint.keys()
     if lacking:
         raise UserError(

@@ -27,10 +27,9 @@ from ..files import by_first
 from ..nets import check_gpu
 from .distributed import joined_processes
 from .output import QuietRunner, in_words, show, tell
-from .resume import Start, choose_start
+from .resume import Start, choose_start, sole_run
 from .schedule import count_validations, scale_schedule
 from .signals import STOP_FILE, asked, taking_signals
-from .work_dir import existing_folder, sole_run
 
 #: Iterations of a dry run; the second is timed.
 REHEARSED = 2
@@ -165,7 +164,9 @@ def _close_logs() -> None:
 def _rehearse(config: Config, config_path: str | Path, begin: int) -> None:
     """Train two iterations, validate a batch and save, elsewhere; print the real run's needs."""
     work_dir = Path(config.work_dir)
-    disk = existing_folder(work_dir)
+    disk = next(path for path in (work_dir, *work_dir.absolute().parents) if path.exists())
+    if not os.access(disk / '.', os.W_OK):  # of a file there is no such name
+        raise UserError(f'{work_dir}: cannot be written: {disk} is no folder that you may write to')
     small = copy.deepcopy(config)
     small.train_cfg.update(max_iters=REHEARSED, val_interval=REHEARSED, val_begin=1)
     if small.get('val_dataloader'):

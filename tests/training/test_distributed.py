@@ -21,8 +21,8 @@ from facesr.checkpoint import read_checkpoint
 from facesr.config import load_config
 from facesr.errors import StoppedError, UserError
 from facesr.restoring.export import export
+from facesr.training.resume import sole_run
 from facesr.training.train import train as train_config
-from facesr.training.work_dir import sole_run
 
 CONFIG = """
 _base_ = ['BASE']
