@@ -1,10 +1,12 @@
-"""The degradation on the device against MMagic's transforms: equal levels, and how fast?"""
+"""The degradation: the device's way against MMagic's transforms, how difficult, and how fast?"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,16 +17,15 @@ from mmengine.config import Config
 from numpy.random import RandomState
 from numpy.typing import NDArray
 from rich.progress import track
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils.data import default_collate
 
 from facesr.data.dataset import BlindFaceDataset
-from facesr.degradation.batch import BatchDegradation
-from facesr.degradation.settings import (
-    Degradation,
-    DegradationSettings,
-    degrade,
-    degrade_blurred,
-)
+from facesr.degradation.base import Degradation, build_degradation
+from facesr.degradation.first_order import FirstOrderDegradation
+from facesr.degradation.noise import BatchNoise
+from facesr.degradation.preprocessor import copy_to
+from facesr.degradation.second_order import SecondOrderDegradation
 from facesr.images import Image8, list_images, read_image
 from facesr.nets import find_device
 from facesr.restoring.metrics import psnr
@@ -37,43 +38,64 @@ Images = NDArray[np.uint8]
 
 
 def time_degradation(
-    config: Config, images: int, rounds: int, device: str | None = None
+    config: Config, images: int, draws: int, rounds: int, gt: Path | None, device: str | None = None
 ) -> Figures:
-    """Compare the two ways over a config's training images, and measure both on its first batch.
+    """Compare the two ways over ground truths, and time them on a batch of the config's.
 
     Returns:
-        ``agreement``: see :func:`measure_agreement`, both from the same random numbers;
-        ``bicubic_psnr``: how difficult the two are, in dB, each with noise of its own; ``seconds``
-        per image: MMagic's transforms and the loader's way on one core each, and one batch on the
-        device.
+        ``agreement``: see :func:`measure_agreement`, of the same values without noise; how
+        difficult each way is: mean and quartiles of bicubic's PSNR in dB over images and draws;
+        ``seconds`` per image: MMagic's transforms and the loader's way on one core each, and one
+        batch on the device.
     """
     place = find_device(device)
-    dataset = config.train_dataloader.dataset
-    settings = DegradationSettings(**dataset.degradation)
-    size = config.train_dataloader.batch_size
-    paths = list(list_images(Path(dataset.data_root, dataset.data_prefix.gt)).values())
-    compared = paths[:images]
-    parts, scores = [], []
-    for first in track(range(0, len(compared), size), 'comparing', transient=True):
-        faces = [read_image(path) for path in compared[first : first + size]]
-        stock, same_noise, own_noise = degrade_both(settings, faces, place, first)
-        parts.append((stock, same_noise))
-        scores.append([score_bicubic(lq, np.stack(faces)) for lq in (stock, own_noise)])
-    sides = [np.concatenate(side) for side in zip(*parts, strict=True)]
-    stock_psnr, our_psnr = (torch.cat(side).mean().item() for side in zip(*scores, strict=True))
+    dataset, size = config.train_dataloader.dataset, config.train_dataloader.batch_size
+    degradation = build_degradation(dataset.degradation)
+    paths = list(list_images(gt or Path(dataset.data_root, dataset.data_prefix.gt)).values())
+    quiet, agreeing = without_noise(degradation), []
+    scores: dict[str, list[Tensor]] = {"MMagic's transforms": [], f'a batch on {place}': []}
+    for first in track(range(0, len(paths[:images]), size), 'comparing', transient=True):
+        faces = [read_image(path) for path in paths[first : first + size]]
+        agreeing.append(degrade_both(quiet, faces, place, first))
+        for draw in range(draws):
+            both = degrade_both(degradation, faces, place, first + draw * len(paths))
+            for way, lq in zip(scores, both, strict=True):
+                scores[way].append(score_bicubic(lq, np.stack(faces)))
+    sides = [np.concatenate(side) for side in zip(*agreeing, strict=True)]
     return {
         'agreement': measure_agreement(*sides),
-        'bicubic_psnr': {'stock': stock_psnr, 'ours': our_psnr},
-        'seconds': time_both(settings, [read_image(path) for path in paths[:size]], place, rounds),
+        **{f'bicubic after {way}': spread(torch.cat(psnrs)) for way, psnrs in scores.items()},
+        'seconds': time_ways(
+            degradation, [read_image(path) for path in paths[:size]], place, rounds
+        ),
     }
 
 
-def degrade_by_mmagic(
-    image: Image8, settings: DegradationSettings, values: Degradation, noise_seed: int
-) -> Image8:
-    """As :func:`facesr.degradation.settings.degrade`, with MMagic's blur as well."""
+def spread(values: Tensor) -> dict[str, float]:
+    """Mean and quartiles."""
+    quartiles = values.double().quantile(torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64))
+    names = 'quarter', 'half', 'three quarters'
+    return {'mean': values.mean().item(), **dict(zip(names, quartiles.tolist(), strict=True))}
+
+
+def without_noise(degradation: Degradation) -> Degradation:
+    """The same degradation but for its noise, whose numbers differ between the ways."""
+    if isinstance(degradation, FirstOrderDegradation):
+        return replace(degradation, noise_sigma=(0, 0))
+    assert isinstance(degradation, SecondOrderDegradation)
+    return replace(
+        degradation,
+        first_pass={**degradation.first_pass, 'noise_prob': 0},
+        second_pass={**degradation.second_pass, 'noise_prob': 0},
+    )
+
+
+def degrade_by_mmagic(degradation: Degradation, image: Image8, values: Any, seed: int) -> Image8:
+    """As the loader's way, with MMagic's blur also in the first order."""
+    if not isinstance(degradation, FirstOrderDegradation):
+        return degradation.degrade(image, values, seed)
     kernel = dict(
-        kernel_size=[settings.kernel_size],
+        kernel_size=[degradation.kernel_size],
         kernel_list=['aniso'],  # of equal sigmas, an isotropic kernel
         kernel_prob=[1],
         sigma_x=[values.sigma_x] * 2,
@@ -81,57 +103,53 @@ def degrade_by_mmagic(
         rotate_angle=[values.angle] * 2,
     )
     blurred = RandomBlur(kernel, keys=['img'])({'img': image})['img']
-    return degrade_blurred(blurred, settings, values, noise_seed)
+    return degradation.degrade_blurred(blurred, values, seed)
 
 
 @DATASETS.register_module()
 class StockFaceDataset(BlindFaceDataset):
     """``BlindFaceDataset`` that degrades only by MMagic's transforms, in the loader's processes."""
 
-    def degrade(self, gt: Image8, values: Degradation, noise_seed: int) -> Image8:
-        return degrade_by_mmagic(gt, self.degradation, values, noise_seed)
+    def degrade(self, gt: Image8, values: Any, noise_seed: int) -> Image8:
+        return degrade_by_mmagic(self.degradation, gt, values, noise_seed)
 
 
-def stock_noise(noise_seed: int, length: int) -> NDArray[np.float32]:
-    """The standard normal numbers that MMagic's transform draws: (length, length, 3)."""
-    rng = RandomState(noise_seed)
-    rng.random_sample(4)  # before, it draws whether, which kind, how much and whether grey
-    return rng.randn(length, length, 3).astype(np.float32)
+def degrade_batch(
+    module: nn.Module,
+    degradation: Degradation,
+    images: Sequence[Image8],
+    values: Sequence[Any],
+    seed: int = 0,
+) -> Tensor:
+    """Degrade a batch where the module is: (N, s, s, 3) uint8."""
+    device = next(module.buffers()).device
+    gt = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(device)
+    inputs = copy_to(default_collate([degradation.prepare(drawn) for drawn in values]), device)
+    lq: Tensor = module(gt, inputs, BatchNoise(range(seed, seed + len(images)), device))
+    return lq.permute(0, 2, 3, 1)
 
 
 def degrade_both(
-    settings: DegradationSettings,
+    degradation: Degradation,
     images: Sequence[Image8],
     device: torch.device | str = 'cpu',
     seed: int = 0,
-) -> tuple[Images, Images, Images]:
+) -> tuple[Images, Images]:
     """Degrade images by MMagic's transforms and on a device, with the same values.
 
-    Args:
-        settings: of the degradation.
-        images: (S, S, 3) uint8 RGB each.
-        device: where the batch is degraded.
-        seed: of the first image; the next has the next number.
+    ``seed`` is of the first of the images, (S, S, 3) uint8 RGB each; the next has the next number.
 
     Returns:
-        (N, s, s, 3) uint8 each: MMagic's results; the device's with the same noise; the device's
-        with PyTorch's noise, as in training.
+        (N, s, s, 3) uint8 each.
     """
-    side = settings.gt_size
-    own = torch.randn(len(images), 3, side, side, generator=torch.Generator().manual_seed(seed))
-    same = own.clone()
-    rows, expected = [], []
-    for number, image in enumerate(images, seed):
-        values = settings.sample(RandomState(number))
-        expected.append(degrade_by_mmagic(image, settings, values, number))
-        rows.append(values.row())
-        noise = torch.from_numpy(stock_noise(number, values.length)).permute(2, 0, 1)
-        same[number - seed, :, : values.length, : values.length] = noise
-    gt = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(device)
-    batch = BatchDegradation(settings).to(device)
-    table = torch.tensor(rows, dtype=torch.float64, device=device)
-    found = [batch(gt, table, noise.to(device)).permute(0, 2, 3, 1) for noise in (same, own)]
-    return np.stack(expected), found[0].cpu().numpy(), found[1].cpu().numpy()
+    values = [degradation.sample(RandomState(seed + index)) for index in range(len(images))]
+    stock = [
+        degrade_by_mmagic(degradation, image, drawn, seed + index)
+        for index, (image, drawn) in enumerate(zip(images, values, strict=True))
+    ]
+    module = degradation.make_batch().to(device)
+    ours = degrade_batch(module, degradation, images, values, seed)
+    return np.stack(stock), ours.cpu().numpy()
 
 
 def score_bicubic(lq: Images, gt: Images) -> Tensor:
@@ -145,43 +163,45 @@ def measure_agreement(expected: Images, found: Images) -> dict[str, float]:
 
     Returns:
         ``images``: N; ``psnr``: mean in dB, equal images count as 98; ``equal``: share of equal
-        images; ``worst``: largest difference of a pixel in levels; ``above_4``: images with a pixel
-        that differs by more than 4 levels.
+        images; ``within_1``: share of pixels that differ by a level at most; ``worst``: largest
+        difference of a pixel in levels; ``above_4``: images with a pixel that differs by more than
+        4 levels.
     """
-    worst = np.abs(found.astype(int) - expected).max((1, 2, 3))
+    difference = np.abs(found.astype(int) - expected)
+    worst = difference.max((1, 2, 3))
     decibels = psnr(torch.from_numpy(expected), torch.from_numpy(found)).clamp(max=EQUAL)
     return {
         'images': len(worst),
         'psnr': decibels.mean().item(),
         'equal': float((worst == 0).mean()),
+        'within_1': float((difference <= 1).mean()),
         'worst': int(worst.max()),
         'above_4': int((worst > 4).sum()),
     }
 
 
-def time_both(
-    settings: DegradationSettings, images: Sequence[Image8], device: torch.device, rounds: int
+def time_ways(
+    degradation: Degradation, images: Sequence[Image8], device: torch.device, rounds: int
 ) -> dict[str, list[float]]:
     """Seconds per image of each round, by way."""
-    batch = BatchDegradation(settings).to(device)
-    gt = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(device)
+    module = degradation.make_batch().to(device)
     cv2.setNumThreads(0)  # as in a loader's process
 
     def one_by_one(way: Callable[..., Image8]) -> None:
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         for seed, image in enumerate(images):
-            way(image, settings, settings.sample(RandomState(seed)), seed)
+            way(image, degradation.sample(RandomState(seed)), seed)
         torch.set_num_threads(threads)
 
     def on_device() -> None:
-        rows = [settings.sample(RandomState(seed)).row() for seed in range(len(images))]
-        values = torch.tensor(rows, dtype=torch.float64).to(device)
-        batch(gt, values, torch.randn(gt.shape, device=device))
+        values = [degradation.sample(RandomState(seed)) for seed in range(len(images))]
+        degrade_batch(module, degradation, images, values)
 
+    stock = partial(degrade_by_mmagic, degradation)
     sides: dict[str, Callable[[], None]] = {
-        "MMagic's transforms, one core": partial(one_by_one, degrade_by_mmagic),
-        "the loader's way, one core": partial(one_by_one, degrade),
+        "MMagic's transforms, one core": partial(one_by_one, stock),
+        "the loader's way, one core": partial(one_by_one, degradation.degrade),
         f'a batch on {device}': on_device,
     }
     timers = {name: partial(time_call, side, len(images)) for name, side in sides.items()}
@@ -189,4 +209,4 @@ def time_both(
 
 
 if __name__ == '__main__':
-    run_benchmark(time_degradation, __doc__, 'images', 'rounds', 'device')
+    run_benchmark(time_degradation, __doc__, 'images', 'draws', 'rounds', 'gt', 'device')

@@ -28,6 +28,8 @@ PACKAGES = ('torch', 'torchvision', 'mmagic', 'mmengine', 'numpy')
 OPTIONS: dict[str, dict[str, Any]] = {
     'rounds': dict(type=count, default=5, metavar='N', help='turns of each way; default: 5'),
     'images': dict(type=count, default=200, metavar='N', help='how many; default: 200'),
+    'draws': dict(type=count, default=1, metavar='N', help='of each image; default: 1'),
+    'gt': dict(type=Path, metavar='DIR', help="ground truths; default: the config's"),
     'iterations': dict(type=count, default=5, metavar='N', help='in a turn; default: 5'),
     'device': dict(help='cuda or cpu; default: a CUDA GPU if there is one'),
     'checkpoint': dict(metavar='FILE', help='weights; default: as they are initialised'),

@@ -22,7 +22,7 @@ from mmagic.models import (
 )
 
 from .data import dataset, loader
-from .degradation import preprocessor
+from .degradation import first_order, preprocessor, second_order
 from .models import face_unet, perceptual_loss, stock
 from .restoring import metrics
 from .training import (

@@ -24,7 +24,6 @@ from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 from torch.utils.data import DataLoader
 
 from .degradation.augment import Augmentation
-from .degradation.settings import DegradationSettings
 from .errors import UserError
 
 
@@ -58,7 +57,6 @@ _UNTYPED_KEYS: dict[str, Set[str]] = {
     'env_cfg.mp_cfg': {'mp_start_method', 'opencv_num_threads'},
     'randomness': _arguments(set_random_seed),
     'auto_scale_lr': {'base_batch_size', 'enable'},
-    'train_dataloader.dataset.degradation': _arguments(DegradationSettings),
     'train_dataloader.dataset.augmentation': _arguments(Augmentation),
     'model.train_cfg': {'disc_steps', 'disc_repeat', 'disc_init_steps'},  # SRGAN's
     # Also of the nets that MMagic's MultiOptimWrapperConstructor makes a wrapper for.

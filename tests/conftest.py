@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import io
 import os
 import runpy
@@ -18,7 +19,10 @@ from pathlib import Path
 # A worker of pytest's inherits both variables.
 os.environ.setdefault('FACESR_TEST_GPUS', os.environ.get('CUDA_VISIBLE_DEVICES', 'all'))
 os.environ['CUDA_VISIBLE_DEVICES'] = ''
+# As many workers as cores: threads of each would only wait for each other.
+os.environ.setdefault('OMP_NUM_THREADS', '1')
 
+import cv2
 import pytest
 import torch
 from mmengine.registry import init_default_scope
@@ -26,7 +30,7 @@ from mmengine.runner import Runner
 
 import facesr  # noqa: F401  (registers what the configs name)
 from facesr.config import load_config
-from facesr.degradation.settings import DegradationSettings, degrade_by_seed
+from facesr.degradation.base import Degradation, build_degradation
 from facesr.images import write_png
 from facesr.training.signals import taking_signals
 
@@ -36,18 +40,19 @@ TINY_GAN = ROOT / 'tests/tiny_srgan.py'
 
 # As the runner does: nested components are built by name.
 init_default_scope('mmagic')
+gc.freeze()  # MMEngine collects garbage for each data set: not among all that is imported
 
 
 @pytest.fixture(scope='session')
-def degradation() -> DegradationSettings:
+def degradation() -> Degradation:
     return load_degradation()
 
 
-def load_degradation() -> DegradationSettings:
-    return DegradationSettings(**load_config(ROOT / 'configs/srresnet_24b.py').degradation)
+def load_degradation() -> Degradation:
+    return build_degradation(load_config(ROOT / 'configs/srresnet_24b.py').degradation)
 
 
-def make_faces(root: Path, degradation: DegradationSettings) -> Path:
+def make_faces(root: Path, degradation: Degradation) -> Path:
     """Make a data set in the challenge's layout: 4 training faces, 2 pairs, 2 test inputs."""
     from skimage import data
 
@@ -55,7 +60,7 @@ def make_faces(root: Path, degradation: DegradationSettings) -> Path:
     for index in range(4):
         write_png(root / f'train/GT/{index:05d}.png', portrait[:, :: (-1) ** index].copy())
     for index in range(2):
-        lq = degrade_by_seed(portrait, degradation, seed=index)
+        lq = degradation.degrade_by_seed(portrait, seed=index)
         write_png(root / f'val/GT/{index:05d}.png', portrait)
         write_png(root / f'val/LQ/{index:05d}.png', lq)
         write_png(root / f'test/LQ/{index:05d}.png', lq)
@@ -63,30 +68,41 @@ def make_faces(root: Path, degradation: DegradationSettings) -> Path:
 
 
 @pytest.fixture(scope='session')
-def faces(tmp_path_factory: pytest.TempPathFactory, degradation: DegradationSettings) -> Path:
+def faces(tmp_path_factory: pytest.TempPathFactory, degradation: Degradation) -> Path:
     return make_faces(tmp_path_factory.mktemp('faces'), degradation)
 
 
 def train(options: list[str], *hooks: dict, config: Path = TINY) -> Runner:
     """Train a config, with hooks of the test's own."""
     cfg = load_config(config, options)
-    cfg.custom_hooks = list(hooks)
+    if hooks:
+        cfg.custom_hooks = list(hooks)
     with taking_signals():
         runner = Runner.from_cfg(cfg)
         runner.train()
     return runner
 
 
-@pytest.fixture
-def tiny_options(faces: Path, tmp_path: Path) -> list[str]:
-    """Overrides that point the tiny config at the test's own data and work directory."""
+def options_for(faces: Path, folder: Path) -> list[str]:
+    """Overrides that point the tiny configs at the tests' faces and a folder for their run."""
     return [
         *(f'{split}_dataloader.dataset.data_root={faces}' for split in ('train', 'val', 'test')),
         'train_dataloader.dataset.gt_patch_size=64',
-        f'work_dir={tmp_path}/work',
+        f'work_dir={folder}/work',
         # MMEngine gives two runs of one name, begun in one second, the same logs.
-        f'experiment_name={tmp_path.name}',
+        f'experiment_name={folder.name}',
     ]
+
+
+@pytest.fixture
+def tiny_options(faces: Path, tmp_path: Path) -> list[str]:
+    return options_for(faces, tmp_path)
+
+
+@pytest.fixture(scope='session')
+def trained(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Runner:
+    """A finished run, not to be changed: four iterations, each second validated and saved."""
+    return train(options_for(faces, tmp_path_factory.mktemp('trained')))
 
 
 @pytest.fixture(scope='session')
@@ -154,10 +170,11 @@ def run_tool(
 def tool_here(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
-    """Run ``tools/NAME.py`` as :func:`tool` does, but in this process, which has loaded the stack.
+    """Run a command as :func:`tool` does, but in this process, which has loaded the stack.
 
     What a process does at its end, and with signals, needs :func:`tool`.
     """
+    threads = torch.get_num_threads(), cv2.getNumThreads()
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
     handlers = {number: signal.getsignal(number) for number in numbers}
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [])
@@ -167,11 +184,12 @@ def tool_here(
     def run(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
         command = [f'tools/{name}.py', *map(str, arguments)]
         monkeypatch.setattr(sys, 'argv', command)
+        start = runpy.run_module if name.startswith('benchmarks.') else runpy.run_path
         out, err = (io.TextIOWrapper(io.BytesIO(), 'utf-8', write_through=True) for _ in range(2))
         code: object = 0
         with redirect_stdout(out), redirect_stderr(err):
             try:
-                runpy.run_path(command[0], run_name='__main__')
+                start(name if start is runpy.run_module else command[0], run_name='__main__')
             except SystemExit as end:
                 code = end.code
                 if isinstance(code, str):
@@ -180,6 +198,8 @@ def tool_here(
         return subprocess.CompletedProcess(command, code, *said)
 
     yield run
+    torch.set_num_threads(threads[0])
+    cv2.setNumThreads(threads[1])
     for number, handler in handlers.items():
         signal.signal(number, handler)
     signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
@@ -209,10 +229,8 @@ def with_gpus() -> dict[str, str]:
 @lru_cache
 def is_gpu_usable() -> bool:
     look = 'import sys, torch; sys.exit(not torch.cuda.is_available())'
-    return (
-        subprocess.run([sys.executable, '-W', 'ignore', '-c', look], env=with_gpus()).returncode
-        == 0
-    )
+    command = [sys.executable, '-W', 'ignore', '-c', look]
+    return subprocess.run(command, env=with_gpus()).returncode == 0
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

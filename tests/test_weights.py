@@ -1,5 +1,3 @@
-"""The trained weights in the repository: complete, small, and better than bicubic."""
-
 import re
 from pathlib import Path
 
@@ -10,7 +8,6 @@ from skimage import data
 
 from facesr.checkpoint import read_checkpoint
 from facesr.config import load_config
-from facesr.degradation.settings import degrade_by_seed
 from facesr.images import read_image
 from facesr.restoring.restorer import Restorer
 from facesr.restoring.score import bicubic, mean_scores, score_image
@@ -30,7 +27,7 @@ def test_restores_the_portrait_with_its_config(path: Path, degradation):
     assert set(read_checkpoint(path)) == {'meta', 'state_dict'}
     restorer = Restorer(load_config(ROOT / f'configs/{path.stem}.py'), path, device='cpu')
     gt = data.astronaut()
-    lqs = [degrade_by_seed(gt, degradation, seed) for seed in range(2)]
+    lqs = [degradation.degrade_by_seed(gt, seed) for seed in range(2)]
     restored = [score_image('', restorer.restore(lq), gt).psnr for lq in lqs]
     baseline = [score_image('', bicubic(lq, 512, 512), gt).psnr for lq in lqs]
     assert np.mean(restored) > np.mean(baseline) + 0.5

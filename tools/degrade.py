@@ -22,7 +22,7 @@ def parse_args() -> argparse.Namespace:
 def main(args: argparse.Namespace) -> None:
     from facesr.config import entry, load_config
     from facesr.data.pairs import degrade_folder
-    from facesr.degradation.settings import DegradationSettings
+    from facesr.degradation.base import build_degradation
     from facesr.errors import UserError
 
     if not 0 <= args.seed < 2**31:
@@ -31,8 +31,8 @@ def main(args: argparse.Namespace) -> None:
     declared = entry(config, 'train_dataloader.dataset.degradation')
     if not isinstance(declared, dict):
         raise UserError(f'{args.config}: no train_dataloader.dataset.degradation in it')
-    settings = DegradationSettings(**declared)
-    degrade_folder(args.gt, args.out, settings, args.seed, args.overwrite)
+    degradation = build_degradation(declared)
+    degrade_folder(args.gt, args.out, degradation, args.seed, args.overwrite)
     print(args.out)
 
 

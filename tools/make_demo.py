@@ -19,12 +19,10 @@ def main(args: argparse.Namespace) -> None:
     from mmengine.config import Config
 
     from facesr.data.demo import make_demo_set
-    from facesr.degradation.settings import DegradationSettings
+    from facesr.degradation.base import build_degradation
 
     path = Path(__file__).resolve().parents[1] / 'configs/_base_/degradation.py'
-    make_demo_set(
-        args.root, DegradationSettings(**Config.fromfile(path).degradation), args.overwrite
-    )
+    make_demo_set(args.root, build_degradation(Config.fromfile(path).degradation), args.overwrite)
     print(args.root)
 
 

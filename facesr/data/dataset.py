@@ -13,8 +13,8 @@ from mmengine.dataset import BaseDataset
 from numpy.random import MT19937, RandomState, SeedSequence
 
 from ..degradation.augment import Augmentation
+from ..degradation.base import build_degradation
 from ..degradation.preprocessor import FaceBatch
-from ..degradation.settings import Degradation, DegradationSettings, degrade
 from ..errors import UserError
 from ..images import Image8, check_size, pair_images, read_image
 from .cache import ImageCache, make_cache
@@ -105,7 +105,7 @@ class BlindFaceDataset(FaceDataset):
     Args:
         data_root: folder above that of ``data_prefix``.
         data_prefix: the ground truth's folder: ``dict(gt='train/GT')``.
-        degradation: see :class:`~facesr.degradation.settings.DegradationSettings`.
+        degradation: its ``type`` and settings, see ``facesr/degradation``.
         degrade_on: ``'loader'``: image by image, in the loader's processes; ``'device'``: whole
             batches where the net is; ``'auto'``: the device if PyTorch sees a CUDA GPU.
         gt_patch_size: side of the ground truth's crop in pixels, a multiple of the scale;
@@ -130,7 +130,7 @@ class BlindFaceDataset(FaceDataset):
         cache_dir: str | None = None,
         indices: int | Sequence[int] | None = None,
     ) -> None:
-        self.degradation = DegradationSettings(**degradation)
+        self.degradation = build_degradation(degradation)
         if degrade_on not in ('auto', 'device', 'loader'):
             raise UserError(f"degrade_on={degrade_on!r}: 'auto', 'device' or 'loader' expected")
         self.augmentation = Augmentation(**augmentation) if augmentation else None
@@ -162,25 +162,25 @@ class BlindFaceDataset(FaceDataset):
         """Make a training sample: a packed pair, or what :class:`FaceBatch` has for one image."""
         info = self.get_data_info(idx.image)
         gt = self.read_gt(idx.image)
-        settings, length = self.degradation, self.gt_patch_size
+        degradation, length, scale = self.degradation, self.gt_patch_size, self.degradation.scale
         rng = RandomState(MT19937(SeedSequence((idx.seed, idx.number))))
-        values = settings.sample(rng)
+        values = degradation.sample(rng)
         noise_seed = int(rng.randint(2**32, dtype=np.int64))
         flip = rng.random_sample() < self.flip_ratio
-        top, left = rng.randint(0, (settings.gt_size - length) // settings.scale + 1, 2)
+        top, left = rng.randint(0, (degradation.gt_size - length) // scale + 1, 2)
         if self.augmentation is not None:
             other = int(rng.randint(len(self)))
             gt = self.augmentation.apply(gt, rng, lambda: self.read_gt(other))
+        gt = degradation.sharpen(gt)
         if self.on_device:
             crop = torch.tensor([top, left, flip])
-            row = torch.tensor(values.row(), dtype=torch.float64)
-            return FaceBatch(
-                torch.from_numpy(gt), row, crop, torch.tensor(noise_seed), settings, length
-            )
+            inputs = degradation.prepare(values)
+            seed = torch.tensor(noise_seed)
+            return FaceBatch(torch.from_numpy(gt), inputs, crop, seed, degradation, length)
         pair = {'img': self.degrade(gt, values, noise_seed), 'gt': gt}
-        for role, scale in (('img', 1), ('gt', settings.scale)):
-            size = length // settings.scale * scale
-            rows, columns = (slice(start * scale, start * scale + size) for start in (top, left))
+        for role, zoom in (('img', 1), ('gt', scale)):
+            size = length // scale * zoom
+            rows, columns = (slice(start * zoom, start * zoom + size) for start in (top, left))
             pair[role] = np.ascontiguousarray(pair[role][rows, columns][:, :: -1 if flip else 1])
         return self.pack_images(info, pair)
 
@@ -189,6 +189,6 @@ class BlindFaceDataset(FaceDataset):
         gt = self.cache.read(index) if self.cache else None
         return self.read(self.get_data_info(index), 'gt') if gt is None else gt
 
-    def degrade(self, gt: Image8, values: Degradation, noise_seed: int) -> Image8:
+    def degrade(self, gt: Image8, values: Any, noise_seed: int) -> Image8:
         """Degrade one image in the loader's process."""
-        return degrade(gt, self.degradation, values, noise_seed)
+        return self.degradation.degrade(gt, values, noise_seed)

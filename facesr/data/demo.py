@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from rich.progress import track
 
-from ..degradation.settings import DegradationSettings, degrade_by_seed
+from ..degradation.base import Degradation
 from ..errors import UserError
 from ..files import writing_results
 from ..images import Image8, write_png
@@ -38,7 +38,7 @@ PHOTOGRAPHS = (
 )
 
 
-def make_demo_set(root: str | Path, settings: DegradationSettings, overwrite: bool = False) -> None:
+def make_demo_set(root: str | Path, degradation: Degradation, overwrite: bool = False) -> None:
     """Write ``train/GT``, ``val/GT``, ``val/LQ`` and ``test/LQ`` below a folder.
 
     Training images are 512x512 crops of 14 photographs; validation is one portrait, degraded in 16
@@ -63,7 +63,7 @@ def make_demo_set(root: str | Path, settings: DegradationSettings, overwrite: bo
         for seed, (gt, *lqs) in enumerate(track(portraits, 'portrait')):
             write_png(gt, portrait)
             for path in lqs:
-                write_png(path, degrade_by_seed(portrait, settings, seed))
+                write_png(path, degradation.degrade_by_seed(portrait, seed))
 
 
 def _write_crops(crops: Mapping[str, Sequence[Path]]) -> None:

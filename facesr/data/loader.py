@@ -71,8 +71,8 @@ def collate_faces(batch: Sequence[Any]) -> Any:
     if not isinstance(batch[0], FaceBatch):
         return pseudo_collate(batch)
     # PyTorch's own stacks in the memory that a loader's process shares: no second copy.
-    gt, values, crops, noise_seeds = default_collate([tuple(sample[:4]) for sample in batch])
-    return FaceBatch(gt, values, crops, noise_seeds, batch[0].settings, batch[0].gt_patch_size)
+    gt, inputs, crops, noise_seeds = default_collate([tuple(sample[:4]) for sample in batch])
+    return FaceBatch(gt, inputs, crops, noise_seeds, batch[0].degradation, batch[0].gt_patch_size)
 
 
 @FUNCTIONS.register_module()

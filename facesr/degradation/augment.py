@@ -8,7 +8,7 @@ import numpy as np
 from numpy.random import RandomState
 
 from ..images import Image8
-from .settings import check_settings, number, pair
+from .base import check_settings, number, pair
 
 GRID = (5, 5)  # the warp's points
 SEAM = 16  # pixels of a mixed face in which one fades into the other

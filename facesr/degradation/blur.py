@@ -1,73 +1,57 @@
-"""MMagic's Gaussian blur in PyTorch: a batch of images, each with a kernel of its own."""
+"""Blurring in PyTorch as ``cv2.filter2D`` does it: a batch of images, each with its own kernel."""
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 
 class BatchBlur(nn.Module):
-    """Blurs each image of a batch as ``cv2.filter2D`` does with MMagic's bivariate Gaussian kernel.
+    """Blurs each image of a batch with a kernel of its own, which is its own mirror image.
 
     OpenCV applies kernels of 11 pixels or more by Fourier transforms in float32, and so does this;
     single pixels differ by one level where rounding differs. Border: reflect-101.
-    """
 
-    powers: Tensor
+    Args:
+        side: of the canvas in pixels; images lie in its top left.
+        kernel_size: of the kernels in pixels, odd; a smaller one has zeros around it.
+    """
 
     def __init__(self, side: int, kernel_size: int) -> None:
         super().__init__()
         self.side, self.radius = side, kernel_size // 2
         self.padded = _good_length(side + 2 * self.radius)
-        axis = torch.arange(kernel_size, dtype=torch.float64) - self.radius
-        y, x = torch.meshgrid(axis, axis, indexing='ij')
-        powers = torch.stack([x * x, x * y, y * y]) * -0.5
-        self.register_buffer('powers', powers.flatten(1), persistent=False)
 
-    def kernels(self, inverse: Tensor) -> Tensor:
-        """MMagic's ``bivariate_gaussian``: (N, 3) -> (N, K, K) float32, sum 1."""
-        kernels = torch.exp(inverse @ self.powers)
-        kernels = kernels / kernels.sum(1, keepdim=True)
-        size = 2 * self.radius + 1
-        return kernels.float().view(-1, size, size)
+    def forward(self, images: Tensor, kernels: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Blur (N, 3, S, S), levels 0-255, with (N, K, K) float32.
 
-    def forward(self, images: Tensor, inverse: Tensor) -> Tensor:
-        """Blur (N, 3, S, S) uint8, by (N, 3) float64 of :func:`inverse_covariance`.
+        ``lengths``, (N,) int64, are the images' sides in pixels; None: the canvas's.
 
         Returns:
             (N, 3, S, S) float32, integers 0-255; in memory (N, S, 3, S).
         """
         size, reach = (self.padded, self.padded), 2 * self.radius
-        padding = [self.radius, self.padded - self.side - self.radius] * 2
         # About grey instead of black: smaller numbers have smaller rounding errors.
-        padded = functional.pad(images.contiguous() - 128.0, padding, mode='reflect')
-        spectrum = torch.fft.rfft2(padded)
+        spectrum = torch.fft.rfft2(self._pad(images.contiguous() - 128.0, lengths))
         # The kernel is its own mirror image, so its product, a convolution, is the correlation that
         # OpenCV computes, a kernel's length further on; nothing wraps there.
-        spectrum *= torch.fft.rfft2(self.kernels(inverse), s=size)[:, None]
+        spectrum *= torch.fft.rfft2(kernels, s=size)[:, None]
         blurred = torch.fft.irfft2(spectrum, s=size)[..., reach:, reach:]
         blurred = blurred[..., : self.side, : self.side].transpose(1, 2)
         result = torch.add(blurred, 128, out=blurred.new_empty(blurred.shape)).round_()
-        return result.transpose(1, 2)
+        return result.clamp_(0, 255).transpose(1, 2)
 
-
-def inverse_covariance(
-    sigma_x: NDArray[np.float64], sigma_y: NDArray[np.float64], angle: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Invert the covariance of Gaussians, in float32 like MMagic.
-
-    (N,) standard deviations in pixels, equal for an isotropic kernel, and (N,) radians.
-
-    Returns:
-        (N, 3): factors of x * x, x * y and y * y in ``-2 log(kernel)``.
-    """
-    diagonal = np.zeros((len(sigma_x), 2, 2), np.float32)
-    diagonal[:, 0, 0], diagonal[:, 1, 1] = sigma_x**2, sigma_y**2
-    cosine, sine = np.cos(angle), np.sin(angle)
-    turn = np.array([[cosine, -sine], [sine, cosine]], np.float32).transpose(2, 0, 1)
-    inverse = np.linalg.inv(turn @ (diagonal @ turn.transpose(0, 2, 1))).astype(np.float64)
-    return np.stack([inverse[:, 0, 0], inverse[:, 0, 1] + inverse[:, 1, 0], inverse[:, 1, 1]], 1)
+    def _pad(self, images: Tensor, lengths: Tensor | None) -> Tensor:
+        if lengths is None:
+            padding = [self.radius, self.padded - self.side - self.radius] * 2
+            return functional.pad(images, padding, mode='reflect')
+        count, channels = images.shape[:2]
+        period = 2 * (lengths[:, None] - 1)
+        places = torch.arange(-self.radius, self.padded - self.radius, device=images.device)
+        places = places.remainder(period)
+        places = places.minimum(period - places)
+        rows = images.gather(2, places[:, None, :, None].expand(-1, channels, -1, self.side))
+        wide = places[:, None, None].expand(count, channels, self.padded, -1)
+        return rows.gather(3, wide)
 
 
 def _good_length(least: int) -> int:

@@ -28,10 +28,6 @@ def vary(image, other=None, seed=0, **options):
     return Augmentation(**options).apply(image, RandomState(seed), lambda: other)
 
 
-def test_no_change_leaves_every_pixel(face):
-    assert (vary(face) == face).all()
-
-
 def test_a_zoom_shows_the_middle_larger(face):
     twice = vary(face, zoom=(2, 2))
     # Every other pixel of the enlarged middle half is near one of the original.
@@ -69,14 +65,6 @@ def test_gamma_keeps_black_and_white_and_brightens_between():
     brighter = vary(ramp, gamma=(0.5, 0.5))[0, :, 0]
     assert brighter[0] == 0 and brighter[255] == 255 and brighter[64] == 128
     assert (np.diff(brighter.astype(int)) >= 0).all()
-
-
-def test_a_tint_changes_each_channel_by_itself(face):
-    tinted = vary(face, tint=(0.8, 1.25)).astype(int) - face
-    changes = tinted.reshape(-1, 3).mean(0)
-    assert np.ptp(changes) > 3 and np.abs(changes).max() < 40
-    grey = vary(face, gamma=(0.8, 0.8)).astype(int) - face
-    assert np.ptp(grey.reshape(-1, 3).mean(0)) < np.ptp(changes)
 
 
 def test_a_warp_moves_parts_differently_and_no_further_than_it_says(face):

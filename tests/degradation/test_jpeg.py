@@ -70,11 +70,3 @@ def test_every_quality_of_extreme_images_is_the_encoders(content: str):
     qualities = np.arange(1, 101)
     image = np.where(extremes()[content], np.uint8(255), np.uint8(0))
     check(np.stack([image] * 100), np.full(100, 128), qualities)
-
-
-def test_large_images_are_the_encoders():
-    rng = np.random.default_rng(0)
-    portrait = data.astronaut().transpose(2, 0, 1)
-    noise = rng.integers(0, 2, portrait.shape, np.uint8) * np.uint8(255)
-    canvas = np.stack([portrait, portrait[::-1], noise, 255 - portrait])
-    check(canvas, np.array([512, 511, 512, 497]), np.array([95, 50, 100, 1]))

@@ -1,0 +1,216 @@
+"""The challenge's degradation of 2023: blur, shrink, noise, JPEG, enlarge, shrink."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from mmagic.datasets.transforms import RandomJPEGCompression, RandomNoise
+from mmagic.datasets.transforms.blur_kernels import bivariate_gaussian
+from mmagic.registry import TRANSFORMS
+from numpy.random import RandomState
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ..images import Image8
+from .base import (
+    METHOD_NAMES,
+    Degradation,
+    apply_transforms,
+    check_settings,
+    number,
+    pair,
+    resize_transform,
+)
+from .blur import BatchBlur
+from .jpeg import JPEG
+from .noise import BatchNoise
+from .resize import METHODS, BatchResize, Taps
+
+
+@dataclass(frozen=True)
+class FirstOrderValues:
+    """The values drawn for one image."""
+
+    sigma_x: float  # of the blur, pixels
+    sigma_y: float
+    angle: float  # of the blur, radians; 0 where the sigmas are equal
+    length: int  # height and width in pixels after the first resizing
+    shrink: int  # its method, an index into METHODS
+    noise: float  # standard deviation in levels of 255
+    quality: int  # JPEG's, 1-100
+    enlarge: int  # the last resizing's method
+
+
+class FirstOrderInput(NamedTuple):
+    """What a batch takes of an image's values."""
+
+    kernel: NDArray[np.float32]  # of the blur, (K, K)
+    length: int
+    shrink: Taps
+    noise: float
+    quality: int
+    enlarge: Taps
+
+
+@TRANSFORMS.register_module()
+@dataclass(frozen=True)
+class FirstOrderDegradation(Degradation):
+    """Every value is drawn evenly from its range, for each image anew. Pairs are (least, most).
+
+    Args:
+        gt_size: height and width of the ground truth in pixels, a multiple of 16.
+        lq_size: of the result, to which the image is averaged at last; divides ``gt_size``.
+        kernel_size: of the Gaussian blur in pixels, odd, 13 or more.
+        isotropic_prob: probability of a round kernel; the others are turned by any angle.
+        blur_sigma: standard deviations of the blur in pixels, along either axis.
+        resize_scale: first resizing, to this part of the side; at most 1.
+        resize_methods: of the first resizing and of the way back to ``gt_size``: some of
+            ``'bilinear'``, ``'area'`` and ``'bicubic'``, equally probable.
+        noise_sigma: standard deviation of Gaussian noise in levels of 255.
+        jpeg_quality: 1-100.
+    """
+
+    gt_size: int
+    lq_size: int
+    kernel_size: int
+    isotropic_prob: float
+    blur_sigma: tuple[float, float]
+    resize_scale: tuple[float, float]
+    resize_methods: Sequence[str]
+    noise_sigma: tuple[float, float]
+    jpeg_quality: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        check_sizes(self)
+        check_settings(
+            'degradation',
+            self,
+            # OpenCV applies smaller kernels without a Fourier transform, and rounds otherwise.
+            kernel_size=('odd, from 13 to 511', lambda size: size in range(13, 512, 2)),
+            isotropic_prob=number(0, 1),
+            blur_sigma=pair(0.01),
+            resize_scale=pair(5 / self.gt_size, 1),  # JPEG in the batch takes 5 pixels or more
+            resize_methods=METHOD_NAMES,
+            noise_sigma=pair(0),
+            jpeg_quality=pair(1, 100),
+        )
+
+    def sample(self, rng: RandomState) -> FirstOrderValues:
+        """Draw the values for one image from their ranges."""
+        sigma_x, sigma_y = rng.uniform(*self.blur_sigma, 2)
+        angle = rng.uniform(-np.pi, np.pi)
+        if rng.random_sample() < self.isotropic_prob:
+            sigma_y, angle = sigma_x, 0.0
+        shrink, enlarge = (METHODS.index(rng.choice(self.resize_methods)) for _ in range(2))
+        return FirstOrderValues(
+            sigma_x=sigma_x,
+            sigma_y=sigma_y,
+            angle=angle,
+            length=int(self.gt_size * rng.uniform(*self.resize_scale)),
+            shrink=shrink,
+            noise=rng.uniform(*self.noise_sigma),
+            quality=round(rng.uniform(*self.jpeg_quality)),
+            enlarge=enlarge,
+        )
+
+    def kernel(self, values: FirstOrderValues) -> NDArray[np.float32]:
+        """MMagic's kernel of the blur."""
+        sigmas = values.sigma_x, values.sigma_y, values.angle
+        kernel = bivariate_gaussian(self.kernel_size, *sigmas, is_isotropic=False)
+        return np.asarray(kernel, np.float32)
+
+    def prepare(self, values: FirstOrderValues) -> FirstOrderInput:
+        shrink, enlarge = self.resizes
+        return FirstOrderInput(
+            kernel=self.kernel(values),
+            length=values.length,
+            shrink=shrink.find_taps(self.gt_size, values.length, values.shrink),
+            noise=values.noise,
+            quality=values.quality,
+            enlarge=enlarge.find_taps(values.length, self.gt_size, values.enlarge),
+        )
+
+    @property
+    def resizes(self) -> tuple[BatchResize, BatchResize]:
+        """The batch's first resizing, and the way back to ``gt_size``."""
+        most_shrunk = self.gt_size / int(self.gt_size * self.resize_scale[0])
+        return BatchResize(self.gt_size, most_shrunk), BatchResize(self.gt_size, 1)
+
+    def degrade(self, image: Image8, values: FirstOrderValues, noise_seed: int) -> Image8:
+        """Blur with PyTorch, then apply MMagic's transforms.
+
+        OpenCV's Fourier transform makes MMagic's blur two thirds of the time; PyTorch's is 2.5
+        times faster and gives the same levels (``blur.py``).
+        """
+        blur = BatchBlur(self.gt_size, self.kernel_size)
+        kernel = torch.from_numpy(self.kernel(values))
+        [blurred] = blur(torch.from_numpy(image).permute(2, 0, 1)[None], kernel[None])
+        pixels = blurred.permute(1, 2, 0).to(torch.uint8).contiguous().numpy()
+        return self.degrade_blurred(pixels, values, noise_seed)
+
+    def degrade_blurred(self, image: Image8, values: FirstOrderValues, noise_seed: int) -> Image8:
+        """What follows the blur, by MMagic's transforms.
+
+        JPEG is handed RGB as if it were BGR, so red and blue change places in its YCbCr: the
+        published runs trained with this property.
+        """
+        noise = dict(
+            noise_type=['gaussian'],
+            noise_prob=[1],
+            gaussian_sigma=[values.noise] * 2,
+            gaussian_gray_noise_prob=0,
+        )
+        transforms = (
+            resize_transform(values.length, METHODS[values.shrink]),
+            RandomNoise(noise, keys=['img']),
+            RandomJPEGCompression(dict(quality=[values.quality] * 2), keys=['img']),
+            resize_transform(self.gt_size, METHODS[values.enlarge]),
+            resize_transform(self.lq_size, 'area'),
+        )
+        return apply_transforms(image, transforms, noise_seed)
+
+    def make_batch(self) -> 'FirstOrderBatch':
+        return FirstOrderBatch(self)
+
+
+def check_sizes(degradation: Degradation) -> None:
+    """Check the sides of ground truth and input."""
+    gt_size = degradation.gt_size
+    multiple = ('a multiple of 16', lambda size: size > 0 and size % 16 == 0)
+    check_settings('degradation', degradation, gt_size=multiple)
+    divisor = (f'a divisor of {gt_size}', lambda size: size > 0 and gt_size % size == 0)
+    check_settings('degradation', degradation, lq_size=divisor)
+
+
+class FirstOrderBatch(nn.Module):
+    """The degradation of a batch on its device, to the levels of MMagic's transforms."""
+
+    def __init__(self, settings: FirstOrderDegradation) -> None:
+        super().__init__()
+        self.gt_size, self.lq_size = settings.gt_size, settings.lq_size
+        self.blur = BatchBlur(settings.gt_size, settings.kernel_size)
+        self.shrink, self.enlarge = settings.resizes
+        self.jpeg = JPEG()
+
+    @torch.no_grad()
+    def forward(self, gt: Tensor, inputs: Any, noise: BatchNoise) -> Tensor:
+        """Degrade; see :meth:`.base.Degradation.make_batch`."""
+        with torch.autocast(gt.device.type, enabled=False):
+            return self._degrade(gt, inputs, noise)
+
+    def _degrade(self, gt: Tensor, inputs: Any, noise: BatchNoise) -> Tensor:
+        x = self.blur(gt, inputs.kernel)
+        x = self.shrink(x.transpose(1, 2), inputs.shrink)  # (N, row, channel, column)
+        sigma = inputs.noise.float().view(-1, 1, 1, 1)
+        x.addcmul_(noise.normal(self.gt_size).transpose(1, 2), sigma)
+        x = x.round_().clamp_(0, 255).to(torch.uint8)  # the encoder takes 8 bits
+        x = self.jpeg(x.transpose(1, 2), inputs.length, inputs.quality)
+        x = self.enlarge(x.transpose(1, 2), inputs.enlarge)
+        count, factor = len(x), self.gt_size // self.lq_size
+        x = x.view(count, self.lq_size, factor, 3, self.lq_size, factor).sum((2, 5))
+        # OpenCV rounds means of 2x2 pixels up, all other means half to even.
+        x = x.mul_(1 + 2**-13 * (factor == 2)).div_(factor**2)
+        lq: Tensor = x.round_().to(torch.uint8).transpose(1, 2)
+        return lq

@@ -1,0 +1,409 @@
+"""The challenge's degradation since 2024: Real-ESRGAN's second order.
+
+(Wang et al., arXiv:2107.10833.) MMagic has each step as a transform, but they differ from
+BasicSR's (``realesrgan_dataset.py``, ``realesrgan_model.py``), which made the challenge's inputs:
+``RandomBlur`` draws the exponent of a kernel twice, ``RandomJPEGCompression`` takes RGB for BGR
+unless told otherwise, and all draw from global generators. So the values are drawn here, and the
+transforms are given them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from mmagic.datasets.transforms import (
+    RandomBlur,
+    RandomJPEGCompression,
+    RandomNoise,
+    UnsharpMasking,
+    blur_kernels,
+)
+from mmagic.registry import TRANSFORMS
+from numpy.random import RandomState
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ..images import Image8
+from .base import (
+    METHOD_NAMES,
+    Degradation,
+    apply_transforms,
+    check_settings,
+    number,
+    pair,
+    resize_transform,
+)
+from .blur import BatchBlur
+from .first_order import check_sizes
+from .jpeg import JPEG
+from .noise import BatchNoise, poisson_noise
+from .resize import METHODS, BatchResize, Taps
+
+Kernel = NDArray[np.float64]
+_GAUSSIAN = blur_kernels.bivariate_gaussian, None
+_GENERALIZED = blur_kernels.bivariate_generalized_gaussian, 'beta_gaussian'
+_PLATEAU = blur_kernels.bivariate_plateau, 'beta_plateau'
+#: MMagic's kernels by name: the function, and the setting of its exponent.
+_KERNELS: dict[str, tuple[Callable[..., Kernel], str | None]] = {
+    'iso': _GAUSSIAN,
+    'aniso': _GAUSSIAN,
+    'generalized_iso': _GENERALIZED,
+    'generalized_aniso': _GENERALIZED,
+    'plateau_iso': _PLATEAU,
+    'plateau_aniso': _PLATEAU,
+}
+
+
+class PassValues(NamedTuple):
+    """The values of a pass, drawn for one image."""
+
+    kernel: Kernel  # of the blur, (K, K); a single 1 leaves the image as it is
+    length: int  # height and width in pixels after resizing
+    method: int  # of the resizing, an index into METHODS
+    sigma: float  # of Gaussian noise, levels of 255; 0: none
+    shot: float  # the strength of Poisson noise; 0: none
+    grey: bool  # whether the noise is the same in all channels
+    quality: int  # JPEG's, 1-100; 0: none
+
+
+class SecondOrderValues(NamedTuple):
+    """The values drawn for one image."""
+
+    first: PassValues
+    second: PassValues
+    kernel: Kernel  # of the last filter, (K, K)
+    method: int  # of the last resizing
+    jpeg_first: bool  # whether the second JPEG comes before the last resizing and filter
+
+
+class SecondOrderInput(NamedTuple):
+    """What a batch takes of an image's values."""
+
+    values: SecondOrderValues
+    kernels: NDArray[np.float32]  # (3, K, K)
+    taps: tuple[Taps, ...]  # of the three resizings
+
+
+@dataclass(frozen=True)
+class PassSettings:
+    """What one of the two passes does. Pairs are (least, most), drawn evenly.
+
+    Args:
+        blur_prob: probability of a blur.
+        blur_sigma: of the kernels in pixels, along either axis.
+        resize_prob: probabilities of ``up``, ``down`` and ``keep``: ``dict(up=0.2, down=0.7,
+            keep=0.1)``.
+        resize_scale: size after the pass, up from 1 and down to 1; in the first pass of
+            ``gt_size``, in the second of ``lq_size``.
+        noise_prob: probability of noise, Gaussian or Poisson.
+        noise_sigma: of Gaussian noise in levels of 255.
+        poisson_scale: strength of Poisson noise; 1 is that of an image's own counts.
+        jpeg_prob: probability of a compression.
+        jpeg_quality: 1-100.
+    """
+
+    blur_prob: float
+    blur_sigma: tuple[float, float]
+    resize_prob: Mapping[str, float]
+    resize_scale: tuple[float, float]
+    noise_prob: float
+    noise_sigma: tuple[float, float]
+    poisson_scale: tuple[float, float]
+    jpeg_prob: float
+    jpeg_quality: tuple[int, int]
+
+    def check(self, name: str, size: int) -> None:
+        """Check the settings; a size of 1 has so many pixels."""
+        least, most = self.resize_scale if len(self.resize_scale) == 2 else (0, 0)
+        check_settings(
+            f'degradation.{name}',
+            self,
+            blur_prob=number(0, 1),
+            blur_sigma=pair(0.01),
+            resize_prob=(
+                'dict(up=..., down=..., keep=...), 1 together,',
+                lambda shares: is_split(shares, {'up', 'down', 'keep'}),
+            ),
+            # JPEG in the batch takes 5 pixels or more.
+            resize_scale=(
+                f'(least, most), from {5 / size:.4g} to 1 and from 1 to 4,',
+                lambda _: 5 / size <= least <= 1 <= most <= 4,
+            ),
+            noise_prob=number(0, 1),
+            noise_sigma=pair(0),
+            poisson_scale=pair(0),
+            jpeg_prob=number(0, 1),
+            jpeg_quality=pair(1, 100),
+        )
+
+
+def is_split(shares: Mapping[str, float], names: set[str]) -> bool:
+    """Whether probabilities by name are 1 together, and name nothing else."""
+    values = shares.values()
+    return {*shares} <= names and min(values) >= 0 and abs(sum(values) - 1) < 1e-6
+
+
+@TRANSFORMS.register_module()
+@dataclass(frozen=True)
+class SecondOrderDegradation(Degradation):
+    """Blur, resize, noise, JPEG, all twice; the second JPEG before or after a last sinc filter.
+
+    A step's probability can be 0. ``lq_size`` may be ``gt_size``: then the second pass and the
+    last resizing enlarge what the first one shrunk, with its noise and its JPEG.
+
+    Args:
+        gt_size: height and width of the ground truth in pixels, a multiple of 16.
+        lq_size: of the result; divides ``gt_size``.
+        first_pass, second_pass: see :class:`PassSettings`.
+        kernels: probability of each of MMagic's kernels, by name.
+        kernel_sizes: of the blurs and the sinc filters in pixels, odd, evenly drawn.
+        sinc_prob: probability that a blur is a sinc filter instead, which rings like an
+            oversharpened photograph.
+        beta_gaussian, beta_plateau: exponents of ``generalized`` and ``plateau`` kernels, below 1
+            or above 1 with probability 1/2 each.
+        resize_methods: ``'bilinear'``, ``'area'`` and ``'bicubic'``, or some; equally probable.
+        poisson_prob: probability that noise is Poisson's, else Gaussian.
+        grey_prob: probability that noise is the same in all channels.
+        final_sinc_prob: probability of the last filter.
+        jpeg_first_prob: probability that the second JPEG comes before the last resizing and filter.
+        gt_usm: whether the ground truth is sharpened first, as Real-ESRGAN's is: MMagic's
+            ``UnsharpMasking``. Against unsharpened faces it costs PSNR.
+    """
+
+    gt_size: int
+    lq_size: int
+    first_pass: Mapping[str, Any]
+    second_pass: Mapping[str, Any]
+    kernels: Mapping[str, float]
+    kernel_sizes: tuple[int, int]
+    sinc_prob: float
+    beta_gaussian: tuple[float, float]
+    beta_plateau: tuple[float, float]
+    resize_methods: Sequence[str]
+    poisson_prob: float
+    grey_prob: float
+    final_sinc_prob: float
+    jpeg_first_prob: float
+    gt_usm: bool = False
+    first: PassSettings = field(init=False)
+    second: PassSettings = field(init=False)
+
+    def __post_init__(self) -> None:
+        check_sizes(self)
+        for name, size in (('first', self.gt_size), ('second', self.lq_size)):
+            settings = PassSettings(**getattr(self, f'{name}_pass'))
+            settings.check(f'{name}_pass', size)
+            object.__setattr__(self, name, settings)
+        check_settings(
+            'degradation',
+            self,
+            kernels=(
+                f'shares of {[*_KERNELS]}, 1 together,',
+                lambda kinds: is_split(kinds, {*_KERNELS}),
+            ),
+            kernel_sizes=(
+                '(least, most), odd, from 3 to 41,',
+                lambda sizes: {*sizes} <= {*range(3, 42, 2)} and sizes[0] <= sizes[1],
+            ),
+            sinc_prob=number(0, 1),
+            beta_gaussian=pair(0.1),
+            beta_plateau=pair(0.1),
+            resize_methods=METHOD_NAMES,
+            poisson_prob=number(0, 1),
+            grey_prob=number(0, 1),
+            final_sinc_prob=number(0, 1),
+            jpeg_first_prob=number(0, 1),
+        )
+
+    def sharpen(self, gt: Image8) -> Image8:
+        if not self.gt_usm:
+            return gt
+        sharpen = UnsharpMasking(kernel_size=51, sigma=0, weight=0.5, threshold=10, keys=['gt'])
+        sharpened = sharpen({'gt': gt})['gt_unsharp']
+        return np.asarray(np.clip(np.rint(sharpened), 0, 255), np.uint8)
+
+    def sample(self, rng: RandomState) -> SecondOrderValues:
+        """Draw the values for one image."""
+        return SecondOrderValues(
+            first=self._sample_pass(rng, self.first, self.gt_size),
+            second=self._sample_pass(rng, self.second, self.lq_size),
+            kernel=self._sample_sinc(rng, self._sample_size(rng), np.pi / 3)
+            if rng.random_sample() < self.final_sinc_prob
+            else self._pad(np.ones((1, 1))),
+            method=METHODS.index(rng.choice(self.resize_methods)),
+            jpeg_first=rng.random_sample() < self.jpeg_first_prob,
+        )
+
+    def _sample_pass(self, rng: RandomState, settings: PassSettings, size: int) -> PassValues:
+        kernel = self._pad(np.ones((1, 1)))
+        if rng.random_sample() < settings.blur_prob:
+            kernel = self._sample_kernel(rng, settings.blur_sigma)
+        least, most = settings.resize_scale
+        bounds = {'up': (1, most), 'down': (least, 1), 'keep': (1, 1)}
+        change = rng.choice([*settings.resize_prob], p=[*settings.resize_prob.values()])
+        is_noisy = rng.random_sample() < settings.noise_prob
+        is_poisson = rng.random_sample() < self.poisson_prob
+        return PassValues(
+            kernel=kernel,
+            length=int(size * rng.uniform(*bounds[change])),
+            method=METHODS.index(rng.choice(self.resize_methods)),
+            sigma=rng.uniform(*settings.noise_sigma) * (is_noisy and not is_poisson),
+            shot=rng.uniform(*settings.poisson_scale) * (is_noisy and is_poisson),
+            grey=rng.random_sample() < self.grey_prob,
+            quality=round(rng.uniform(*settings.jpeg_quality))
+            * (rng.random_sample() < settings.jpeg_prob),
+        )
+
+    def _sample_size(self, rng: RandomState) -> int:
+        least, most = self.kernel_sizes
+        return int(rng.choice(range(least, most + 1, 2)))
+
+    def _sample_kernel(self, rng: RandomState, sigmas: tuple[float, float]) -> Kernel:
+        size = self._sample_size(rng)
+        if rng.random_sample() < self.sinc_prob:
+            return self._sample_sinc(rng, size, np.pi / (3 if size < 13 else 5))
+        name = rng.choice([*self.kernels], p=[*self.kernels.values()])
+        sigma_x, sigma_y = rng.uniform(*sigmas, 2)
+        make, betas = _KERNELS[name]
+        shape = {}
+        if betas is not None:
+            least, most = getattr(self, betas)
+            shape['beta'] = rng.uniform(*((least, 1) if rng.random_sample() < 0.5 else (1, most)))
+        angle, turned = rng.uniform(-np.pi, np.pi), name.endswith('aniso')
+        return self._pad(make(size, sigma_x, sigma_y, angle, is_isotropic=not turned, **shape))
+
+    def _sample_sinc(self, rng: RandomState, size: int, lowest: float) -> Kernel:
+        cutoff = rng.uniform(lowest, np.pi)
+        state = np.random.get_state()  # MMagic's function draws the cut-off from its range
+        kernel = blur_kernels.random_circular_lowpass_kernel([cutoff, cutoff], size)
+        np.random.set_state(state)
+        return self._pad(kernel)
+
+    def _pad(self, kernel: Kernel) -> Kernel:
+        return np.pad(kernel, (self.kernel_sizes[1] - len(kernel)) // 2)
+
+    def prepare(self, values: SecondOrderValues) -> SecondOrderInput:
+        first, second = values.first, values.second
+        lengths = self.gt_size, first.length, second.length, self.lq_size
+        methods = first.method, second.method, values.method
+        sizes = zip(self.resizes, lengths, lengths[1:], methods, strict=False)
+        return SecondOrderInput(
+            values,
+            kernels=np.stack([first.kernel, second.kernel, values.kernel]).astype(np.float32),
+            taps=tuple(resize.find_taps(*size) for resize, *size in sizes),
+        )
+
+    @property
+    def resizes(self) -> list[BatchResize]:
+        """The batch's three."""
+        (least, most), (then_least, then_most) = (
+            [int(size * scale) for scale in settings.resize_scale]
+            for size, settings in ((self.gt_size, self.first), (self.lq_size, self.second))
+        )
+        ratios = self.gt_size / least, most / then_least, then_most / self.lq_size
+        # JPEG takes multiples of 16.
+        sides = (-(-length // 16) * 16 for length in (most, then_most, self.lq_size))
+        return [BatchResize(side, ratio) for side, ratio in zip(sides, ratios, strict=True)]
+
+    def degrade(self, image: Image8, values: SecondOrderValues, noise_seed: int) -> Image8:
+        first, second = values.first, values.second
+        jpeg = _jpeg(second.quality)
+        end = [resize_transform(self.lq_size, METHODS[values.method]), FixedBlur(values.kernel)]
+        transforms = [
+            *(FixedBlur(first.kernel), resize_transform(first.length, METHODS[first.method])),
+            *(*_noise(first), *_jpeg(first.quality)),
+            *(FixedBlur(second.kernel), resize_transform(second.length, METHODS[second.method])),
+            *_noise(second),
+            *([*jpeg, *end] if values.jpeg_first else [*end, *jpeg]),
+        ]
+        return apply_transforms(image, transforms, noise_seed)
+
+    def make_batch(self) -> 'SecondOrderBatch':
+        return SecondOrderBatch(self)
+
+
+class FixedBlur(RandomBlur):
+    """MMagic's ``RandomBlur`` with a kernel that was drawn before, (K, K)."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        super().__init__({}, ['img'])
+        # Without the zeros around it: OpenCV computes small kernels otherwise.
+        border = int(min(np.argmax(kernel.any(axis)) for axis in (0, 1)))
+        self.kernel = kernel[border : len(kernel) - border, border : len(kernel) - border]
+
+    def get_kernel(self, num_kernels: int) -> list[Kernel]:
+        return [self.kernel] * num_kernels
+
+
+def _jpeg(quality: int) -> list[RandomJPEGCompression]:
+    params = dict(quality=[quality] * 2)
+    return [RandomJPEGCompression(params, ['img'], bgr2rgb=True)] if quality else []
+
+
+def _noise(values: PassValues) -> list[RandomNoise]:
+    kind = 'gaussian' if values.sigma else 'poisson'
+    params = dict(
+        noise_type=[kind],
+        noise_prob=[1],
+        gaussian_sigma=[values.sigma] * 2,
+        poisson_scale=[values.shot] * 2,
+        gaussian_gray_noise_prob=float(values.grey),
+        poisson_gray_noise_prob=float(values.grey),
+    )
+    return [RandomNoise(params, ['img'])] if values.sigma or values.shot else []
+
+
+class SecondOrderBatch(nn.Module):
+    """The degradation of a batch on its device, to the levels of MMagic's transforms."""
+
+    def __init__(self, settings: SecondOrderDegradation) -> None:
+        super().__init__()
+        self.lq_size, self.resizes = settings.lq_size, settings.resizes
+        first, _, last = (resize.side for resize in self.resizes)
+        sides = settings.gt_size, first, last
+        self.blurs = [BatchBlur(side, settings.kernel_sizes[1]) for side in sides]
+        self.jpeg = JPEG()
+
+    @torch.no_grad()
+    def forward(self, gt: Tensor, inputs: Any, noise: BatchNoise) -> Tensor:
+        """Degrade; see :meth:`.base.Degradation.make_batch`."""
+        with torch.autocast(gt.device.type, enabled=False):
+            return self._degrade(gt, inputs, noise)
+
+    def _degrade(self, gt: Tensor, inputs: Any, noise: BatchNoise) -> Tensor:
+        first, second, _, _, jpeg_first = inputs.values
+        kernels = inputs.kernels.unbind(1)
+
+        x = self.blurs[0](gt, kernels[0])
+        x = self.resizes[0](x.transpose(1, 2), inputs.taps[0])
+        x = self._add_noise(x, first, noise)
+        x = self._compress(x, first.length, first.quality)
+
+        x = self.blurs[1](x, kernels[1], first.length)
+        x = self.resizes[1](x.transpose(1, 2), inputs.taps[1])
+        x = self._add_noise(x, second, noise)
+        x = self._compress(x, second.length, second.quality * jpeg_first)
+
+        length = torch.full_like(second.length, self.lq_size)
+        x = self.resizes[2](x.transpose(1, 2), inputs.taps[2])
+        x = self.blurs[2](x.transpose(1, 2), kernels[2], length)
+        x = self._compress(x, length, second.quality * ~jpeg_first)
+        return x[..., : self.lq_size, : self.lq_size].to(torch.uint8)
+
+    @staticmethod
+    def _add_noise(x: Tensor, values: Any, noise: BatchNoise) -> Tensor:
+        """Noise on (N, S, 3, S), levels: (N, 3, S, S), levels."""
+        sigma, shot = (value.float().view(-1, 1, 1, 1) for value in (values.sigma, values.shot))
+        normal = noise.normal(x.shape[1]).transpose(1, 2)
+        normal = torch.where(values.grey.view(-1, 1, 1, 1), normal[:, :, :1], normal)
+        poisson = poisson_noise(x, values.length, values.grey, noise)
+        x = x.addcmul(normal, sigma).addcmul_(poisson, shot).round_().clamp_(0, 255)
+        return x.transpose(1, 2)
+
+    def _compress(self, x: Tensor, lengths: Tensor, qualities: Tensor) -> Tensor:
+        """Compress (N, 3, S, S), levels; a quality of 0 leaves an image as it is."""
+        bgr = x.to(torch.uint8).flip(1)  # what the encoder takes
+        compressed = self.jpeg(bgr, lengths, qualities.clamp(min=1)).flip(1)
+        return torch.where(qualities.view(-1, 1, 1, 1) > 0, compressed, x)
