@@ -7,21 +7,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Score:
-    """A kind of score.
+    """A kind of score."""
 
-    Attributes:
-        name: for people.
-        unit: empty if it has none.
-        logged: the name in a validation's log; empty if no validation computes it.
-        lower_is_better: its direction.
-        digits: after the point, under a picture.
-    """
-
-    name: str
+    name: str  # for people
     unit: str = ''
-    logged: str = ''
+    logged: str = ''  # the name in a validation's log; empty if no validation computes it
     lower_is_better: bool = False
-    digits: int = 3
+    digits: int = 3  # after the point, under a picture
 
     @property
     def heading(self) -> str:
@@ -29,7 +21,7 @@ class Score:
         unit = f' ({self.unit})' if self.unit else ''
         return f'{self.name}{unit}{", lower is better" if self.lower_is_better else ""}'
 
-    def show(self, value: float, digits: int | None = None) -> str:
+    def format(self, value: float, digits: int | None = None) -> str:
         """A value with its name and unit: ``PSNR 29.44 dB``."""
         unit = f' {self.unit}' if self.unit else ''
         return f'{self.name} {value:.{self.digits if digits is None else digits}f}{unit}'

@@ -1,20 +1,32 @@
-"""One face restored by several methods: captions, scores, the same places enlarged."""
+"""What tools/test.py restored for several runs: which results stand side by side, and how."""
 
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import cycle
+from pathlib import Path
 from typing import Self
 
 import numpy as np
 
 from ..drawing import draw_text, resize
 from ..errors import UserError
-from ..images import Image8
+from ..images import Image8, find_images, read_image
+from ..models.features import LPIPS_NETS
+from ..restoring.folder import PANEL_ROWS, Manifest, spread
+from ..restoring.lpips import LPIPS
+from ..restoring.score import bicubic, read_csv, score_image
+from ..scores import SCORES, ImageScore
+from .run import Run
 
 FACE = 512  # side of the face that crops refer to, in pixels
 COLUMN, GAP, FRAME_LINE = 512, 8, 4  # pixels
 FRAME_COLOURS = ((230, 120, 0), (0, 140, 215), (0, 150, 90), (190, 60, 150))
+OWN_CAPTIONS = ('ground truth', 'bicubic', 'input')
+# A set of at most so many images (the challenge's real photographs) is shown completely.
+ALL_SHOWN = 6
 
 
 @dataclass(frozen=True)
@@ -59,11 +71,8 @@ def draw_columns(
 ) -> dict[str, Image8]:
     """Draw pictures of one face, each 520 pixels wide, with crops and scores below, by caption.
 
-    Args:
-        images: (H, W, 3) uint8 RGB by caption, of one aspect ratio; smaller ones are enlarged
-            with their pixels kept visible.
-        scores: text under a picture, by caption.
-        crops: marked in every picture, and shown enlarged under it.
+    The images, (H, W, 3) uint8 RGB, are of one aspect ratio; smaller ones are enlarged with their
+    pixels kept visible. Crops are marked in every picture, and shown enlarged under it.
     """
     # At a page's width as large as the page's own text, for any number of pictures.
     line = round((COLUMN + GAP) * (len(images) + 1) / 62)
@@ -105,8 +114,7 @@ def _draw_footer(name: str, crops: Sequence[Crop], width: int, line: int) -> Ima
     left, square = COLUMN + GAP, line // 2
     for crop, colour in zip(crops, cycle(FRAME_COLOURS), strict=False):
         footer[line // 4 : line - line // 4, left : left + square] = colour
-        text = draw_text(crop.name, cell - square, line)
-        footer[:line, left + square : left + cell] = text
+        footer[:line, left + square : left + cell] = draw_text(crop.name, cell - square, line)
         left += cell
     return footer
 
@@ -119,3 +127,126 @@ def _frame(image: Image8, colour: tuple[int, int, int], line: int) -> None:
     """Draw a frame just inside a picture."""
     for edge in (image[:line], image[-line:], image[:, :line], image[:, -line:]):
         edge[:] = colour
+
+
+@dataclass(frozen=True)
+class ResultSet:
+    """A folder of restored images in a run's work directory, and its manifest."""
+
+    run: Run
+    folder: Path
+    manifest: Manifest
+
+
+@dataclass(frozen=True)
+class Group:
+    """Result sets of one input folder."""
+
+    name: str  # the first set's, with a number if another group has it
+    input: Path  # the folder of degraded images
+    gt: Path | None  # that of their ground truths, if it is still there
+    sets: dict[str, ResultSet]  # by their columns' captions
+    stems: Sequence[str]  # images that every folder of the group still holds, sorted
+    notes: Sequence[str]  # what is missing, in sentences
+    folders: Sequence[Path]  # all that are read
+
+
+def find_result_sets(run: Run) -> Iterator[ResultSet]:
+    """Find the manifests in a work directory whose results folder is still there."""
+    for path in sorted(run.folder.glob('*.json')):
+        folder = path.with_suffix('')
+        if path.is_file() and folder.is_dir() and (manifest := Manifest.read(path)):
+            yield ResultSet(run, folder, manifest)
+
+
+def group_by_input(sets: Iterable[ResultSet]) -> list[Group]:
+    """Group the sets of one input folder, in the order they come in."""
+    by_input: dict[Path, list[ResultSet]] = {}
+    for found in sets:
+        by_input.setdefault(Path(found.manifest.input), []).append(found)
+    groups: dict[str, Group] = {}
+    for folder, members in by_input.items():
+        name, count = members[0].folder.name, 1
+        while name in groups:
+            count += 1
+            name = f'{members[0].folder.name}_{count}'
+        groups[name] = _make_group(name, folder, members)
+    return list(groups.values())
+
+
+def draw_group(
+    group: Group, names: Sequence[str], crops: Sequence[Crop]
+) -> dict[str, dict[str, Image8]]:
+    """Draw input, outputs, ground truth and bicubic, by stem and caption.
+
+    Of the images in ``names``; if the group has none of them, of some spread over the set.
+    """
+    count = ALL_SHOWN if len(group.stems) <= ALL_SHOWN else PANEL_ROWS
+    stems = [name for name in names if name in group.stems] or spread(group.stems, count)
+    folders = {'input': group.input}
+    folders |= {caption: found.folder for caption, found in group.sets.items()}
+    files = {caption: find_images(folder)[0] for caption, folder in folders.items()}
+    truths = find_images(group.gt)[0] if group.gt else {}
+    sets = {} if truths else group.sets
+    tables = {caption: _read_scores(found.folder) for caption, found in sets.items()}
+    lpips = _open_lpips(group) if truths else None
+    panels = {}
+    for stem in stems:
+        images = {caption: read_image(paths[stem]) for caption, paths in files.items()}
+        scores = {caption: values.get(stem, '') for caption, values in tables.items()}
+        if truths:
+            truth = read_image(truths[stem])
+            images |= {'ground truth': truth, 'bicubic': bicubic(images['input'], *truth.shape[:2])}
+            for caption in ('bicubic', *group.sets):
+                scores[caption] = _describe(score_image(stem, images[caption], truth, lpips))
+        panels[stem] = draw_columns(images, scores, crops)
+    return panels
+
+
+def _make_group(name: str, folder: Path, members: list[ResultSet]) -> Group:
+    runs = [member.run.name for member in members]
+    captions = ['output']
+    if len(members) > 1:
+        captions = [
+            run if runs.count(run) == 1 else f'{run}: {member.folder.name}'
+            for run, member in zip(runs, members, strict=True)
+        ]
+        # A run may have the name of another column.
+        captions = [
+            f'run {caption}' if caption in OWN_CAPTIONS else caption for caption in captions
+        ]
+    notes = []
+    truths = [Path(member.manifest.gt) for member in members if member.manifest.gt]
+    gt = next((path for path in truths if path.is_dir()), None)
+    if truths and gt is None:
+        notes.append('The ground truths are no longer where they were: no panel shows them.')
+    folders = [folder, *([gt] if gt else []), *(member.folder for member in members)]
+    stems = set.intersection(*(set(find_images(path)[0]) for path in folders))
+    if not folder.is_dir():
+        notes.append(f'The input folder {folder} is no longer there: no panel can be drawn.')
+    elif not stems:
+        notes.append('No image is in all of the folders: no panel can be drawn.')
+    sets = dict(zip(captions, members, strict=True))
+    return Group(name, folder, gt, sets, sorted(stems), notes, folders)
+
+
+def _open_lpips(group: Group) -> LPIPS | None:
+    """The LPIPS that a set of the group was scored by, if its weights are here."""
+    scored = {name for found in group.sets.values() for name in found.manifest.scores}
+    for net in LPIPS_NETS:
+        if f'lpips_{net}' in scored:
+            with suppress(UserError):
+                return LPIPS(net)
+    return None
+
+
+def _read_scores(folder: Path) -> dict[str, str]:
+    """The scores by stem from the table that tools/test.py wrote: NIQE takes long to compute."""
+    path = folder.with_name(f'{folder.name}.csv')
+    scores = read_csv(path) if path.is_file() else []
+    return {Path(score.name).stem: _describe(score) for score in scores}
+
+
+def _describe(score: ImageScore) -> str:
+    values = {kind: getattr(score, name) for name, kind in SCORES.items()}
+    return ', '.join(kind.format(value) for kind, value in values.items() if not math.isnan(value))

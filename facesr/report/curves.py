@@ -81,14 +81,16 @@ def draw_shared_curves(runs: Sequence[Run]) -> Figure | None:
 
     A run that began with another's generator begins where that one ended.
     """
-    shifts = {run.config_name: run.facts.get('generator_iterations', 0) for run in runs}
-    runs = [_after_generator(run) for run in runs]
-    colours = {run.name: COLOURS[index % len(COLOURS)] for index, run in enumerate(runs)}
     published = {
-        config: {name: _shift(curve, by) for name, curve in published_curves(config).items()}
-        for config, by in shifts.items()
+        run.config_name: _shift(run, curves)
+        for run in runs
+        if (curves := published_curves(run.config_name))
     }
-    published = {name: curves for name, curves in published.items() if curves}
+    runs = [
+        replace(run, training=_shift(run, run.training), validation=_shift(run, run.validation))
+        for run in runs
+    ]
+    colours = {run.name: COLOURS[index % len(COLOURS)] for index, run in enumerate(runs)}
     plots = []
     for name in dict.fromkeys(name for run in runs for name in _loss_names(run)):
         alike = [run for run in runs if name in _loss_names(run)]
@@ -112,15 +114,10 @@ def draw_shared_curves(runs: Sequence[Run]) -> Figure | None:
     return draw_figure(plots, 'all runs', max(run.last_step for run in runs)) if plots else None
 
 
-def _after_generator(run: Run) -> Run:
+def _shift(run: Run, curves: dict[str, Curve]) -> dict[str, Curve]:
+    """Begin curves after the iterations of the generator that the run began with."""
     by = run.facts.get('generator_iterations', 0)
-    training = {name: _shift(curve, by) for name, curve in run.training.items()}
-    validation = {name: _shift(curve, by) for name, curve in run.validation.items()}
-    return replace(run, training=training, validation=validation)
-
-
-def _shift(curve: Curve, by: int) -> Curve:
-    return {step + by: value for step, value in curve.items()}
+    return {name: {by + step: curve[step] for step in curve} for name, curve in curves.items()}
 
 
 def published_curves(config_name: str) -> dict[str, Curve]:

@@ -11,13 +11,22 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
 from PIL import Image
 
+from ..config import unknown
 from ..drawing import stack_panels
+from ..errors import UserError
 from ..files import write_file, writing_results
 from ..images import Image8, find_images, read_image
 from ..scores import SCORES
-from .comparison import DEFAULT_CROPS, FRAME_COLOURS, Crop, join_columns
+from .comparison import (
+    DEFAULT_CROPS,
+    FRAME_COLOURS,
+    Crop,
+    draw_group,
+    find_result_sets,
+    group_by_input,
+    join_columns,
+)
 from .curves import draw_curves, draw_shared_curves
-from .result_sets import check_names, draw_group, find_result_sets, group_by_input
 from .run import describe_settings, read_runs
 
 JPEG_QUALITY = 88
@@ -33,17 +42,16 @@ def write_report(
 ) -> list[Path]:
     """Draw the curves and panels of runs; return the PNGs written and, last, the page.
 
-    Args:
-        folders: work directories of tools/train.py.
-        out: made if missing.
-        images: stems of those in the panels; empty chooses some of each set.
-        crops: places shown enlarged under each picture.
-        overwrite: as in :func:`facesr.files.writing_results`.
-        pictures: shown at the page's top.
+    Of the work directories of ``tools/train.py``. ``images`` are the stems of those in the panels;
+    empty chooses some of each set. ``crops`` are shown enlarged under each picture, ``pictures`` at
+    the page's top.
     """
     runs = read_runs(folders)
     groups = group_by_input(found for run in runs for found in find_result_sets(run))
-    check_names(groups, images)
+    known = {stem for group in groups for stem in group.stems}
+    for name in images:
+        if name not in known:
+            raise UserError(f'--images {name}: {unknown(name, known, "image")}')
     files: dict[Path, bytes] = {}
 
     def save_figure(figure: Figure, name: str) -> str:
@@ -90,12 +98,8 @@ def write_report(
         runs=list(zip(runs, map(describe_settings, runs), run_curves, strict=True)),
     )
     files[out / 'report.html'] = page.encode()
-    shown = [
-        path
-        for group in groups
-        for folder in group.folders
-        for path in find_images(folder)[0].values()
-    ]
+    folders = [folder for group in groups for folder in group.folders]
+    shown = [path for folder in folders for path in find_images(folder)[0].values()]
     with writing_results(files, [*pictures, *shown], overwrite, folders=[out]):
         for path, content in files.items():
             write_file(path, content)

@@ -139,8 +139,8 @@ def border_note(run: Run, metric: str) -> str:
 def _data(run: Run, split: str, images: int | None, interval: str = '') -> str:
     root = run.entry(f'{split}_dataloader.dataset.data_root')
     folders = run.entry(f'{split}_dataloader.dataset.data_prefix') or {}
-    places = f'{root}: {", ".join(map(str, folders.values()))}' if root else ''
-    return ' | '.join(filter(None, [places, _text(images, '{:,} images' + interval)]))
+    where = f'{root}: {", ".join(map(str, folders.values()))}' if root else ''
+    return ' | '.join(filter(None, [where, _text(images, '{:,} images' + interval)]))
 
 
 def _time(run: Run) -> str:

@@ -27,7 +27,6 @@ from .score import (
     mean_scores,
     open_lpips,
     score_image,
-    weights_of,
     write_csv,
 )
 
@@ -49,10 +48,9 @@ class Manifest:
     precision: str = 'float32'
     tta: str | None = None  # the restorer's
 
-    def write(self, folder: Path) -> None:
-        """Write the manifest of a results folder."""
-        text = json.dumps(asdict(self), indent=2)
-        write_file(folder.with_name(f'{folder.name}.json'), f'{text}\n')
+    def write(self, path: Path) -> None:
+        """Write the manifest."""
+        write_file(path, f'{json.dumps(asdict(self), indent=2)}\n')
 
     @classmethod
     def read(cls, path: Path) -> Self | None:
@@ -96,13 +94,23 @@ def restore_and_score(
     if batch_size < 1:
         raise UserError(f'--batch-size {batch_size}: at least 1 image expected')
     out = out.resolve()  # '.' has no name
-    images = _check_folders(folder, out, gt)
-    scorer = open_lpips(lpips, gt)
+    if not out.name:
+        raise UserError(f'{out}: --out takes a folder below it')
+    if out.parent in [path.resolve() for path in (folder, gt) if path is not None]:
+        where = f'among the images of {out.parent}'
+        raise UserError(f'{out}: its panel would be {where}; choose another')
+    images = list_images(folder)
     truths = None if gt is None else list_images(gt)
+    if gt is not None:
+        pair_images({'input': folder, 'gt': gt})
+    scorer = open_lpips(lpips, gt)
     pngs = [out / f'{stem}.png' for stem in images]
-    beside = [out.with_name(f'{out.name}{end}') for end in ('.csv', '.json', '_panel.png')]
-    targets = [*pngs, *beside, *([zip_file] if zip_file else [])]
-    inputs = [*images.values(), *(truths or {}).values(), *restorer.files, *weights_of(lpips)]
+    table, manifest, panel = (
+        out.with_name(f'{out.name}{end}') for end in ('.csv', '.json', '_panel.png')
+    )
+    targets = [*pngs, table, manifest, panel, *([zip_file] if zip_file else [])]
+    inputs = [*images.values(), *(truths or {}).values(), *restorer.files]
+    inputs += [scorer.path] if scorer else []
     with writing_results(targets, inputs, overwrite, folders=[out]):
         if restorer.precision != 'float32':
             print(f'computing in {restorer.precision}; for scores to compare, take float32')
@@ -112,7 +120,6 @@ def restore_and_score(
         )
         scores = [result.score for result in restored if result.score]
         baseline = [result.baseline for result in restored if result.baseline]
-        table = out.with_name(f'{out.name}.csv')
         write_csv(table, scores)
         print(f'{len(images)} images in {out}')
         print(f' output: {format_scores(scores)}')
@@ -128,9 +135,8 @@ def restore_and_score(
             images=len(images),
             precision=restorer.precision,
             tta=restorer.tta,
-        ).write(out)
+        ).write(manifest)
         print(f'scores of each image: {table}')
-        panel = out.with_name(f'{out.name}_panel.png')
         write_png(panel, stack_panels([row.panel for row in restored if row.panel is not None]))
         print(f'panel: {panel}')
         if zip_file is not None:
@@ -153,32 +159,28 @@ def restore_folder(
     Each worker reads, restores, writes, reads back and scores a batch. On a CPU the workers share
     PyTorch's threads: a net on each of two cores restores more images than one net on both. A GPU
     runs nets in a thread of its own, one batch at a time: in each further thread cuDNN would plan
-    all convolutions anew, half a second for a net.
+    all convolutions anew, half a second for a net. After an error, what was written before stays.
 
     Args:
-        images, truths: input and ground truth files by stem; without truths the score is NIQE.
-        out: made if missing; files of the same names are replaced.
+        images, truths: files by stem; without truths the score is NIQE.
         batch_size: how many consecutive images of one size go through the net together.
-        scored: False leaves the scores out.
         lpips: also computes LPIPS, where the restorer's net is.
         shown: stems of the images of which panels are drawn.
-
-    Raises:
-        UserError: a file cannot be read, an image cannot be restored (as
-            :meth:`.restorer.Restorer.restore_batch`), or has another size than its ground
-            truth. What was written before stays; no file is incomplete.
     """
-    job = _Job(restorer, images, out, truths or {}, scored, lpips, shown)
+    device = ThreadPoolExecutor(1) if restorer.device.type == 'cuda' else None
+    if lpips is not None:
+        lpips.to(restorer.device)
+    job = _Job(restorer, images, out, truths or {}, scored, lpips, shown, device)
     stems = list(images)
     batches = [stems[first : first + batch_size] for first in range(0, len(stems), batch_size)]
     threads = torch.get_num_threads()
-    workers = min(max(threads, 2) if job.device else threads, len(batches), MOST_WORKERS)
+    workers = min(max(threads, 2) if device else threads, len(batches), MOST_WORKERS)
     results: list[Restored] = []
     console = Console()
     executor = ThreadPoolExecutor(workers)
     with use_tf32(False):  # of the process: one for all threads
         try:
-            if job.device is None:
+            if device is None:
                 torch.set_num_threads(threads // workers)
             futures = [executor.submit(job.run, batch) for batch in batches]
             for future in track(futures, 'restoring', console=console):
@@ -189,34 +191,25 @@ def restore_folder(
         finally:  # also after an error or Ctrl-C: running batches end soon, waiting never start
             restorer.stop.set()
             executor.shutdown(cancel_futures=True)
-            if job.device is not None:
-                job.device.shutdown()
+            if device is not None:
+                device.shutdown()
             restorer.stop.clear()
             torch.set_num_threads(threads)
     return results
 
 
+@dataclass(frozen=True)
 class _Job:
-    """What a worker of :func:`restore_folder`, which describes the arguments, does with a batch.
+    """What a worker of :func:`restore_folder`, which describes the fields, does with a batch."""
 
-    Attributes:
-        device: the thread in which a GPU's nets run; None on a CPU, where each worker runs them.
-    """
-
-    def __init__(
-        self,
-        restorer: Restorer,
-        images: Mapping[str, Path],
-        out: Path,
-        truths: Mapping[str, Path],
-        scored: bool,
-        lpips: LPIPS | None,
-        shown: Collection[str],
-    ) -> None:
-        self.restorer, self.images, self.out, self.truths = restorer, images, out, truths
-        self.scored, self.shown = scored, shown
-        self.lpips = None if lpips is None else lpips.to(restorer.device)
-        self.device = ThreadPoolExecutor(1) if restorer.device.type == 'cuda' else None
+    restorer: Restorer
+    images: Mapping[str, Path]
+    out: Path
+    truths: Mapping[str, Path]
+    scored: bool
+    lpips: LPIPS | None
+    shown: Collection[str]
+    device: ThreadPoolExecutor | None  # in which a GPU's nets run; on a CPU each worker runs them
 
     def run(self, stems: Sequence[str]) -> list[Restored]:
         """Read, restore, write, read back and score a batch."""
@@ -224,9 +217,8 @@ class _Job:
         done = []
         for _, same in groupby(inputs, lambda pair: pair[1].shape):
             group = list(same)
-            for (stem, lq), result in zip(
-                group, self._on_device(self._restore, group), strict=True
-            ):
+            results = self._on_device(self._restore, group)
+            for (stem, lq), result in zip(group, results, strict=True):
                 done.append(self._finish(stem, lq, *result))
         return done
 
@@ -276,17 +268,3 @@ def write_submission(path: str | Path, images: Sequence[Path]) -> None:
 def spread(stems: Sequence[str], count: int) -> list[str]:
     """Choose at most ``count`` images, evenly over a set."""
     return list(stems[:: max(1, len(stems) // count)][:count])
-
-
-def _check_folders(folder: Path, out: Path, gt: Path | None) -> dict[str, Path]:
-    """Find the input images by stem; raise for anything that would go wrong only hours later."""
-    images = list_images(folder)
-    if gt is not None:
-        pair_images({'input': folder, 'gt': gt})
-    if not out.name:
-        raise UserError(f'{out}: --out takes a folder below it')
-    if out.parent in [path.resolve() for path in (folder, gt) if path is not None]:
-        raise UserError(
-            f'{out}: its panel would be among the images of {out.parent}; choose another'
-        )
-    return images

@@ -31,11 +31,11 @@ class LPIPS(nn.Module):
 
     def __init__(self, net: str = 'alex') -> None:
         super().__init__()
-        self.net, path = net, find_lpips(net)
+        self.net, self.path = net, find_lpips(net)
         stock, _ = LPIPS_NETS[net]
         self.features = make_layers(stock)[: _LAYERS[net][-1] + 1].to_empty(device='cpu')
-        self.features.load_state_dict(read_features(path, self.features, stock))
-        weights = read_checkpoint(path)['state_dict']
+        self.features.load_state_dict(read_features(self.path, self.features, stock))
+        weights = read_checkpoint(self.path)['state_dict']
         self.heads = nn.ParameterList(weights[f'heads.{index}'] for index in range(5))
         # ImageNet's mean and deviation for levels of -1 to 1, as the authors rounded them.
         for name, values in (('mean', (-0.030, -0.088, -0.188)), ('std', (0.458, 0.448, 0.450))):
@@ -46,9 +46,8 @@ class LPIPS(nn.Module):
     def forward(self, images: Tensor, truths: Tensor) -> Tensor:
         """Compare images with their ground truths, in float32 where the net is.
 
-        Args:
-            images, truths: (N, 3, H, W), RGB, levels of 0-255, uint8 or float, at least
-                :data:`LEAST_SIDE` pixels a side -> (N,).
+        Of (N, 3, H, W), RGB, levels of 0-255, uint8 or float, at least :data:`LEAST_SIDE` pixels a
+        side -> (N,).
         """
         with use_tf32(False):
             x = torch.cat([images, truths]).to(self.mean.device, torch.float32)

@@ -15,7 +15,6 @@ from rich.progress import track
 from ..errors import UserError
 from ..files import write_whole, writing_results
 from ..images import Image8, check_size, list_images, pair_images, read_image
-from ..models.features import find_lpips
 from ..scores import SCORES, ImageScore
 from .lpips import LEAST_SIDE, LPIPS
 from .metrics import WINDOW, psnr, ssim
@@ -58,11 +57,6 @@ def open_lpips(net: str | None, gt_folder: str | Path | None) -> LPIPS | None:
     return None if net is None else LPIPS(net)
 
 
-def weights_of(net: str | None) -> list[Path]:
-    """The files that ``--lpips`` reads; a UserError where they are missing."""
-    return [] if net is None else [find_lpips(net)]
-
-
 def score_folder(
     folder: str | Path,
     gt_folder: str | Path | None,
@@ -76,7 +70,8 @@ def score_folder(
         pairs = [{'image': path} for path in list_images(folder).values()]
     else:
         pairs = [pair for _, pair in pair_images({'image': folder, 'gt': gt_folder})]
-    inputs = [*(path for pair in pairs for path in pair.values()), *weights_of(lpips)]
+    inputs = [path for pair in pairs for path in pair.values()]
+    inputs += [scorer.path] if scorer else []
     scores = []
     with writing_results([table] if table else [], inputs, overwrite):
         for pair in track(pairs, 'scoring', transient=True):
@@ -104,16 +99,15 @@ def _values(scores: Sequence[ImageScore], name: str) -> list[float]:
 
 def format_scores(scores: Sequence[ImageScore]) -> str:
     """One line for people: ``PSNR 29.4400 dB, SSIM 0.8041 (mean of 400 images)``."""
-    counts = {name: len(_values(scores, name)) for name in SCORES}
     scored = sum(any(not math.isnan(value) for value in astuple(score)[1:]) for score in scores)
     reason = f'NIQE needs {NIQE_MIN_PIXELS} pixels a side and some texture'
     if not scored:
         return f'no score: {reason}'
-    parts = [SCORES[name].show(value, 4) for name, value in mean_scores(scores).items()]
+    parts = [SCORES[name].format(value, 4) for name, value in mean_scores(scores).items()]
     notes = [f'mean of {scored} images']
-    for name, count in counts.items():
-        if 0 < count < scored:
-            notes.append(f'{SCORES[name].name} of {count}: others are too small')
+    for name, kind in SCORES.items():
+        if 0 < (count := len(_values(scores, name))) < scored:
+            notes.append(f'{kind.name} of {count}: others are too small')
     if scored < len(scores):
         notes.append(f'{len(scores) - scored} more have none: {reason}')
     return f'{", ".join(parts)} ({"; ".join(notes)})'
