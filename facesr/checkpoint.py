@@ -108,11 +108,7 @@ def _refuse_remote(filename: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
 def model_weights(
     checkpoint: Mapping[str, Any], model: nn.Module, path: str | Path
 ) -> dict[str, Tensor]:
-    """Get a checkpoint's weights for a complete model.
-
-    Raises:
-        UserError: they are not exactly the model's by name and shape, or are not finite.
-    """
+    """Get a checkpoint's weights for a complete model: its own by name and shape, and finite."""
     return _matching(_state_dict(checkpoint, path), model, path)
 
 
@@ -122,9 +118,6 @@ def generator_weights(
     """Get the weights for a generator, of a checkpoint of a complete model or only of a generator.
 
     With ``ema`` the average that ``GeneratorEMAHook`` kept, instead of the raw weights.
-
-    Raises:
-        UserError: as :func:`model_weights`, or there is no average.
     """
     if ema and 'ema_state_dict' in checkpoint:
         average = dict(checkpoint['ema_state_dict'])
@@ -178,10 +171,9 @@ def _is_plain(value: Any) -> bool:
 
 
 def load_generator(generator: nn.Module, path: str | Path, ema: bool = False) -> dict[str, Any]:
-    """Load a checkpoint's generator, strictly; see :func:`generator_weights`.
+    """Load a checkpoint's generator by :func:`generator_weights`, and return its ``meta``, if any.
 
-    Returns:
-        The checkpoint's ``meta``: iteration and settings of its training, where it has them.
+    That is the iteration and the settings of its training.
     """
     checkpoint = read_checkpoint(path)
     generator.load_state_dict(generator_weights(checkpoint, generator, path, ema))
@@ -193,16 +185,11 @@ def to_plain(value: Any) -> Any:
     """Copy a nested structure with NumPy scalars and arrays as Python numbers and lists.
 
     A dictionary's entry that is neither a tensor nor plain is left out with a warning: for it, a
-    weights-only load would refuse the file.
-
-    Raises:
-        TypeError: ``value`` itself, or an item of a list, is neither a tensor nor plain.
+    weights-only load would refuse the file. Elsewhere such a value is a TypeError.
     """
-    if value is None or isinstance(value, Tensor):
-        return value
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
-    if isinstance(value, bool | int | float | str | bytes):
+    if value is None or isinstance(value, Tensor | bool | int | float | str | bytes):
         return value
     if isinstance(value, Mapping):
         plain = {}
@@ -233,10 +220,7 @@ def latest_checkpoint(work_dir: str | Path) -> Path | None:
     """Find the last intact checkpoint of a run; None where there is no checkpoint.
 
     MMEngine takes the one that a file names, whether it can be read or not. Here a checkpoint that
-    cannot be read is skipped with a warning.
-
-    Raises:
-        UserError: there are checkpoints, and none can be read.
+    cannot be read is skipped with a warning; that none can be is an error.
     """
     found = [path for path in checkpoints_of(work_dir) if path.name != BEST]
     for path in found:

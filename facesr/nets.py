@@ -21,11 +21,7 @@ from .errors import UserError
 
 
 def build_part(config: Config, part: str) -> Any:
-    """Build the ``generator`` or the ``data_preprocessor`` of a config's model.
-
-    Raises:
-        UserError: it cannot be built.
-    """
+    """Build the ``generator`` or the ``data_preprocessor`` of a config's model."""
     init_default_scope(config.get('default_scope', 'mmagic'))
     try:
         return MODELS.build(config.model[part])
@@ -50,11 +46,7 @@ def count_parameters(module: nn.Module) -> int:
 
 
 def find_device(name: str | None) -> torch.device:
-    """The named device, or a CUDA GPU if there is one, or the CPU.
-
-    Raises:
-        UserError: there is no such device, or it holds no values (``meta``).
-    """
+    """The named device, or a CUDA GPU if there is one, or the CPU."""
     try:
         device = torch.device(name or ('cuda' if torch.cuda.is_available() else 'cpu'))
         torch.empty(0, device=device)
@@ -74,9 +66,6 @@ def check_gpu() -> None:
 
     Where the driver is too old, PyTorch only warns and takes the CPU. A PyTorch without CUDA, or a
     CUDA_VISIBLE_DEVICES that names no GPU, means that the CPU is wanted.
-
-    Raises:
-        UserError: the GPU cannot be used; with PyTorch's reason and what to do.
     """
     visible = os.environ.get('CUDA_VISIBLE_DEVICES', '0')
     if torch.version.cuda is None or not re.match(r'\d|GPU-|MIG-', visible):

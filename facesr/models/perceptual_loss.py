@@ -27,14 +27,12 @@ class VGGPerceptualLoss(PerceptualLoss):
         layer_weights: weight by layer of torchvision's ``vgg.features``; ``{'34': 1.0}`` is
             VGG19's conv5_4 before its ReLU (Wang et al., *ESRGAN*, 2018, section 3.3), ``{'28':
             1.0}`` VGG16's conv5_3.
-        vgg_type: a VGG of torchvision's.
         use_input_norm: normalise by ImageNet's mean and deviation, for images in [0, 1].
         perceptual_weight: weight of the L1 or MSE distance of the features.
         style_weight: weight of their Gram matrices' distance; 0 computes none.
         norm_img: True for images in [-1, 1].
         pretrained: ``'torchvision'`` for its weights (:func:`.features.find_features`),
             ``'random'`` for fixed random layers (tests and demonstrations), or a file's path.
-        criterion: ``'l1'`` or ``'mse'``.
     """
 
     def __init__(

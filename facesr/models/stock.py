@@ -56,11 +56,9 @@ class FaceSRGAN(FaceEditModel, SRGAN):
     takes one size, ``ModifiedVGG`` 128x128. Here all losses can be those of a random crop of each
     output and the same crop of its ground truth.
 
-    Args:
-        crop_size: side of the crops in pixels of the output; None takes the complete images. Where
-            they are depends only on the run's seed, the iteration and the process, so that a
-            resumed run continues with the crops it would have had.
-        All others are those of ``SRGAN``.
+    ``crop_size`` is their side in pixels of the output; None takes the complete images. Where they
+    are depends only on the run's seed, the iteration and the process, so that a resumed run
+    continues with the crops it would have had.
     """
 
     def __init__(self, *args: Any, crop_size: int | None = None, **kwargs: Any) -> None:

@@ -15,7 +15,7 @@ from mmengine.runner.checkpoint import get_state_dict
 
 from ..checkpoint import BEST, generator_weights, model_weights, to_plain
 from ..errors import UserError, describe_refusal
-from ..files import by_first, write_whole
+from ..files import by_first, write_file
 from ..nets import unwrap, unwrap_generator
 from . import PRIORITIES
 from .optimiser import take_settings
@@ -34,8 +34,7 @@ class DurableBackend(LocalBackend):
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
         """Write a file's content durably."""
-        with write_whole(filepath, durable=True) as partial:
-            partial.write_bytes(obj)
+        write_file(filepath, obj, durable=True)
 
 
 @HOOKS.register_module()
@@ -56,11 +55,6 @@ class SafeCheckpointHook(CheckpointHook):
     *Loading*: MMEngine only warns of weights that do not match; here they must. ``load_from`` takes
     only the generator. A run resumes by its config (``resume=True`` and ``load_from``), not by
     ``Runner.resume()``.
-
-    Raises:
-        UserError: the training's last checkpoint cannot be written, the weights are not the
-            model's, a run is to resume from a file that holds only weights, or no validation gives
-            the score that decides which is the best.
     """
 
     priority = PRIORITIES['SafeCheckpointHook']

@@ -25,12 +25,9 @@ _LAUNCHERS = {
 def joined_processes(config: Config) -> Iterator[None]:
     """Join the processes of a config's ``launcher``, as a context.
 
-    MMEngine joins them only when it builds a runner, and never closes their group. Without a CUDA
-    GPU the config gets a model wrapper that names no device.
-
-    Raises:
-        UserError: another launcher (MPI's processes learn their rank too late for MMEngine's logs),
-            or the launcher did not start this process.
+    MMEngine joins them only when it builds a runner, and never closes their group. Its launcher
+    ``mpi`` is refused: there a process learns its rank too late for the logs. Without a CUDA GPU
+    the config gets a model wrapper that names no device.
     """
     launcher = config.get('launcher', 'none')
     if launcher not in ('none', *_LAUNCHERS):

@@ -1,7 +1,6 @@
 """The generator's weights: where adversarial training takes them from, and their average."""
 
 import itertools
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +27,8 @@ GENERATOR_ITERATIONS = 'generator_iterations'
 class PretrainedGeneratorHook(Hook):
     """Loads the generator of another run, strictly, where nothing else was loaded or resumed.
 
-    Args:
-        source: work directory of that run, of which the best checkpoint is taken, else the last;
-            or a file, such as one of weights/. None starts from scratch.
-
-    Raises:
-        UserError: there is no checkpoint, with the command that makes it; or it is another net's.
+    ``source`` is the work directory of that run, of which the best checkpoint is taken, else the
+    last; or a file, such as one of weights/. None starts from scratch.
     """
 
     priority = PRIORITIES['PretrainedGeneratorHook']
@@ -47,11 +42,12 @@ class PretrainedGeneratorHook(Hook):
         if self.source is None:
             tell(runner.logger, 'generator: from scratch, not trained before')
             return
-        path = by_first(partial(_find_weights, Path(self.source)))
+        source = Path(self.source)
+        path = by_first(lambda: source if source.is_file() else find_checkpoint(source))
         if path is None:
             raise UserError(
-                f'{self.source}: no trained generator to start from; make it: python '
-                f'tools/train.py configs/{Path(self.source).stem}.py, or name one: --cfg-options '
+                f'{source}: no trained generator to start from; make it: python '
+                f'tools/train.py configs/{source.stem}.py, or name one: --cfg-options '
                 'load_from=CHECKPOINT, or start from scratch: --cfg-options '
                 'default_hooks.pretrained.source=None'
             )
@@ -60,13 +56,8 @@ class PretrainedGeneratorHook(Hook):
         ema = is_of_average(meta.get('best_score_name', ''))  # what it was best with
         generator.load_state_dict(generator_weights(checkpoint, generator, path, ema))
         runner.message_hub.update_info(GENERATOR_ITERATIONS, meta.get('iter'))
-        which = 'averaged weights' if ema else 'weights'
-        text = f'generator: {which} of {path}, iteration {meta.get("iter", "unknown")}'
-        tell(runner.logger, text)
-
-
-def _find_weights(source: Path) -> Path | None:
-    return source if source.is_file() else find_checkpoint(source)
+        which = f'{"averaged " if ema else ""}weights of {path}'
+        tell(runner.logger, f'generator: {which}, iteration {meta.get("iter", "unknown")}')
 
 
 class ForeachAverage(ExponentialMovingAverage):
@@ -91,10 +82,8 @@ class GeneratorEMAHook(Hook):
     MMEngine's ``EMAHook`` averages the discriminator too, and validates only the average; that of
     MMagic's ``ExponentialMovingAverageHook`` is never validated. Here a validation gives ``PSNR``
     and ``ema/PSNR``; a checkpoint holds the average as ``ema_state_dict``, for ``--ema`` of
-    ``tools/test.py`` and ``tools/export.py``.
-
-    Args:
-        decay: ``average = decay * average + (1 - decay) * weights`` after each iteration.
+    ``tools/test.py`` and ``tools/export.py``. After each iteration, ``average = decay * average +
+    (1 - decay) * weights``.
     """
 
     priority = PRIORITIES['GeneratorEMAHook']

@@ -30,14 +30,8 @@ class ResumableTrainLoop(IterBasedTrainLoop):
     To resume, the stock loop fetches every batch since the first and throws it away; to stop, it
     validates first. Here the sampler starts at the right sample, and if the checkpoint predates the
     end of its validation, that validation runs again first. On a CPU a resumed run ends with the
-    same bits as the uncut one; not on a GPU, where some sums have no fixed order.
-
-    Args:
-        tf32: whether a CUDA GPU computes float32 convolutions in TF32; see
-            :func:`facesr.nets.use_tf32`. All others are those of ``IterBasedTrainLoop``.
-
-    Raises:
-        UserError: the sampler cannot start in the middle.
+    same bits as the uncut one; not on a GPU, where some sums have no fixed order. ``tf32`` is
+    whether a CUDA GPU computes float32 convolutions in TF32; see :func:`facesr.nets.use_tf32`.
     """
 
     def __init__(self, *args: Any, tf32: bool = True, **kwargs: Any) -> None:
@@ -102,9 +96,7 @@ class StopHook(Hook):
     MMEngine dies of the signal, and loses what was trained since its last checkpoint. A validation
     is left at once, and repeated when the run resumes. A signal to one of several processes stops
     all of them after the same iteration. :func:`facesr.training.signals.taking_signals` listens.
-
-    Raises:
-        StoppedError: after the checkpoint is written; the tools exit with 75 for it.
+    After the checkpoint is written, a ``StoppedError`` says so; the tools exit with 75 for it.
     """
 
     priority = PRIORITIES['StopHook']

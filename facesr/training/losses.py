@@ -19,16 +19,11 @@ from .optimiser import wrappers_of
 
 
 class _Number(NamedTuple):
-    """A loss or a gradient's norm that is still on its device.
-
-    Attributes:
-        scalar: its name in the message hub; None where it is only checked.
-        problem: what is said if it is not finite.
-    """
+    """A loss or a gradient's norm that is still on its device."""
 
     value: Tensor
-    scalar: str | None
-    problem: str
+    scalar: str | None  # its name in the message hub; None where it is only checked
+    problem: str  # what is said if it is not finite
 
 
 class _Norm:
@@ -81,14 +76,10 @@ class LossHook(RuntimeInfoHook):
 
     Here losses and norms of gradients stay on a GPU until a log line, a validation, a checkpoint or
     the end of the run needs them, and are then read in one copy; on a CPU they are read at once.
-    What a gradient scaler finds and skips (fp16's ordinary overflow) is left to it.
+    What a gradient scaler finds and skips (fp16's ordinary overflow) is left to it. No checkpoint
+    is written after the first iteration of which a loss or a gradient is not finite.
 
-    Args:
-        history: values that are kept of each scalar; at least the log processor's window.
-
-    Raises:
-        UserError: a loss or a gradient is not finite; it names the first such iteration, the loss
-            or net, and the last checkpoint. None is written after that iteration.
+    ``history`` values are kept of each scalar; at least the log processor's window.
     """
 
     priority = PRIORITIES['LossHook']

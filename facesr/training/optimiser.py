@@ -62,16 +62,14 @@ class MuonAdam(Optimizer):
         given, self.param_groups, self.defaults = self.param_groups, [], muon
         for group in given:
             share = group.get('lr', lr) / lr if lr else 1.0  # of the rate, for Adam's too
-            is_muons = group.get('matrices', True)
-            matrices = [weight for weight in group['params'] if is_muons and is_matrix(weight)]
-            others = [weight for weight in group['params'] if not (is_muons and is_matrix(weight))]
-            for weights, settings in (
-                (matrices, {**muon, **group, 'matrices': True, 'lr': share * lr}),
-                (
-                    others,
-                    {**self._adam.defaults, **group, 'matrices': False, 'lr': share * adam_lr},
-                ),
-            ):
+            allowed = group.get('matrices', True)
+            for matrices, own in ((True, muon), (False, self._adam.defaults)):
+                weights = [
+                    weight
+                    for weight in group['params']
+                    if (allowed and is_matrix(weight)) == matrices
+                ]
+                settings = {**own, **group, 'matrices': matrices, 'lr': share * own['lr']}
                 if weights:
                     self.add_param_group({**settings, 'params': weights})
 
@@ -147,20 +145,18 @@ def take_settings(wrapper: OptimWrapper | OptimWrapperDict, saved: dict[str, Any
     PyTorch takes learning rates, ``fused`` and all other settings from the checkpoint, and ignores
     what was changed in the config. The learning rate keeps its place in the schedule.
     """
-    if isinstance(wrapper, OptimWrapperDict):
-        for net, part in wrapper.items():
-            take_settings(part, saved[net])
-        return
-    groups = [*saved['param_groups']]
-    if 'base_param_settings' in saved:  # of several groups; MMEngine logs its rate
-        groups.append(saved['base_param_settings'])
-    for group, own in zip(groups, wrapper.param_groups, strict=False):
-        before, rate = group.get('initial_lr', group['lr']), own.get('initial_lr', own['lr'])
-        if before != rate:
-            print_log(f'learning rate: {rate:g} by the config, {before:g} before', 'current')
-        share = group['lr'] / before if before else 1.0
-        group.update({key: value for key, value in own.items() if key != 'params'})
-        group['lr'] = rate * share
+    for net, part in wrappers_of(wrapper).items():
+        state = saved[net] if net else saved
+        groups = [*state['param_groups']]
+        if 'base_param_settings' in state:  # of several groups; MMEngine logs its rate
+            groups.append(state['base_param_settings'])
+        for group, own in zip(groups, part.param_groups, strict=False):
+            before, rate = group.get('initial_lr', group['lr']), own.get('initial_lr', own['lr'])
+            if before != rate:
+                print_log(f'learning rate: {rate:g} by the config, {before:g} before', 'current')
+            share = group['lr'] / before if before else 1.0
+            group.update({key: value for key, value in own.items() if key != 'params'})
+            group['lr'] = rate * share
 
 
 def match_layout(wrapper: OptimWrapper | OptimWrapperDict) -> None:

@@ -22,10 +22,8 @@ class PanelHook(Hook):
     """Draws ground truth | input | output of every n-th image of a validation, for all backends.
 
     MMagic's ``BasicVisualizationHook`` counts batches and draws all images of one, and its
-    ``ConcatImageVisualizer`` puts the small input into a grey corner, without captions.
-
-    Args:
-        interval: in images of a process; the first panel is of image number ``interval``.
+    ``ConcatImageVisualizer`` puts the small input into a grey corner, without captions. Here
+    ``interval`` counts the images of a process; the first panel is of image number ``interval``.
     """
 
     #: By the name of the image in a sample.

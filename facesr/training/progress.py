@@ -48,13 +48,8 @@ class RunSummaryHook(Hook):
     (its class), ``parameters`` (trainable), ``training_images``, ``batch_size`` (of a process),
     ``processes``, ``start`` (which of the run's it is, from 1), ``validation_images`` if there is a
     validation, and ``generator_iterations`` if another run trained the generator before. Those
-    that a resume has changed are printed too.
-
-    Args:
-        parameter_limit: the generator's trainable parameters must be fewer; None allows any.
-
-    Raises:
-        UserError: the config has an unknown key, or the generator is too large.
+    that a resume has changed are printed too. The generator's trainable parameters must be fewer
+    than ``parameter_limit``; None allows any.
     """
 
     priority = PRIORITIES['RunSummaryHook']
@@ -67,25 +62,28 @@ class RunSummaryHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         generator, loader, loop = unwrap_generator(runner), runner.train_dataloader, runner.val_loop
-        device, name = describe_device(generator, runner.optim_wrapper), type(generator).__name__
-        parameters, images = count_parameters(generator), len(loader.dataset)
-        facts = dict(device=device, generator=name, parameters=parameters, training_images=images)
-        facts |= dict(batch_size=loader.batch_size, processes=runner.world_size)
-        net = f'{name}, {parameters:,} trainable parameters'
-        limit = self.parameter_limit
-        if limit is not None and parameters >= limit:
-            raise UserError(
-                f'the generator has {parameters:,} trainable parameters, fewer than {limit:,} are '
-                "allowed; make it smaller, or change RunSummaryHook's parameter_limit"
-            )
+        facts: dict[str, Any] = dict(
+            device=describe_device(generator, runner.optim_wrapper),
+            generator=type(generator).__name__,
+            parameters=count_parameters(generator),
+            training_images=len(loader.dataset),
+            batch_size=loader.batch_size,
+            processes=runner.world_size,
+        )
+        net, limit = f'{facts["parameters"]:,} trainable parameters', self.parameter_limit
         if limit is not None:
+            if facts['parameters'] >= limit:
+                raise UserError(
+                    f'the generator has {net}, fewer than {limit:,} are allowed; make it smaller, '
+                    "or change RunSummaryHook's parameter_limit"
+                )
             net += f' (fewer than {limit:,} allowed)'
         span = f'iterations {runner.iter + 1:,} to {runner.max_iters:,}'
-        training = f'{images:,} images, {span}, batch of {loader.batch_size}'
+        training = f'{facts["training_images"]:,} images, {span}, batch of {loader.batch_size}'
         if runner.world_size > 1:
             training += f' on each of {runner.world_size} processes'
-        lines = {'device': device, 'generator': net, 'training': training}
-        lines['writing to'] = runner.work_dir
+        lines = {'device': facts['device'], 'generator': f'{facts["generator"]}, {net}'}
+        lines |= {'training': training, 'writing to': runner.work_dir}
         if loop is not None:
             facts['validation_images'] = images = sum(len(one.dataset) for one in loop.dataloaders)
             lines['validation'] = f'{images:,} images every {runner.val_interval:,} iterations'
@@ -121,16 +119,14 @@ def _origin(runner: Runner) -> str:
 
 def describe_device(module: nn.Module, optim_wrapper: Any) -> str:
     """What a module trains on, and in which numbers: ``CPU, 2 threads, bfloat16``, say."""
-    device = next(module.parameters()).device
-    threads = torch.get_num_threads()
+    device, threads = next(module.parameters()).device, torch.get_num_threads()
     name = f'CPU, {threads} thread{"s" if threads > 1 else ""}'
     if device.type == 'cuda':
         name = f'{torch.cuda.get_device_name(device)} ({device})'
     wrappers = wrappers_of(optim_wrapper).values()
-    if not any(isinstance(wrapper, Bf16OptimWrapper) for wrapper in wrappers):
-        return name
-    numbers = 'bfloat16' if is_fast_in_bf16(device) else 'float32 (it is slow in bfloat16)'
-    return f'{name}, {numbers}'
+    if any(isinstance(wrapper, Bf16OptimWrapper) for wrapper in wrappers):
+        name += ', bfloat16' if is_fast_in_bf16(device) else ', float32 (it is slow in bfloat16)'
+    return name
 
 
 @HOOKS.register_module()

@@ -35,9 +35,6 @@ def taking_signals() -> Iterator[None]:
     is only noted, and ``StopHook`` asks for it. Signals that the process blocked and ignored before
     are ignored again afterwards, so that none ends a process whose run has ended
     (``tools/train.py``). Other threads than the main one get no signals.
-
-    Raises:
-        StoppedError: a signal came before the first iteration.
     """
     if current_thread() is not main_thread():
         yield

@@ -24,10 +24,9 @@ class FastStepHook(Hook):
     The nets are the generator, the discriminator and the perceptual loss's VGG. Validations run
     uncompiled, so that no time goes into compiling for their shapes.
 
-    Args:
-        channels_last: lay out weights and features as (N, H, W, C), as 16-bit convolutions want.
-        compile: arguments of ``torch.compile``; None compiles nothing. It takes a C++ compiler,
-            and minutes of the first iteration, whose time is logged.
+    ``channels_last`` lays out weights and features as (N, H, W, C), as 16-bit convolutions want.
+    ``compile`` has arguments of ``torch.compile``; None compiles nothing. It takes a C++ compiler,
+    and minutes of the first iteration, whose time is logged.
     """
 
     priority = PRIORITIES['FastStepHook']

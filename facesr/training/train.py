@@ -47,11 +47,8 @@ def train(
 ) -> None:
     """Train a config with MMEngine's runner; the options are those of ``tools/train.py``.
 
-    ``resume='auto'`` takes the work directory's last checkpoint, if any.
-
-    Raises:
-        StoppedError: the run was asked to stop, and has saved what there was.
-        UserError: a mistake that the user can mend, in the config, the data or the checkpoint.
+    ``resume='auto'`` takes the work directory's last checkpoint, if any. A run that was asked to
+    stop raises a ``StoppedError``.
     """
     overrides = list(overrides)
     if dry_run:
@@ -165,7 +162,7 @@ def _rehearse(config: Config, config_path: str | Path, begin: int) -> None:
     """Train two iterations, validate a batch and save, elsewhere; print the real run's needs."""
     work_dir = Path(config.work_dir)
     disk = next(path for path in (work_dir, *work_dir.absolute().parents) if path.exists())
-    if not os.access(disk / '.', os.W_OK):  # of a file there is no such name
+    if not (disk.is_dir() and os.access(disk, os.W_OK)):
         raise UserError(f'{work_dir}: cannot be written: {disk} is no folder that you may write to')
     small = copy.deepcopy(config)
     small.train_cfg.update(max_iters=REHEARSED, val_interval=REHEARSED, val_begin=1)
