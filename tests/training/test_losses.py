@@ -34,7 +34,6 @@ class SpoilHook(Hook):
 @pytest.mark.parametrize(
     ('config', 'net', 'what', 'message'),
     [
-        (TINY, 'generator', 'weight', r'iteration 3: loss is nan and '),
         (TINY, 'generator', 'gradient', r"iteration 3: the generator's gradient is not finite;"),
         (
             TINY_GAN,
@@ -80,11 +79,8 @@ def train(options: list[str], hook: str, *extra: str) -> Runner:
 
 
 def test_losses_read_late_are_those_read_at_once(tiny_options: list[str]):
-    options = [
-        'train_cfg.max_iters=7',
-        'default_hooks.logger.interval=3',
-        'default_hooks.checkpoint.interval=5',
-    ]
+    options = ['train_cfg.max_iters=7', 'default_hooks.logger.interval=3']
+    options.append('default_hooks.checkpoint.interval=5')
     runs = [train(tiny_options, hook, *options) for hook in ('LossHook', 'WaitingLossHook')]
     at_once, late = (run.message_hub.get_scalar('train/loss').data[0] for run in runs)
     assert len(late) == 7
@@ -94,14 +90,8 @@ def test_losses_read_late_are_those_read_at_once(tiny_options: list[str]):
 def test_losses_read_late_stop_the_run_before_its_checkpoint(
     tiny_options: list[str], tmp_path: Path
 ):
-    config = load_config(
-        TINY,
-        [
-            *tiny_options,
-            'default_hooks.runtime_info.type=WaitingLossHook',
-            'default_hooks.logger.interval=100',
-        ],
-    )
+    hooks = ['runtime_info.type=WaitingLossHook', 'logger.interval=100']
+    config = load_config(TINY, [*tiny_options, *(f'default_hooks.{hook}' for hook in hooks)])
     config.custom_hooks = [dict(type='SpoilHook', net='generator', what='weight')]
     runner = Runner.from_cfg(config)
     with pytest.raises(UserError, match=r'^iteration 3: loss is nan and .*iter_2\.pth'):

@@ -1,39 +1,43 @@
-"""What a run prints and writes before it starts; the ETA, and what a log line holds."""
-
 import json
 import re
-import time
 from pathlib import Path
 
 import pytest
 import torch
-from conftest import TINY_GAN, train
+from conftest import train
 from mmagic.registry import HOOKS
 from mmengine.hooks import Hook
+from mmengine.runner import Runner
 
 from facesr.checkpoint import read_checkpoint
 from facesr.errors import UserError
-from facesr.training.progress import ProgressHook, peak_memory
+from facesr.training.progress import peak_memory
 
 
 def log_text(work_dir: Path) -> str:
     return '\n'.join(path.read_text() for path in sorted(work_dir.glob('*/*.log')))
 
 
-def test_facts_before_and_speed_during_the_run(tiny_options: list[str], tmp_path: Path):
-    train([*tiny_options, 'train_cfg.max_iters=3'])
-    text = log_text(tmp_path / 'work')
+def test_facts_before_and_speed_during_the_run(trained: Runner):
+    work_dir = Path(trained.work_dir)
+    text = log_text(work_dir)
     assert 'SRResNet, 8,035 trainable parameters (fewer than 2,276,356 allowed)' in text
-    assert '4 images, iterations 1 to 3, batch of 2' in text
+    assert '4 images, iterations 1 to 4, batch of 2' in text
     assert '2 images every 2 iterations' in text
-    assert f'writing to  {tmp_path}/work' in text
+    assert f'writing to  {work_dir}' in text
     assert 'starts from  the beginning' in text
     assert re.search(r'log  .*/\d{8}_\d{6}\.log\n', text)
     assert re.search(
-        r'iteration 2 of 3: [\d.]+ s an iteration, loss 0\.\d+, about \d+ \w+ left', text
+        r'iteration 2 of 4: [\d.]+ s an iteration, loss 0\.\d+, about \d+ \w+ left', text
     )
     assert re.search(r'validation after iteration 2: PSNR \d+\.\d+, SSIM .*, the best so far', text)
-    [path] = (tmp_path / 'work').glob('*/run.json')
+    lines = re.findall(r'.*Iter\(train\).*', text)
+    assert len(lines) == 4
+    for line in lines:
+        [memory] = re.findall(r'memory: (\d+)', line)
+        assert 100 < int(memory) <= peak_memory()
+        assert 'eta: ' in line and re.search(r'time: 0\.\d+', line)
+    [path] = work_dir.glob('*/run.json')
     assert json.loads(path.read_text()) == dict(
         device=f'CPU, {torch.get_num_threads()} threads'.replace(' 1 threads', ' 1 thread'),
         generator='SRResNet',
@@ -47,26 +51,15 @@ def test_facts_before_and_speed_during_the_run(tiny_options: list[str], tmp_path
 
 
 def test_what_a_resume_has_changed_outside_of_the_config_is_said(
-    tiny_options: list[str], tmp_path: Path
+    tiny_options: list[str], trained: Runner, tmp_path: Path
 ):
-    train([*tiny_options, 'train_cfg.max_iters=2'])
-    checkpoint = read_checkpoint(tmp_path / 'work/iter_2.pth')
+    checkpoint = read_checkpoint(Path(trained.work_dir, 'iter_2.pth'))
     checkpoint['message_hub']['runtime_info']['facts']['training_images'] = 6
-    torch.save(checkpoint, tmp_path / 'work/iter_2.pth')
-    train([*tiny_options, 'resume=True', f'load_from={tmp_path}/work/iter_2.pth'])
+    torch.save(checkpoint, tmp_path / 'other.pth')
+    train([*tiny_options, 'resume=True', f'load_from={tmp_path}/other.pth'])
     text = log_text(tmp_path / 'work')
-    assert f'starts from  {tmp_path}/work/iter_2.pth, iteration 2' in text
+    assert f'starts from  {tmp_path}/other.pth, iteration 2' in text
     assert 'training_images: 4 (before: 6)\n' in text and text.count('(before: ') == 1
-
-
-def test_facts_of_a_run_without_validation(tiny_options: list[str], tmp_path: Path):
-    options = [*tiny_options, 'train_dataloader.dataset.gt_patch_size=128']
-    options += ['train_cfg.max_iters=1', 'val_cfg=None', 'val_dataloader=None']
-    train([*options, 'val_evaluator=None'], config=TINY_GAN)
-    [path] = (tmp_path / 'work').glob('*/run.json')
-    facts = json.loads(path.read_text())
-    assert 'validation_images' not in facts
-    assert (facts['generator'], facts['parameters']) == ('SRResNet', 8035)
 
 
 def test_too_large_a_generator_stops_the_run(tiny_options: list[str], tmp_path: Path):
@@ -102,40 +95,3 @@ def test_eta_counts_validations_and_survives_a_resume(tiny_options: list[str], t
     resume = ['train_cfg.max_iters=9', 'resume=True', f'load_from={work}/iter_3.pth']
     train([*tiny_options, *resume], hook)
     assert hours() == [0, 0, 1, 4, 3, 3, 2, 2, 1], log_text(work)
-
-
-@HOOKS.register_module()
-class NoteValidationHook(Hook):
-    """Notes the ETA after each batch of a validation, and when it has ended."""
-
-    priority = 'LOWEST'
-
-    def before_run(self, runner) -> None:
-        self.etas: list[float] = []
-
-    def after_val_iter(self, runner, *args: object, **kwargs: object) -> None:
-        self.etas.append(runner.message_hub.get_info('eta'))
-
-    def after_val_epoch(self, runner, *args: object, **kwargs: object) -> None:
-        self.end = time.time()
-
-
-def test_a_validation_has_its_own_eta_and_takes_no_time_of_an_iteration(tiny_options: list[str]):
-    options = [*tiny_options, 'val_dataloader.batch_size=1', 'train_cfg.max_iters=2']
-    runner = train(options, dict(type='NoteValidationHook'), dict(type='GeneratorEMAHook'))
-    [note] = [hook for hook in runner.hooks if isinstance(hook, NoteValidationHook)]
-    [timer] = [hook for hook in runner.hooks if isinstance(hook, ProgressHook)]
-    times = runner.message_hub.get_scalar('val/time').data[0]
-    assert len(times) == 4, 'two images, and two for the average'
-    assert note.etas == pytest.approx([3 * times[0], 2 * times[:2].mean()])
-    assert timer.t >= note.end, 'the next iteration begins after all of it'
-
-
-def test_memory_and_speed_in_each_line(tiny_options: list[str], tmp_path: Path):
-    train([*tiny_options, 'train_cfg.max_iters=2'])
-    lines = re.findall(r'.*Iter\(train\).*', log_text(tmp_path / 'work'))
-    assert len(lines) == 2
-    for line in lines:
-        [memory] = re.findall(r'memory: (\d+)', line)
-        assert 100 < int(memory) <= peak_memory()
-        assert 'eta: ' in line and re.search(r'time: 0\.\d+', line)

@@ -1,5 +1,3 @@
-"""The published schedule in fewer iterations has the same learning rates at the same shares."""
-
 from pathlib import Path
 
 import pytest
@@ -65,20 +63,6 @@ def test_intervals_of_the_command_line_stay() -> None:
     assert config.default_hooks.checkpoint.interval == 100, 'scaled'
 
 
-def test_warm_up_and_cosine() -> None:
-    config = load_config(CONFIGS / 'srresnet_24b.py', ['optim_wrapper.optimizer.lr=4e-4'])
-    config.param_scheduler = [
-        dict(type='LinearLR', by_epoch=False, begin=0, end=1000, start_factor=0.05),
-        dict(type='CosineAnnealingLR', by_epoch=False, begin=0, end=150_000, T_max=150_000),
-    ]
-    scale_schedule(config, 300)
-    warm_up, cosine = config.param_scheduler
-    assert (warm_up.end, cosine.end, cosine.T_max) == (2, 300, 300)
-    rates = learning_rates(config)
-    assert rates[0] == pytest.approx(2e-5)
-    assert rates[150] == pytest.approx(2e-4, rel=0.02)
-
-
 def test_warm_up_stable_and_decay() -> None:
     config = load_config(CONFIGS / 'srresnet_24b_plus.py')
     scale_schedule(config, 3000)
@@ -101,39 +85,14 @@ def test_each_optimiser_of_a_gan() -> None:
     assert config.param_scheduler.discriminator.step_size == 2000
 
 
-def test_milestones() -> None:
-    config = Config(
-        dict(
-            train_cfg=dict(max_iters=1000),
-            default_hooks=dict(),
-            param_scheduler=dict(type='MultiStepLR', by_epoch=False, milestones=[300, 900]),
-        )
-    )
-    scale_schedule(config, 100)
-    assert config.param_scheduler.milestones == [30, 90]
-
-
-@pytest.mark.parametrize(
-    ('scheduler', 'iterations', 'message'),
-    [
-        ({}, 0, '--iterations 0: at least 1 expected'),
-        (
-            dict(type='CosineAnnealingLR', by_epoch=False, begin=900, end=1000, T_max=100),
-            4,
-            'too few for CosineAnnealingLR from 900 to 1000 of 1000',
-        ),
-    ],
-)
-def test_refused(scheduler: dict, iterations: int, message: str) -> None:
-    config = Config(
-        dict(
-            train_cfg=dict(max_iters=1000),
-            default_hooks=dict(),
-            param_scheduler=[scheduler] if scheduler else [],
-        )
-    )
-    with pytest.raises(UserError, match=message):
-        scale_schedule(config, iterations)
+def test_refused() -> None:
+    late = dict(type='CosineAnnealingLR', by_epoch=False, begin=900, end=1000, T_max=100)
+    train_cfg = dict(max_iters=1000)
+    config = Config(dict(train_cfg=train_cfg, default_hooks=dict(), param_scheduler=[late]))
+    with pytest.raises(UserError, match='--iterations 0: at least 1 expected'):
+        scale_schedule(config, 0)
+    with pytest.raises(UserError, match='too few for CosineAnnealingLR from 900 to 1000 of 1000'):
+        scale_schedule(config, 4)
 
 
 @pytest.mark.parametrize('last', [9, 10])
