@@ -41,7 +41,7 @@ def writing_results(
     for path, count in counts.items():
         _refuse(path.name == RECORD, path, 'holds what the tools wrote; choose another name')
         _refuse(path in read, path, 'is an input; choose another place for the results')
-        _refuse(count > 1, path, 'two results would have this name; choose another')
+        _refuse(count > 1, path, 'two results would have this name; rename one')
         _refuse(path.is_dir(), path, 'is a folder; a file name expected')
         _refuse(path in above, path, 'other results would be in it; choose another file name')
     there = set(counts)

@@ -12,17 +12,13 @@ from facesr.images import list_images, pair_images, read_image, write_png
 RED = np.full((4, 6, 3), (255, 0, 0), np.uint8)
 
 
-def test_written_png_reads_back_as_rgb(tmp_path):
-    write_png(tmp_path / 'new' / 'Ä b.png', RED)
-    np.testing.assert_array_equal(read_image(tmp_path / 'new' / 'Ä b.png'), RED)
-    assert [path.name for path in (tmp_path / 'new').iterdir()] == ['Ä b.png']
-
-
-def test_listing_is_sorted_and_takes_png_and_jpeg(tmp_path):
+def test_a_folder_is_listed_and_read_as_rgb(tmp_path):
+    write_png(tmp_path / 'new/Ä b.png', RED)
+    np.testing.assert_array_equal(read_image(tmp_path / 'new/Ä b.png'), RED)
     for name in ('b.png', 'a.JPG', 'c.jpeg'):
-        Image.fromarray(RED).save(tmp_path / name)
-    (tmp_path / 'notes.txt').write_text('x')
-    assert list(list_images(tmp_path)) == ['a', 'b', 'c']
+        Image.fromarray(RED).save(tmp_path / f'new/{name}')
+    (tmp_path / 'new/notes.txt').write_text('x')
+    assert list(list_images(tmp_path / 'new')) == ['a', 'b', 'c', 'Ä b']
 
 
 def test_pairs_match_by_stem_whatever_the_format(tmp_path):
@@ -33,11 +29,13 @@ def test_pairs_match_by_stem_whatever_the_format(tmp_path):
     assert (stem, paths['gt'].name) == ('1', '1.jpg')
 
 
-def test_missing_partner_is_named(tmp_path):
-    for name in ('lq/1.png', 'lq/2.png', 'gt/1.png'):
+def test_a_partner_that_is_missing_is_named(tmp_path):
+    for name in ('lq/1.png', 'lq/2.png', 'gt/1.png', 'others/01.png'):
         write_png(tmp_path / name, RED)
     with pytest.raises(UserError, match=r"gt: 1 of 2 images are missing, the first is '2'"):
         pair_images({'img': tmp_path / 'lq', 'gt': tmp_path / 'gt'})
+    with pytest.raises(UserError, match=r'lq and \S*others: no name is in both'):
+        pair_images({'img': tmp_path / 'lq', 'gt': tmp_path / 'others'})
 
 
 def test_missing_empty_and_doubled_folders(tmp_path):
@@ -61,10 +59,7 @@ def test_truncated_file_is_refused_by_name(tmp_path, suffix: str):
         read_image(path)
 
 
-def test_text_and_sixteen_bits_are_refused(tmp_path):
-    (tmp_path / 'text.png').write_text('hello')
-    with pytest.raises(UserError, match=r'text\.png: not a readable image'):
-        read_image(tmp_path / 'text.png')
+def test_sixteen_bits_are_refused(tmp_path):
     Image.fromarray(np.zeros((4, 4), np.uint16)).save(tmp_path / 'deep.png')
     cv2.imwrite(str(tmp_path / 'colour.png'), np.zeros((4, 4, 3), np.uint16))
     for name in ('deep', 'colour'):
@@ -113,13 +108,6 @@ def test_without_permission_to_read(tmp_path, forbid):
         list_images(tmp_path / 'faces')
 
 
-def test_folders_without_a_name_in_common(tmp_path):
-    for name in ('lq/1.png', 'gt/01.png'):
-        write_png(tmp_path / name, RED)
-    with pytest.raises(UserError, match=r'lq and \S*gt: no name is in both'):
-        pair_images({'img': tmp_path / 'lq', 'gt': tmp_path / 'gt'})
-
-
 def test_a_photograph_taken_sideways_is_turned_upright(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # orientation: turn clockwise
@@ -136,12 +124,6 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     (tmp_path / 'b.png').mkdir()
     with pytest.raises(UserError, match=r'b\.png: not a regular file'):
         read_image(tmp_path / 'b.png')
-
-
-def test_a_name_that_is_not_utf8_is_refused(tmp_path):
-    (tmp_path / os.fsdecode(b'\xff.png')).touch()
-    with pytest.raises(UserError, match=r"'\\udcff\.png' is not UTF-8; rename the file"):
-        list_images(tmp_path)
 
 
 @pytest.mark.parametrize('kind', ['EPS', 'WEBP', 'TIFF'])

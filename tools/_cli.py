@@ -7,8 +7,6 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -16,10 +14,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 def run(work: Callable[[argparse.Namespace], None], args: argparse.Namespace) -> None:
     """Call ``work(args)`` and turn a user's mistake into ``error: ...`` and exit code 1.
 
-    A run that was asked to stop, and saved, ends with 75.
-
-    FACESR_DEBUG=1 in the environment shows the traceback as well. Everything heavy is imported
-    in ``work``, so that ``--help`` answers at once.
+    A run that was asked to stop, and saved, ends with 75. FACESR_DEBUG=1 in the environment shows
+    the traceback as well. Everything heavy is imported in ``work``: ``--help`` answers at once.
     """
     for name in ('stdout', 'stderr'):
         if getattr(sys, name) is None:  # it was closed
@@ -29,20 +25,23 @@ def run(work: Callable[[argparse.Namespace], None], args: argparse.Namespace) ->
         raise SystemExit('error: an empty argument, which would be the current folder; name one')
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
         if signal.getsignal(number) is signal.SIG_DFL:  # tools/train.py takes two of them otherwise
-            signal.signal(number, _end)
+            # As an error ends it: what was written is recorded, what is temporary is removed.
+            signal.signal(number, lambda number, frame: sys.exit(128 + number))
     debug = os.environ.get('FACESR_DEBUG') == '1'
     try:
         from facesr.errors import StoppedError, UserError, describe_refusal
         from facesr.nets import keep_memory
-    except ImportError as error:  # the stack is missing or incomplete
-        raise SystemExit(f'error: {error}') from (error if debug else None)
+
+        keep_memory()
+        for name, value in vars(args).items():
+            if isinstance(value, str | Path):  # a shell leaves --out=~/faces as it is
+                home = os.path.expanduser(value)  # noqa: PTH111 (Path's may raise a RuntimeError)
+                setattr(args, name, type(value)(home))
+        work(args)
     except KeyboardInterrupt:
         raise SystemExit(130) from None
-    keep_memory()
-    try:
-        for name, value in vars(args).items():
-            setattr(args, name, expand_home(value))
-        work(args)
+    except ImportError as error:  # the stack is missing or incomplete
+        raise SystemExit(f'error: {error}') from (error if debug else None)
     except (OSError, UnicodeError, UserError) as error:
         if debug:
             raise
@@ -52,27 +51,6 @@ def run(work: Callable[[argparse.Namespace], None], args: argparse.Namespace) ->
         if os.environ.get('RANK', '0') == '0':  # of several processes only the first
             print(stop, file=sys.stderr)
         raise SystemExit(stop.exit_code) from None
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
-
-
-def _end(number: int, frame: FrameType | None) -> None:
-    """End as after an error: what was written is recorded, what is temporary is removed."""
-    raise SystemExit(128 + number)
-
-
-def expand_home(value: Any) -> Any:
-    """Replace the ``~`` that a path begins with, which a shell leaves in ``--out=~/faces``."""
-    if isinstance(value, list):
-        return [expand_home(part) for part in value]
-    try:
-        if isinstance(value, Path):
-            return value.expanduser()
-        if isinstance(value, str) and (parts := re.fullmatch(r'([\w.]+=)?(~.*)', value, re.DOTALL)):
-            return f'{parts[1] or ""}{Path(parts[2]).expanduser()}'
-    except RuntimeError as error:  # ~name of no user
-        raise SystemExit(f'error: {value}: {str(error).lower()} write the folder out') from None
-    return value
 
 
 def add_overwrite(parser: argparse.ArgumentParser) -> None:
@@ -80,7 +58,7 @@ def add_overwrite(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--overwrite',
         action='store_true',
-        help='replace files that no tool of ours wrote; inputs never are',
+        help='replace files that no tool of ours wrote; never inputs',
     )
 
 

@@ -19,13 +19,7 @@ def parse_args() -> argparse.Namespace:
         metavar='FOLDER',
         help='FOLDER/NAME.png has the largest face, NAME_2.png the next ...',
     )
-    add(
-        '--size',
-        type=int,
-        choices=[128, 512],
-        default=128,
-        help='128: to restore, the default; 512: to train on',
-    )
+    add('--size', type=int, choices=[128, 512], default=128, help='512: to train on; default: 128')
     add(
         '--min-sharpness',
         type=float,
@@ -37,22 +31,11 @@ def parse_args() -> argparse.Namespace:
 
 
 def main(args: argparse.Namespace) -> None:
-    from dataclasses import replace
+    from facesr.restoring.photograph import TO_TRAIN_ON, cut_faces
 
-    from facesr.restoring.photograph import TO_RESTORE, TO_TRAIN_ON, cut_faces
-
-    limits = dict(min_face=args.min_face, min_sharpness=args.min_sharpness)
-    given = {name: value for name, value in limits.items() if value is not None}
-    wanted = replace(TO_RESTORE if args.size == 128 else TO_TRAIN_ON, **given)
-    cut_faces(
-        args.photos,
-        args.out,
-        args.size,
-        wanted,
-        args.only_largest,
-        args.device,
-        args.overwrite,
-    )
+    options = {name: value for name, value in vars(args).items() if value is not None}
+    defaults = TO_TRAIN_ON if args.size == 512 else {}
+    cut_faces(options.pop('photos'), options.pop('out'), **(defaults | options))
 
 
 if __name__ == '__main__':

@@ -22,13 +22,8 @@ def parse_args() -> argparse.Namespace:
     add = parser.add_argument
     add_photograph_options(parser, required=False)
     add('--out', type=Path, metavar='DIR', help='for the results; a folder of photographs needs it')
-    add(
-        '--weights',
-        type=Path,
-        default=ROOT / 'weights/face_unet.pth',
-        metavar='FILE',
-        help='written by tools/export.py; default: weights/face_unet.pth',
-    )
+    weights = ROOT / 'weights/face_unet.pth'
+    add('--weights', type=Path, default=weights, help='by tools/export.py; default: face_unet.pth')
     add('--scale', type=int, choices=[1, 2, 4], default=2, help='of the result; default: 2')
     add(
         '--background',
@@ -36,13 +31,7 @@ def parse_args() -> argparse.Namespace:
         default='bicubic',
         help='what enlarges the rest; net: weights/srresnet_24b.pth, slow on a CPU',
     )
-    add(
-        '--strength',
-        type=float,
-        default=1.0,
-        metavar='0..1',
-        help='of the restored faces over what was there; default: 1',
-    )
+    add('--strength', type=float, default=1.0, help='of the restored faces, 0 to 1; default: 1')
     add('--faces', type=Path, metavar='DIR', help='also each face, before and after, side by side')
     add_overwrite(parser)
     add('--serve', action='store_true', help='a page in the browser instead of PHOTO ...')

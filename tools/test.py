@@ -22,17 +22,10 @@ def parse_args() -> argparse.Namespace:
     add(
         '--tile',
         type=int,
-        metavar='PIXELS',
-        help='cut inputs longer than this into tiles of this side; default: only those that do '
-        'not fit into memory',
+        metavar='SIDE',
+        help='of tiles; default: only if memory does not suffice',
     )
-    add(
-        '--batch-size',
-        type=int,
-        default=1,
-        metavar='N',
-        help='consecutive images of one size that go through the net together; default: 1',
-    )
+    add('--batch-size', type=int, default=1, metavar='N', help='images of one size; default: 1')
     add(
         '--precision',
         choices=['float32', 'bf16', 'fp16'],

@@ -16,32 +16,26 @@ from _cli import add_config_options, run
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add_config_options(parser)
-    parser.add_argument(
-        '--work-dir', help='where logs and checkpoints go (default: work_dirs/CONFIG)'
-    )
-    parser.add_argument(
+    add = parser.add_argument
+    add('--work-dir', help='where logs and checkpoints go (default: work_dirs/CONFIG)')
+    add(
         '--resume',
         nargs='?',
         const='auto',
         metavar='PATH',
         help='resume from a checkpoint; without PATH, or with auto, from the last in the work dir',
     )
-    parser.add_argument(
+    add(
         '--iterations',
         type=int,
         metavar='N',
         help="train N iterations instead of the config's, with its schedule scaled to them, and "
         'its intervals that --cfg-options does not set',
     )
-    parser.add_argument(
-        '--dry-run',
-        action='store_true',
-        help='build everything, train two iterations, validate a batch, and print what the run '
-        'will take and write',
-    )
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm'], help='job launcher')
+    add('--dry-run', action='store_true', help='train two iterations, say what the run will take')
+    add('--launcher', choices=['none', 'pytorch', 'slurm'], help='job launcher')
     # torch.distributed.launch adds it to the command; the environment has it as well.
-    parser.add_argument('--local-rank', '--local_rank', help=argparse.SUPPRESS)
+    add('--local-rank', '--local_rank', help=argparse.SUPPRESS)
     return parser.parse_args()
 
 

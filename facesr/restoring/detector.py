@@ -37,17 +37,11 @@ SEARCHED_SIDE = 4096
 
 @dataclass(frozen=True)
 class Face:
-    """A face in a photograph, in its pixels.
+    """A face in a photograph, in its pixels."""
 
-    Attributes:
-        points: (5, 2): eyes, nose and corners of the mouth, x and y.
-        width: of the detector's box, which has no hair, ears or neck in it.
-        score: how sure the detector is, 0-1.
-    """
-
-    points: Points
-    width: float
-    score: float
+    points: Points  # (5, 2): eyes, nose and corners of the mouth, x and y
+    width: float  # of the detector's box, which has no hair, ears or neck in it
+    score: float  # how sure the detector is, 0-1
 
     def to_frame(self, size: int = FRAME_SIZE) -> Matrix:
         """The (2, 3) matrix from the photograph's pixels to those of a frame of ``size``."""
@@ -74,11 +68,9 @@ class FaceDetector:
 
     @torch.inference_mode()
     def find(self, photograph: Image8, min_face: int = SMALLEST_FACE) -> list[Face]:
-        """Find the faces of a photograph, the largest first.
+        """Find the faces of a photograph, (H, W, 3) uint8 RGB of any size, the largest first.
 
-        Args:
-            photograph: (H, W, 3) uint8 RGB, of any size.
-            min_face: the smallest width of a face in pixels, without hair and ears.
+        ``min_face`` is the smallest width of a face in pixels, without hair and ears.
         """
         from facenet_pytorch.models.utils.detect_face import detect_face
 
@@ -104,11 +96,7 @@ class FaceDetector:
 def fit_similarity(source: Points, target: Points) -> Matrix:
     """Fit turning, scaling and shifting by least squares (Umeyama, 1991, without reflections).
 
-    Args:
-        source, target: (N, 2) points.
-
-    Returns:
-        (2, 3), as OpenCV's ``warpAffine`` takes it.
+    Of (N, 2) points each: (2, 3), as OpenCV's ``warpAffine`` takes it.
     """
     start, end = source @ [1, 1j], target @ [1, 1j]  # turning and scaling: one complex factor
     centred = start - start.mean()

@@ -30,14 +30,9 @@ def export(
 ) -> str:
     """Write a checkpoint's generator to a file, and return a line that describes the file.
 
-    Args:
-        config, name: the checkpoint's config, and the config's name for the metadata.
-        checkpoint: a training checkpoint, or one exported before.
-        out: ``.pth`` for the weights with their metadata, which ``tools/test.py`` and a
-            weights-only load can read; ``.onnx`` for a graph from ``lq`` (N, 3, H, W) to ``sr``
-            (N, 3, 4H, 4W), any N, H and W, scaled by the metadata's ``mean`` and ``std``.
-        ema: the average of the weights instead of the raw ones.
-        overwrite: as in :func:`facesr.files.writing_results`.
+    ``.pth`` gets the weights with their metadata, which ``tools/test.py`` and a weights-only load
+    can read; ``.onnx`` a graph from ``lq`` (N, 3, H, W) to ``sr`` (N, 3, 4H, 4W), any N, H and W,
+    scaled by the metadata's ``mean`` and ``std``. ``name`` is the config's in the metadata.
     """
     if out.suffix not in ('.pth', '.onnx') or out.is_dir():
         raise UserError(f'{out}: a file name that ends with .pth or .onnx expected')
@@ -78,9 +73,11 @@ def _metadata(config: Config, name: str, trained: dict[str, Any], ema: bool) -> 
     }
 
 
+@torch.no_grad()
 def _write_onnx(generator: nn.Module, path: Path, meta: dict[str, Any]) -> float:
     """Write the graph, and return by how much it differs from the net."""
     import onnx
+    import onnxruntime
 
     logging.getLogger('torch.onnx').setLevel(logging.ERROR)
     torch.onnx.export(
@@ -97,13 +94,6 @@ def _write_onnx(generator: nn.Module, path: Path, meta: dict[str, Any]) -> float
     graph = onnx.load(path)
     onnx.helper.set_model_props(graph, {key: json.dumps(value) for key, value in meta.items()})
     onnx.save(graph, path)
-    return _check_onnx(generator, path)
-
-
-@torch.no_grad()
-def _check_onnx(generator: nn.Module, path: Path) -> float:
-    import onnxruntime
-
     session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])
     worst = 0.0
     for number, height, width in CHECKED_SIZES:

@@ -25,13 +25,10 @@ CPU_ROWS = 64  # that a CPU scores at a time: few enough for its cache, enough f
 
 @torch.no_grad()
 def psnr(images: Tensor, truths: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio over all pixels and channels.
+    """Peak signal-to-noise ratio over all pixels and channels, ``20 log10(255 / sqrt(MSE))``.
 
-    Exact for 8-bit images; MMagic sums squares in float32, which changes the last digits.
-
-    Args:
-        images, truths: (N, C, H, W), levels of 0-255, uint8 or float32 -> (N,) float64, in dB:
-            ``20 log10(255 / sqrt(MSE))``, infinity for equal images.
+    Of (N, C, H, W), levels of 0-255, uint8 or float32 -> (N,) float64, in dB, infinity for equal
+    images. Exact for 8-bit images; MMagic sums squares in float32, which changes the last digits.
     """
     mse = _sum_strips(_squared_error, images, truths) / images[0].numel()
     return 20 * torch.log10(255 / mse.sqrt())
@@ -43,14 +40,11 @@ def ssim(images: Tensor, truths: Tensor) -> Tensor:
 
     Z. Wang et al., *Image Quality Assessment: From Error Visibility to Structural Similarity*,
     2004, over the pixels around which the window fits. In float32; for similar images within 1e-6
-    of MMagic's, which filters in float64 with a square kernel.
-
-    Args:
-        images, truths: (N, C, H, W), at least 11 pixels a side, levels of 0-255, uint8 or float32
-            -> (N,) float64, 1 for equal images, else less.
+    of MMagic's, which filters in float64 with a square kernel. Of (N, C, H, W), at least 11 pixels
+    a side, levels of 0-255, uint8 or float32 -> (N,) float64, 1 for equal images, else less.
     """
-    places = torch.arange(WINDOW, dtype=torch.float64, device=images.device) - WINDOW // 2
-    window = torch.exp(places**2 / (-2 * SIGMA**2))
+    distance = torch.arange(WINDOW, dtype=torch.float64, device=images.device) - WINDOW // 2
+    window = torch.exp(distance**2 / (-2 * SIGMA**2))
     window = (window / window.sum()).float().view(1, 1, 1, WINDOW)
     total = _sum_strips(partial(_sum_ssim, window), images, truths, WINDOW - 1)
     height, width = (side - WINDOW + 1 for side in images.shape[2:])
@@ -90,20 +84,15 @@ def _sum_ssim(window: Tensor, images: Tensor, truths: Tensor) -> Tensor:
     For similar images d is small, so s^2 has the same rounding error in numerator and denominator;
     levels relative to their mean keep it small.
     """
-    # In place where there is a place: new memory costs a CPU more than arithmetic.
     centre = truths[:, :, ::8, ::8].float().mean((2, 3), keepdim=True)
-    maps = window.new_empty(4, *images.shape)
-    s, d, s_square, d_square = maps
-    torch.sub(images.float(), truths, out=d)
-    torch.sub(truths, centre, out=s).mul_(2).add_(d)
-    torch.mul(s, s, out=s_square).add_(2 * C2)
-    torch.mul(d, d, out=d_square)
+    x, y = images - centre, truths - centre
+    maps = torch.stack([x + y, x - y, (x + y).square_(), (x - y).square_()])
     s, d, s_square, d_square = _blur(maps, window)
-    s_variance, d_variance = s_square.addcmul_(s, s, value=-1), d_square.addcmul_(d, d, value=-1)
-    s, d = s.add_(2 * centre).square_().add_(2 * C1), d.square_()
-    numerator = (s - d).mul_(s_variance - d_variance)
-    denominator = s.add_(d).mul_(s_variance.add_(d_variance))
-    return Tensor.sum(numerator.div_(denominator), (1, 2, 3))
+    s_variance, d_variance = s_square - s * s, d_square - d * d
+    structure = (s_variance - d_variance + 2 * C2) / (s_variance + d_variance + 2 * C2)
+    s, d = (s + 2 * centre).square_(), d.square_()
+    luminance = (s - d + 2 * C1) / (s + d + 2 * C1)
+    return Tensor.sum(luminance * structure, (1, 2, 3))
 
 
 def _blur(maps: Tensor, window: Tensor) -> Tensor:
@@ -150,10 +139,7 @@ class BatchPSNR(PSNR):
         """Score a batch of images of one size."""
         images = [sample['output'][self.pred_key] for sample in data_samples]
         truths = [sample[self.gt_key] for sample in data_samples]
-        size = 1 if images[0].device.type == 'cpu' else len(images)  # a CPU is slow at stacking
-        for first in range(0, len(images), size):
-            pair = (self._stack(side[first : first + size]) for side in (images, truths))
-            self.results.append(self.score(*pair))
+        self.results.append(self.score(self._stack(images), self._stack(truths)))
 
     def evaluate(self) -> dict[str, float]:
         """Gather the scores of all processes, and return their mean by the metric's name."""
@@ -164,7 +150,7 @@ class BatchPSNR(PSNR):
 
     def _stack(self, images: list[Tensor]) -> Tensor:
         """The part of each image that is compared: (N, C, H, W)."""
-        batch = torch.stack(images) if len(images) > 1 else images[0][None]
+        batch = torch.stack(images)
         if self.input_order == 'HWC':
             batch = batch.permute(0, 3, 1, 2)
         if self.convert_to == 'Y':  # luma of ITU-R BT.601, 16-235

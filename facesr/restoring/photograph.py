@@ -5,7 +5,7 @@ frame, restored, and turned and scaled back, with a soft mask that leaves no sea
 """
 
 import math
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,45 +33,34 @@ OnProgress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Options:
-    """How a photograph is restored.
+    """How a photograph is restored."""
 
-    Attributes:
-        scale: of the result: 1, 2 or 4 times the photograph's sides.
-        background: what enlarges the rest of the photograph: ``bicubic``, or ``net`` for the
-            24-block SRResNet.
-        only_largest: restore only the largest face.
-        min_face: the smallest width of a face in pixels of the photograph, without hair and ears.
-        strength: 1 replaces a face by the restored one, 0 leaves it; between, they are blended.
-    """
-
-    scale: int = 2
-    background: str = 'bicubic'
-    only_largest: bool = False
-    min_face: int = 24
-    strength: float = 1.0
+    scale: int = 2  # 1, 2 or 4 times the photograph's sides
+    background: str = 'bicubic'  # what enlarges the rest; ``net``: the 24-block SRResNet
+    only_largest: bool = False  # restore only the largest face
+    min_face: int = 24  # the smallest width in pixels of the photograph, without hair and ears
+    strength: float = 1.0  # 1 replaces a face, 0 leaves it; between, both are blended
 
     def __post_init__(self) -> None:
-        if self.scale not in (1, 2, 4):
-            raise UserError(f'--scale {self.scale}: 1, 2 or 4 expected')
         if not 0 <= self.strength <= 1:
             raise UserError(f'--strength {self.strength}: a number from 0 to 1 expected')
 
 
 @dataclass(frozen=True)
 class RestoredPhotograph:
-    """A restored photograph, and its faces in the same order.
+    """A restored photograph, and its faces in the same order, all uint8 RGB."""
 
-    Attributes:
-        image: (H, W, 3) uint8 RGB; (H, W) if the photograph was grey.
-        faces: where they were found, in pixels of the input.
-        cut: each face as the net saw it, (128, 128, 3) uint8 RGB.
-        restored: what is pasted in its place, (512, 512, 3) uint8 RGB.
-    """
+    image: Image8  # (H, W, 3); (H, W) if the photograph was grey
+    faces: list[Face]  # where they were found, in pixels of the input
+    cut: list[Image8]  # each face as the net saw it, (128, 128, 3)
+    restored: list[Image8]  # what is pasted in its place, (512, 512, 3)
 
-    image: Image8
-    faces: list[Face]
-    cut: list[Image8]
-    restored: list[Image8]
+    @property
+    def summary(self) -> str:
+        """What was done, for people."""
+        count = len(self.faces)
+        plural = 's' if count > 1 else ''
+        return f'{count} face{plural} restored' if count else 'no face found, only enlarged'
 
 
 class PhotographRestorer:
@@ -88,17 +77,13 @@ class PhotographRestorer:
     def restore(
         self,
         photograph: Image8,
-        options: Options | None = None,
+        options: Options = Options(),
         on_progress: OnProgress = lambda done, faces: None,
     ) -> RestoredPhotograph:
-        """Restore a photograph.
+        """Restore a photograph, (H, W, 3) uint8 RGB.
 
-        Args:
-            photograph: (H, W, 3) uint8 RGB.
-            options: None: as :class:`Options` is without arguments.
-            on_progress: called with the number of faces that are done, and of all.
+        ``on_progress`` is called with the number of faces that are done, and of all.
         """
-        options = options or Options()
         canvas = self._enlarge(photograph, options)
         faces = self.detector.find(photograph, options.min_face)
         faces = faces[:1] if options.only_largest else faces
@@ -107,11 +92,11 @@ class PhotographRestorer:
         for first in range(0, len(cut), BATCH):
             on_progress(first, len(cut))
             restored += [sr for sr, _ in self.net.restore_batch(cut[first : first + BATCH])]
-        for index, (face, image) in enumerate(zip(faces, restored, strict=True)):
+        for index, face in enumerate(faces):  # of two, the smaller in front
             if math.hypot(*face.to_frame(LQ_SIZE)[:, 0]) < 1:
-                restored[index] = keep_detail(cut_face(photograph, face, len(image)), image)
-        for face, image in zip(faces, restored, strict=True):  # of two, the smaller in front
-            paste_face(canvas, image, face, options.scale, options.strength)
+                large = cut_face(photograph, face, len(restored[index]))
+                restored[index] = keep_detail(large, restored[index])
+            paste_face(canvas, restored[index], face, options.scale, options.strength)
         on_progress(len(cut), len(cut))
         if (photograph == photograph[..., :1]).all():
             canvas = np.asarray(cv2.cvtColor(canvas, cv2.COLOR_RGB2GRAY), np.uint8)
@@ -144,24 +129,18 @@ def restore_photographs(
     restorer: PhotographRestorer,
     photographs: Sequence[Path],
     out: Path | None = None,
-    options: Options | None = None,
+    options: Options = Options(),
     faces: Path | None = None,
     overwrite: bool = False,
 ) -> None:
     """Restore photographs into PNGs of their names; a bad one is named, and the others are done.
 
     Args:
-        restorer: with the nets.
         photographs: files, and folders, of which all PNG and JPEG files are taken.
         out: the folder for the results, made if missing; None: beside each photograph, as
             ``NAME_restored.png`` if there is a ``NAME.png`` that is not ours.
-        options: as :class:`Options`.
         faces: a folder for each face before and after, side by side.
         overwrite: as in :func:`facesr.files.writing_results`; no photograph is ever replaced.
-
-    Raises:
-        UserError: at once if two results would have one name, a folder comes without ``out``, or
-            ``faces`` is a folder of photographs; at the end if a photograph could not be restored.
     """
     if out is None and (folder := next((path for path in photographs if path.is_dir()), None)):
         raise UserError(f'{folder}: a folder; name another for the results: --out DIR')
@@ -172,82 +151,58 @@ def restore_photographs(
         target = (out or path.parent) / f'{path.stem}.png'
         if target.resolve() in inputs or (out is None and not is_ours(target)):
             target = target.with_stem(f'{path.stem}_restored')
-        if target in targets.values() or target.resolve() in inputs:
-            raise UserError(f'{path}: its result would be {target}, which is taken; rename one')
         targets[path] = target
     used = {path.resolve().parent for path in (*paths, *targets.values())}
     if faces is not None and faces.resolve() in used:
         raise UserError(f'--faces {faces}: holds photographs or results; choose another folder')
-
     read = [*paths, *restorer.net.files]
     with writing_results(targets.values(), read, overwrite):
         pass  # checked now, for each is written only when its photograph is restored
-
-    taken: set[Path] = set()  # what is written, by resolved paths
+    taken: set[Path] = set()
 
     def work(path: Path, on_progress: OnProgress) -> str:
         photograph, profile = read_photograph(path)  # a telephone's colours are wider than sRGB
         result = restorer.restore(photograph, options, on_progress)
-        if result.image.ndim == 2:
-            profile = None  # of colours that the grey result has not
-        results: dict[Path, Image8] = {targets[path]: result.image}
-        for number, pair in enumerate(zip(result.cut, result.restored, strict=True), 1):
+        panels: dict[Path, Image8] = {}
+        for number, (cut, restored) in enumerate(zip(result.cut, result.restored, strict=True), 1):
             if faces is not None:
-                target = _name_face(faces, path, number, taken, '--faces')
-                results[target] = draw_panel(dict(zip(('input', 'restored'), pair, strict=True)))
-        taken.update(target.resolve() for target in results)
-        with writing_results(results, read, overwrite):
-            for target, image in results.items():
-                write_png(target, image, profile if target == targets[path] else None)
-        found = {0: 'no face found, only enlarged', 1: '1 face'}
-        return f'{targets[path]}: {found.get(len(result.faces), f"{len(result.faces)} faces")}'
+                panel = _name_face(faces, path, number, taken, '--faces')
+                panels[panel] = draw_panel(dict(input=cut, restored=restored))
+        with writing_results([targets[path], *panels], read, overwrite):
+            write_png(targets[path], result.image, profile)
+            for panel, image in panels.items():
+                write_png(panel, image)
+        return f'{targets[path]}: {result.summary}'
 
     _run_each(paths, work)
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """Which faces of a photograph are cut out.
-
-    Attributes:
-        min_face: the smallest width in pixels of the photograph, without hair and ears.
-        min_sharpness: the least :func:`facesr.restoring.alignment.measure_sharpness`.
-    """
-
-    min_face: int
-    min_sharpness: float
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.min_sharpness < math.inf:
-            raise UserError(f'--min-sharpness {self.min_sharpness}: a number, at least 0, expected')
-
-
-TO_RESTORE = Wanted(min_face=Options.min_face, min_sharpness=0.0)
-#: To train on. In 512x512 pixels a face is 280 wide without hair and ears: one of 200 is enlarged
-#: 1.4 times. Of 200 training faces 99 % are sharper than 40; after a blur of one pixel, 10 %.
-TO_TRAIN_ON = Wanted(min_face=200, min_sharpness=40.0)
+#: In 512x512 pixels a face is 280 wide without hair and ears: one of 200 is enlarged 1.4 times. Of
+#: 200 training faces 99 % are sharper than 40; after a blur of one pixel, 10 %.
+TO_TRAIN_ON = {'min_face': 200, 'min_sharpness': 40.0}
 
 
 def cut_faces(
     photographs: Sequence[Path],
     folder: Path,
     size: int = LQ_SIZE,
-    wanted: Wanted = TO_RESTORE,
+    min_face: float = Options.min_face,
+    min_sharpness: float = 0.0,
     only_largest: bool = False,
     device: str | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write the faces of photographs, aligned: ``NAME.png``, the largest; ``NAME_2.png`` ...
 
-    A face that is not wanted is left out, and the line of its photograph says why.
-
-    Raises:
-        UserError: at once if the detector's package is missing; at the end if a photograph could
-            not be read, its faces' name was taken, or no face was written.
+    A face of fewer pixels, without hair and ears, than ``min_face``, or less sharp than
+    ``min_sharpness`` (:func:`.alignment.measure_sharpness`), is left out, and the line of its
+    photograph says why.
     """
+    if not 0 <= min_sharpness < math.inf:
+        raise UserError(f'--min-sharpness {min_sharpness}: a number, at least 0, expected')
     paths = list_photographs(photographs)
     detector = FaceDetector(device)
-    taken = {path.resolve() for path in paths}
+    taken: set[Path] = set()
     written = left_out = 0
 
     def work(path: Path, on_progress: OnProgress) -> str:
@@ -256,21 +211,21 @@ def cut_faces(
         faces = detector.find(photograph)
         lines = []
         for number, face in enumerate(faces[:1] if only_largest else faces, 1):
-            target = _name_face(folder, path, number, taken, '--out')
             sharpness = measure_sharpness(cut_face(photograph, face, FRAME_SIZE))
-            if face.width < wanted.min_face:
-                reason = f'{face.width:.0f} pixels wide (--min-face {wanted.min_face})'
-            elif sharpness < wanted.min_sharpness:
-                reason = f'blurred: {sharpness:.0f} (--min-sharpness {wanted.min_sharpness:g})'
+            reason = ''
+            if face.width < min_face:
+                reason = f'{face.width:.0f} pixels wide (--min-face {min_face})'
+            elif sharpness < min_sharpness:
+                reason = f'blurred: {sharpness:.0f} (--min-sharpness {min_sharpness:g})'
+            if reason:
+                left_out += 1
+                lines.append(f'{path}: face {number} left out, {reason}')
             else:
+                target = _name_face(folder, path, number, taken, '--out')
                 with writing_results([target], paths, overwrite):
                     write_png(target, cut_face(photograph, face, size))
-                taken.add(target.resolve())
                 written += 1
                 lines.append(str(target))
-                continue
-            left_out += 1
-            lines.append(f'{path}: face {number} left out, {reason}')
         return '\n'.join(lines) or f'{path}: no face found'
 
     try:
@@ -283,18 +238,16 @@ def cut_faces(
 
 def list_photographs(photographs: Sequence[Path]) -> list[Path]:
     """The files among them, and the PNG and JPEG files of the folders among them, each once."""
-    paths: list[Path] = []
-    for path in photographs:
-        paths += list_images(path).values() if path.is_dir() else [path]
-    return list(dict.fromkeys(paths))
+    folders = [list_images(path).values() if path.is_dir() else [path] for path in photographs]
+    return list(dict.fromkeys(path for paths in folders for path in paths))
 
 
-def _name_face(
-    folder: Path, photograph: Path, number: int, taken: Container[Path], option: str
-) -> Path:
+def _name_face(folder: Path, photograph: Path, number: int, taken: set[Path], option: str) -> Path:
+    """The file for a face; a UserError where this run took the name for another photograph's."""
     target = folder / f'{photograph.stem}{f"_{number}" if number > 1 else ""}.png'
-    if target.resolve() in taken:
+    if target in taken:
         raise UserError(f'{photograph}: {target} is taken; rename one, or take another {option}')
+    taken.add(target)
     return target
 
 

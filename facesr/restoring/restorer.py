@@ -4,9 +4,9 @@ MMagic's test loop wants one size per data set, gives float images, and dies on 
 not fit into memory. Here images are restored in batches of one size, or in tiles if need be.
 """
 
-import math
 from collections.abc import Sequence
 from concurrent.futures import CancelledError
+from contextlib import nullcontext
 from itertools import product
 from pathlib import Path
 from threading import Event, Lock
@@ -43,10 +43,9 @@ SMALLEST_INPUT = 32  # pixels a side of an aligned face
 class Restorer:
     """Restores degraded faces with a trained generator.
 
+    Of the config, the model's ``generator`` and ``data_preprocessor`` are taken.
+
     Args:
-        config: a training config, with the model's ``generator`` and ``data_preprocessor``.
-        checkpoint: weights of that generator, loaded strictly.
-        device: where to compute; None takes a CUDA GPU if there is one.
         tile: longer images are restored in tiles of this side, in pixels of the input; None: on a
             GPU what does not fit into its memory, on a CPU what has more than 192x192 pixels, in
             tiles of 128. A net with ``whole_images`` refuses tiles.
@@ -57,10 +56,6 @@ class Restorer:
             result (the geometric self-ensemble of Lim et al., arXiv:1707.02921, for the symmetry of
             faces): twice the time; ``shift``, with four more, of the image moved by a pixel: six
             times. None: one pass.
-
-    Attributes:
-        files: the checkpoint, and the config's file if it is from one.
-        stop: once set, restoring ends at the net's next layer with ``CancelledError``.
     """
 
     def __init__(
@@ -76,9 +71,12 @@ class Restorer:
         if tile is not None and tile < 1:
             raise UserError(f'--tile {tile}: at least 1 pixel expected')
         self.checkpoint, self.ema = str(checkpoint), ema
+        #: What was read: the checkpoint, and the config's file if it is from one.
         self.files = [Path(path) for path in (checkpoint, config.filename) if path is not None]
         self.tile, self.precision, self.tta = tile, precision, tta
-        self.stop, self._large = Event(), Lock()
+        #: Once set, restoring ends at the net's next layer with ``CancelledError``.
+        self.stop = Event()
+        self._large = Lock()
         self.device = find_device(device)
         self.preprocessor = build_part(config, 'data_preprocessor').to(self.device)
         self.generator = build_part(config, 'generator')
@@ -91,56 +89,55 @@ class Restorer:
         for module in self.generator.modules():
             module.register_forward_pre_hook(self._check_stop)
         if precision != 'float32':
-            self._check_precision()
+            try:
+                with torch.inference_mode():
+                    self._generate(torch.zeros(1, 3, 8, 8, device=self.device))
+            except RuntimeError as error:
+                reason = f'{self.name} cannot compute in it on {self.device} ({error})'
+                raise UserError(f'--precision {precision}: {reason}; take float32') from error
 
     def restore(self, lq: Image8) -> Image8:
         """Restore one image: (H, W, 3) -> (4H, 4W, 3), or the generator's scale, uint8 RGB."""
         return self.restore_batch([lq])[0][0]
 
     @torch.inference_mode()
-    def restore_batch(self, lqs: Sequence[Image8]) -> list[tuple[Image8, int | None]]:
-        """Restore images of one size together; halve a batch that does not fit into memory.
+    def restore_batch(
+        self, lqs: Sequence[Image8], tile: int | None = None
+    ) -> list[tuple[Image8, int | None]]:
+        """Restore images of one size together, or in parts where memory runs out.
+
+        Several are halved, one is cut into tiles of ``tile`` pixels, by default as the restorer
+        says, and these are halved. A UserError if not even tiles of 32 pixels fit, a net for
+        aligned faces gets none, or the net gives values that are not finite.
 
         Returns:
             Each image as :meth:`restore` returns it, rounded to nearest, with the side of its tiles
             in pixels of the input; None if it took no tiles.
-
-        Raises:
-            UserError: an image does not fit into memory, even in tiles of 32 pixels; a net for
-                aligned faces gets none; or the net gives values that are not finite.
         """
-        for height, width, _ in {lq.shape for lq in lqs} if self.whole else ():
-            if height != width or height < SMALLEST_INPUT:
-                raise UserError(
-                    f'a {width}x{height} image: {self.name} needs aligned faces, square, of '
-                    f'{SMALLEST_INPUT} pixels or more; cut them out: tools/cut_faces.py'
-                )
-        if len(lqs) == 1:
-            return [self._restore_single(lqs[0])]
         height, width = lqs[0].shape[:2]
-        if self._fits(len(lqs) * height * width) and max(height, width) <= (self.tile or math.inf):
+        if self.whole and (height != width or height < SMALLEST_INPUT):
+            raise UserError(
+                f'a {width}x{height} image: {self.name} needs aligned faces, square, of '
+                f'{SMALLEST_INPUT} pixels or more; cut them out: tools/cut_faces.py'
+            )
+        longest, count = max(height, width), len(lqs)
+        fits = self.device.type != 'cpu' or count * height * width <= MOST_PIXELS
+        tile = tile or self.tile or (longest if fits or self.whole else CPU_TILE)
+        if count == 1 or (fits and longest <= tile):
             try:
+                if longest > tile:
+                    return [(self._restore_tiled(lqs[0], tile), tile)]
                 return [(image, None) for image in self._forward(np.stack(lqs))]
             except (MemoryError, RuntimeError) as error:
                 release_memory(error, self.device)
-        half = len(lqs) // 2
-        return self.restore_batch(lqs[:half]) + self.restore_batch(lqs[half:])
-
-    def _restore_single(self, lq: Image8) -> tuple[Image8, int | None]:
-        height, width = lq.shape[:2]
-        longest = max(height, width)
-        tile = self.tile or (longest if self.whole or self._fits(height * width) else CPU_TILE)
-        while True:
-            try:
-                if longest <= tile:
-                    return self._forward(lq[None])[0], None
-                return self._restore_tiled(lq, tile), tile
-            except (MemoryError, RuntimeError) as error:
-                release_memory(error, self.device)
-            tile = min(tile, longest) // 2
-            if self.whole or tile < SMALLEST_TILE:
-                tiles = f'{self.name} needs the whole face' if self.whole else 'not even in tiles'
-                raise UserError(f'a {width}x{height} image does not fit into memory ({tiles})')
+        if count > 1:
+            half = count // 2
+            return self.restore_batch(lqs[:half]) + self.restore_batch(lqs[half:])
+        tile = min(tile, longest) // 2
+        if self.whole or tile < SMALLEST_TILE:
+            reason = f'{self.name} needs the whole face' if self.whole else 'not even in tiles'
+            raise UserError(f'a {width}x{height} image does not fit into memory ({reason})')
+        return self.restore_batch(lqs, tile)
 
     def _restore_tiled(self, lq: Image8, tile: int) -> Image8:
         """Restore tiles with a margin, which is cut off again, so that no seams show."""
@@ -161,16 +158,11 @@ class Restorer:
             area[:] = inner[: area.shape[0], : area.shape[1]]
         return result
 
-    def _fits(self, pixels: int) -> bool:
-        """Whether so many pixels go through the net at once; a GPU tells when it is tried."""
-        return self.device.type != 'cpu' or pixels <= MOST_PIXELS
-
     def _forward(self, lq: Image8) -> Image8:
         """(N, H, W, 3) -> (N, 4H, 4W, 3), both uint8 RGB."""
-        if self.device.type == 'cpu' and lq.size > 3 * ONE_AT_A_TIME:
-            with self._large:
-                return self._compute(lq)
-        return self._compute(lq)
+        large = self.device.type == 'cpu' and lq.size > 3 * ONE_AT_A_TIME
+        with self._large if large else nullcontext():
+            return self._compute(lq)
 
     def _compute(self, lq: Image8) -> Image8:
         mean, std = self.preprocessor.mean, self.preprocessor.std
@@ -203,14 +195,6 @@ class Restorer:
         dtype = PRECISIONS[self.precision]
         with use_tf32(False), torch.autocast(self.device.type, dtype, dtype != torch.float32):
             return Tensor.float(self.generator(x))
-
-    @torch.inference_mode()
-    def _check_precision(self) -> None:
-        try:
-            self._generate(torch.zeros(1, 3, 8, 8, device=self.device))
-        except RuntimeError as error:
-            reason = f'{self.name} cannot compute in it on {self.device} ({error})'
-            raise UserError(f'--precision {self.precision}: {reason}; take float32') from error
 
     def _check_stop(self, module: Module, inputs: Any) -> None:
         # Ctrl-C reaches only the main thread; a net in another thread looks here.

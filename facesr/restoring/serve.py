@@ -81,9 +81,7 @@ def serve(
                 server_name=host,
                 server_port=port,
                 max_file_size=UPLOAD_BYTES,
-                share=False,
                 ssr_mode=False,
-                mcp_server=False,
                 run_history=False,
                 enable_monitoring=False,
                 footer_links=[],
@@ -166,64 +164,36 @@ def _build(restorer: PhotographRestorer, options: Options, folder: Path) -> Any:
             if visits.get(session) is not visit:  # closed meanwhile
                 remove(visit.folder)
         height, width = result.image.shape[:2]
-        found = {0: 'no face found, only enlarged', 1: '1 face restored'}
-        count = found.get(len(result.faces), f'{len(result.faces)} faces restored')
-        return [
-            f'{visit.name}: {count}; {width}x{height} pixels',
-            None,
-            gr.Column(visible=True),
-            before_after,
-            gr.Gallery(faces, visible=bool(faces)),
-            png,
-        ]
+        message = f'{visit.name}: {result.summary}; {width}x{height} pixels'
+        gallery = gr.Gallery(faces, visible=bool(faces))
+        return [message, None, gr.Column(visible=True), before_after, gallery, png]
 
     with gr.Blocks(title='Restore a photograph', analytics_enabled=False) as page:
         gr.Markdown(INTRODUCTION)
         upload = gr.File(label='Photograph', height=150, elem_id='photograph')
         with gr.Column():
             with gr.Row():
-                strength = gr.Slider(
-                    0,
-                    1,
-                    options.strength,
-                    label='Strength (0: not restored)',
-                    min_width=250,
-                    elem_id='strength',
-                )
-                scale = gr.Radio(
-                    [('no', 1), ('2 times', 2), ('4 times', 4)],
-                    value=options.scale,
-                    label='Enlarge the photograph',
-                    min_width=250,
-                )
+                label = 'Strength (0: not restored)'
+                strength = gr.Slider(0, 1, options.strength, label=label, elem_id='strength')
+                scales = [('no', 1), ('2 times', 2), ('4 times', 4)]
+                scale = gr.Radio(scales, value=options.scale, label='Enlarge the photograph')
             largest = gr.Checkbox(options.only_largest, label='Only the largest face')
-        said = gr.Textbox(label='What was done', interactive=False, elem_id='said')
+        message = gr.Textbox(label='What was done', interactive=False, elem_id='said')
         with gr.Column(visible=False) as shown:
+            how = dict(interactive=False, buttons=['fullscreen'])
             slider = gr.ImageSlider(
-                label='Before and after',
-                max_height=700,
-                buttons=['fullscreen'],
-                interactive=False,
-                elem_id='before_after',
+                label='Before and after', max_height=700, elem_id='before_after', **how
             )
-            download = gr.DownloadButton(
-                'Download the result as PNG', variant='primary', elem_id='download'
-            )
-            gallery = gr.Gallery(
-                label='Faces',
-                columns=2,
-                height='auto',
-                buttons=['fullscreen'],
-                interactive=False,
-                elem_id='faces',
-            )
+            label = 'Download the result as PNG'
+            download = gr.DownloadButton(label, variant='primary', elem_id='download')
+            gallery = gr.Gallery(label='Faces', columns=2, height='auto', elem_id='faces', **how)
         gr.on(
             [upload.upload, strength.release, scale.input, largest.input],
             answer,
             [upload, strength, scale, largest],
-            [said, upload, shown, slider, gallery, download],
+            [message, upload, shown, slider, gallery, download],
             preprocess=False,  # it would leave an empty file for each upload
-            show_progress_on=said,
+            show_progress_on=message,
             trigger_mode='always_last',
             concurrency_limit=1,
             api_visibility='private',
@@ -234,10 +204,16 @@ def _build(restorer: PhotographRestorer, options: Options, folder: Path) -> Any:
 
 
 def take_upload(upload: dict[str, Any]) -> tuple[str, Image8, bytes | None]:
-    """Read an upload, and delete it."""
+    """Read an upload, and delete it; too many pixels are refused before they are decoded."""
     name, path = upload['orig_name'], Path(upload['path'])
+    width = height = 0
     try:
-        check_upload(path)
+        # Of a bad file, read_photograph says what is wrong.
+        with suppress(Exception), Image.open(path, formats=FORMATS) as file:
+            width, height = file.size
+        if width * height > UPLOAD_PIXELS:
+            limit = f'{UPLOAD_PIXELS / 1e6:.0f} million are the limit'
+            raise UserError(f'{path}: {width}x{height} pixels; {limit}; shrink it before')
         return name, *read_photograph(path)
     except UserError as error:
         raise UserError(str(error).replace(str(path), name)) from None
@@ -247,25 +223,13 @@ def take_upload(upload: dict[str, Any]) -> tuple[str, Image8, bytes | None]:
             path.parent.rmdir()  # made for this file; never more than that: a client names the path
 
 
-def check_upload(path: Path) -> None:
-    """Refuse a photograph of too many pixels before they are decoded."""
-    width, height = 0, 0
-    # Of a bad file, read_photograph says what is wrong.
-    with suppress(Exception), Image.open(path, formats=FORMATS) as file:
-        width, height = file.size
-    if width * height > UPLOAD_PIXELS:
-        limit = f'{UPLOAD_PIXELS / 1e6:.0f} million are the limit'
-        raise UserError(f'{path}: {width}x{height} pixels; {limit}; shrink it before')
-
-
 def write_files(
     visit: Visit, result: RestoredPhotograph
 ) -> tuple[tuple[Path, Path], list[tuple[Path, str]], Path]:
-    """Write a result's files into the visit's folder.
+    """Write a result's files into the visit's folder: what the page shows, and the download.
 
-    Returns:
-        Before and after, as large as the page shows them; each face before and after, with
-        captions; the result as PNG.
+    Before and after, as large as the page shows them; each face before and after, with captions;
+    the result as PNG.
     """
     photograph, folder = visit.photograph, visit.folder
     assert photograph is not None and folder is not None

@@ -1,8 +1,5 @@
-"""Photographs with the astronaut's face in them, restored by the trained weights."""
-
 import math
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,7 +10,7 @@ from skimage import data
 
 from facesr.errors import UserError
 from facesr.images import read_image, write_png
-from facesr.restoring.alignment import measure_sharpness, place_frame, warp_mask
+from facesr.restoring.alignment import place_frame, warp_mask
 from facesr.restoring.detector import Face
 from facesr.restoring.photograph import (
     TO_TRAIN_ON,
@@ -65,12 +62,8 @@ def test_both_faces_are_restored_and_the_rest_is_enlarged(restorer, truth, degra
     result = restorer.restore(degraded, on_progress=lambda *step: done.append(step))
     assert done == [(0, 2), (2, 2)]
     assert len(result.faces) == 2 and result.faces[0].width > result.faces[1].width
-    assert [image.shape for image in (*result.cut, *result.restored)] == [
-        (128, 128, 3),
-        (128, 128, 3),
-        (512, 512, 3),
-        (512, 512, 3),
-    ]
+    assert [image.shape for image in result.cut] == [(128, 128, 3)] * 2
+    assert [image.shape for image in result.restored] == [(512, 512, 3)] * 2
     enlarged = bicubic(degraded, 800, 1200)
     mine = masks(result.faces, 2, 1200, 800)
     for mask in mine:
@@ -116,12 +109,6 @@ def test_the_background_by_a_net(restorer):
     assert 25 < psnr(by_net, bicubic(photograph, 320, 320)) < 60
 
 
-def test_a_grey_photograph_stays_grey(restorer):
-    grey = np.repeat(data.astronaut()[..., :1], 3, axis=2)
-    result = restorer.restore(grey, Options(scale=1))
-    assert len(result.faces) == 1 and result.image.shape == (512, 512)
-
-
 def test_a_result_of_too_many_pixels_is_refused(restorer):
     photograph = np.zeros((5000, 3000, 3), np.uint8)
     with pytest.raises(UserError, match=r'^3000x5000 pixels .* 240 million, 200 million is the'):
@@ -153,11 +140,7 @@ def test_files(restorer, degraded, tmp_path: Path, capsys: pytest.CaptureFixture
     assert f'{out}/coffee.png: no face found, only enlarged' in said
     assert f'{out}/sideways.png: 2 faces' in said
     assert f'{out}/grey.png: 1 face' in said
-    assert sorted(path.name for path in out.glob('*.png')) == [
-        'coffee.png',
-        'grey.png',
-        'sideways.png',
-    ]
+    assert {path.name for path in out.glob('*.png')} == {'coffee.png', 'grey.png', 'sideways.png'}
     np.testing.assert_array_equal(
         read_image(out / 'coffee.png'), bicubic(data.coffee()[:100, :120].copy(), 200, 240)
     )
@@ -166,11 +149,8 @@ def test_files(restorer, degraded, tmp_path: Path, capsys: pytest.CaptureFixture
         assert image.info['icc_profile'] == PROFILE
     with Image.open(out / 'grey.png') as image:
         assert image.mode == 'L' and image.size == (1024, 1024)
-    assert sorted(path.name for path in (tmp_path / 'faces').glob('*.png')) == [
-        'grey.png',
-        'sideways.png',
-        'sideways_2.png',
-    ]
+    faces = {path.name for path in (tmp_path / 'faces').glob('*.png')}
+    assert faces == {'grey.png', 'sideways.png', 'sideways_2.png'}
     same = [tmp_path / 'a/grey.png', tmp_path / 'b/grey.png']
     for path in same:
         write_png(path, data.astronaut())
@@ -190,14 +170,13 @@ def test_no_photograph_is_replaced(restorer, tmp_path: Path):
     restore_photographs(restorer, [tmp_path / name for name in ('a.png', 'b.jpg', 'c.jpg')])
     restore_photographs(restorer, [tmp_path / 'a.png'], tmp_path, Options(scale=1))
     assert all(path.read_bytes() == content for path, content in before.items())
-    made = {path.name for path in tmp_path.glob('*.png') if path.is_file()} - {
-        p.name for p in before
-    }
+    made = {path.name for path in set(tmp_path.glob('*.png')) - set(before)}
     assert made == {'a_restored.png', 'b_restored.png', 'c.png'}
-    with pytest.raises(UserError, match=r'other/a\.png: its result would be .*a\.png, which is ta'):
-        restore_photographs(
-            restorer, [tmp_path / 'a.png', tmp_path / 'other/a.png'], tmp_path / 'out'
-        )
+    with pytest.raises(
+        UserError, match=r'out/a\.png: two results would have this name; rename one'
+    ):
+        alike = [tmp_path / 'a.png', tmp_path / 'other/a.png']
+        restore_photographs(restorer, alike, tmp_path / 'out')
     for folder in (tmp_path, tmp_path / 'out'):
         with pytest.raises(UserError, match=r'^--faces .*: holds photographs or results; choose'):
             restore_photographs(restorer, [tmp_path / 'a.png'], tmp_path / 'out', faces=folder)
@@ -209,10 +188,7 @@ def test_cut_faces(degraded, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     write_png(tmp_path / 'two.png', degraded)
     write_png(tmp_path / 'none.png', data.coffee())
     cut_faces([tmp_path], tmp_path / 'all', size=512, device='cpu')
-    assert sorted(path.name for path in (tmp_path / 'all').glob('*.png')) == [
-        'two.png',
-        'two_2.png',
-    ]
+    assert {path.name for path in (tmp_path / 'all').glob('*.png')} == {'two.png', 'two_2.png'}
     assert read_image(tmp_path / 'all/two.png').shape == (512, 512, 3)
     assert f'{tmp_path}/none.png: no face found' in capsys.readouterr().out
     cut_faces([tmp_path / 'two.png'], tmp_path / 'one', only_largest=True, device='cpu')
@@ -223,7 +199,7 @@ def test_cut_faces(degraded, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().out.endswith('0 faces written, 0 left out\n')
     with pytest.raises(UserError, match=r'^1 of 1 photographs failed'):
         cut_faces([tmp_path / 'two.png'], tmp_path, device='cpu')
-    assert f'{tmp_path}/two.png is taken' in capsys.readouterr().out
+    assert f'{tmp_path}/two.png: is an input; choose' in capsys.readouterr().out
 
 
 def test_faces_to_train_on_are_large_and_sharp(tmp_path, capsys):
@@ -232,27 +208,17 @@ def test_faces_to_train_on_are_large_and_sharp(tmp_path, capsys):
     both = np.hstack([large, np.pad(small, ((0, 320), (0, 0), (0, 0)))])
     write_png(tmp_path / 'blurred.png', cv2.GaussianBlur(both, (0, 0), 4))
     with pytest.raises(UserError, match=r'^no face is large and sharp enough$'):
-        cut_faces([tmp_path / 'blurred.png'], tmp_path / 'out', 512, TO_TRAIN_ON, device='cpu')
+        cut_faces([tmp_path / 'blurred.png'], tmp_path / 'out', 512, **TO_TRAIN_ON, device='cpu')
     said = capsys.readouterr().out
     assert re.search(r'blurred.png: face 1 left out, blurred: \d+ \(--min-sharpness 40\)', said)
     assert re.search(r'blurred.png: face 2 left out, 1\d\d pixels wide \(--min-face 200\)', said)
     assert not (tmp_path / 'out').exists()
 
-    wanted = replace(TO_TRAIN_ON, min_sharpness=1)
-    cut_faces([tmp_path / 'blurred.png'], tmp_path / 'out', 512, wanted, device='cpu')
+    cut_faces([tmp_path / 'blurred.png'], tmp_path / 'out', 512, 200, 1, device='cpu')
     assert [path.name for path in (tmp_path / 'out').glob('*.png')] == ['blurred.png']
 
 
 @pytest.mark.parametrize('value', [math.nan, math.inf, -1])
 def test_a_sharpness_that_cannot_be(value: float):
     with pytest.raises(UserError, match=f'--min-sharpness {value}: a number, at least 0, expect'):
-        replace(TO_TRAIN_ON, min_sharpness=value)
-
-
-def test_sharpness_falls_with_blur():
-    portrait = data.astronaut()
-    values = [
-        measure_sharpness(cv2.GaussianBlur(portrait, (0, 0), sigma) if sigma else portrait)
-        for sigma in (0, 1, 2)
-    ]
-    assert values[0] > 4 * values[1] > 8 * values[2]
+        cut_faces([Path('a.png')], Path('out'), min_sharpness=value)
