@@ -56,9 +56,7 @@ def run(work: Callable[[argparse.Namespace], None], args: argparse.Namespace) ->
 def add_overwrite(parser: argparse.ArgumentParser) -> None:
     """Add the option of every tool that writes results."""
     parser.add_argument(
-        '--overwrite',
-        action='store_true',
-        help='replace files that no tool of ours wrote; never inputs',
+        '--overwrite', action='store_true', help='replace what no tool of ours wrote; never inputs'
     )
 
 

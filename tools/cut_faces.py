@@ -12,18 +12,11 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add_photograph_options(parser, '24, with --size 512: 200')
-    add(
-        '--out',
-        type=Path,
-        required=True,
-        metavar='FOLDER',
-        help='FOLDER/NAME.png has the largest face, NAME_2.png the next ...',
-    )
+    add('--out', type=Path, required=True, help='for NAME.png, the largest face, NAME_2.png ...')
     add('--size', type=int, choices=[128, 512], default=128, help='512: to train on; default: 128')
     add(
         '--min-sharpness',
         type=float,
-        metavar='LEVELS',
         help='of a face, as the variance of its Laplacian; default: 0, with --size 512: 40',
     )
     add_overwrite(parser)

@@ -27,11 +27,8 @@ def parse_args() -> argparse.Namespace:
 def main(args: argparse.Namespace) -> None:
     from facesr.models.features import fetch_lpips, fetch_published, published_url
 
-    if args.what == 'lpips':
-        paths = fetch_lpips(args.file)
-    else:
-        paths = [fetch_published(published_url(args.what))]
-    for path in paths:
+    lpips = args.what == 'lpips'
+    for path in fetch_lpips(args.file) if lpips else [fetch_published(published_url(args.what))]:
         print(f'{path}: complete')
 
 

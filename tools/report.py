@@ -28,14 +28,7 @@ def parse_args() -> argparse.Namespace:
         help='place shown enlarged, in pixels of a 512x512 face; can be given more than once; '
         'default: eyes=128,192,256,96 and mouth=128,323,256,96',
     )
-    add(
-        '--picture',
-        type=Path,
-        action='append',
-        default=[],
-        metavar='FILE',
-        help="shown at the page's top; can be given more than once",
-    )
+    add('--picture', type=Path, action='append', default=[], help="at the page's top; repeatable")
     add_overwrite(parser)
     return parser.parse_args()
 
