@@ -1,5 +1,3 @@
-"""Mistakes that reach a run."""
-
 import csv
 import shutil
 import zipfile

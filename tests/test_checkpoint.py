@@ -143,11 +143,6 @@ def test_damaged_files_are_one_line(tmp_path: Path, damage: str):
     assert '\n' not in str(error.value)
 
 
-def test_missing_file(tmp_path: Path):
-    with pytest.raises(UserError, match=r'b\.pth: no such checkpoint'):
-        read_checkpoint(tmp_path / 'b.pth')
-
-
 def test_to_plain_keeps_tensors_and_unwraps_numpy():
     tensor = torch.ones(2)
     plain = to_plain({'a': np.float64(1.5), 'b': (np.arange(2), tensor), 3: None})

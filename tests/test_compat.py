@@ -64,13 +64,6 @@ def test_lazy_packages_resolve_names_stars_and_twins():
     assert callable(ssim), 'the function, not the submodule of the same name'
 
 
-def test_unknown_name_is_an_attribute_error():
-    import mmagic.models
-
-    with pytest.raises(AttributeError, match=r'has no attribute .NoSuchNet'):
-        _ = mmagic.models.NoSuchNet
-
-
 def test_missing_mmagic_names_the_one_command(monkeypatch: pytest.MonkeyPatch):
     find_spec = compat.find_spec
     monkeypatch.setattr(

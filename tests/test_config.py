@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, TINY, TINY_GAN
+from conftest import ROOT, TINY_GAN
 
 from facesr.config import check_config, load_config
 from facesr.errors import UserError
@@ -26,7 +26,7 @@ CONFIG = ROOT / 'configs/srresnet_24b.py'
         ),
         (
             'train_dataloader.dataset.degradation.jpeg_qualty=3',
-            "degradation: unknown key: 'jpeg_qualty'; did you mean 'jpeg_quality'",
+            "FirstOrderDegradation .*'jpeg_qualty'; did you mean 'jpeg_quality'",
         ),
         (
             'default_hooks.chekpoint.interval=1',
@@ -139,22 +139,11 @@ def test_a_hook_can_be_left_out():
     assert config.default_hooks.sampler_seed is None, 'MMEngine has its own'
 
 
-@pytest.mark.parametrize(
-    'override',
-    [
-        'find_unused_parameters=True',
-        'optim_wrapper.type=AmpOptimWrapper',
-        'optim_wrapper.optimizer.betas=(0.9,0.99,0.999)',  # of another optimiser
-        'visualizer.vis_backends.1.type=WandbVisBackend',
-        'default_hooks.checkpoint.save_optimizer=False',
-    ],
-)
-def test_what_the_stack_takes_is_allowed(override: str):
-    load_config(CONFIG, [override])
-
-
-def test_nested_configs_of_the_stack_are_allowed():
-    config = load_config(CONFIG)
+def test_what_the_stack_takes_is_allowed():
+    options = ['find_unused_parameters=True', 'default_hooks.checkpoint.save_optimizer=False']
+    options.append('optim_wrapper.optimizer.betas=(0.9,0.99,0.999)')  # of another optimiser
+    options.append('visualizer.vis_backends.1.type=WandbVisBackend')
+    config = load_config(CONFIG, options)
     config.optim_wrapper = dict(
         constructor='MultiOptimWrapperConstructor',
         generator=dict(
@@ -166,12 +155,6 @@ def test_nested_configs_of_the_stack_are_allowed():
     config.train_dataloader.collate_fn = dict(type='default_collate')
     config.custom_hooks = [dict(type='EarlyStoppingHook', monitor='PSNR', priority='LOW')]
     config.val_dataloader_1 = dict(batch_size=1)  # a helper variable
-    check_config(config)
-
-
-def test_helper_variables_are_allowed_but_not_misspelt_keys():
-    config = load_config(TINY)
-    config['my_sizes'] = [1, 2]
     check_config(config)
     config['trian_cfg'] = dict(max_iters=1)
     with pytest.raises(UserError, match="'trian_cfg'; did you mean 'train_cfg'"):

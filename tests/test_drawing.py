@@ -1,6 +1,6 @@
 import numpy as np
 
-from facesr.drawing import CAPTION_HEIGHT, draw_panel, draw_text, stack_panels
+from facesr.drawing import CAPTION_HEIGHT, draw_panel, draw_text
 
 
 def test_panel_holds_the_images_under_captions():
@@ -11,11 +11,6 @@ def test_panel_holds_the_images_under_captions():
     np.testing.assert_array_equal(panel[CAPTION_HEIGHT:, :40], big)
     np.testing.assert_array_equal(panel[CAPTION_HEIGHT::4, 40::4], small)
     assert (panel[:CAPTION_HEIGHT] < 128).any(), 'a caption is written'
-
-
-def test_rows_of_different_widths_stack():
-    rows = [np.zeros((3, width, 3), np.uint8) for width in (5, 9)]
-    assert stack_panels(rows).shape == (6, 9, 3)
 
 
 def test_a_long_text_is_made_smaller_until_it_fits():

@@ -1,5 +1,3 @@
-"""Weights keep their names under the wrappers of several GPUs; freed memory is kept."""
-
 import ctypes
 import subprocess
 import sys

@@ -97,25 +97,6 @@ def test_adversarial_training_is_the_published():
     assert [metric.crop_border for metric in config.val_evaluator.metrics] == [4, 4]
 
 
-def test_the_face_unet_is_tuned_as_the_published_srgan():
-    names = 'srgan_26b', 'face_gan'
-    published, ours = (load_config(ROOT / f'configs/{name}.py') for name in names)
-    assert ours.model.generator == load_config(ROOT / 'configs/face_unet.py').model.generator
-    assert ours.model.discriminator == published.model.discriminator
-    assert ours.model.gan_loss == {**published.model.gan_loss, 'loss_weight': 0.1}
-    assert ours.model.pixel_loss == {'type': 'L1Loss', 'loss_weight': 1.0}
-    assert ours.model.perceptual_loss == {
-        **published.model.perceptual_loss,
-        'vgg_type': 'vgg16',
-        'layer_weights': {'2': 0.1, '7': 0.1, '14': 1.0, '21': 1.0, '28': 1.0},
-    }
-    assert ours.model.crop_size == 128 and ours.train_dataloader.dataset.gt_patch_size == 512
-    assert (ours.train_cfg.max_iters, ours.train_dataloader.batch_size) == (5000, 4)
-    assert (ROOT / ours.default_hooks.pretrained.source).is_file()
-    for net in ('generator', 'discriminator'):
-        assert ours.optim_wrapper[net].optimizer == published.optim_wrapper[net].optimizer
-
-
 def test_the_demo_takes_real_features_where_they_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

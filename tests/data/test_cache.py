@@ -95,21 +95,6 @@ def test_a_cache_that_is_gone_trains_on_the_files(images: list[Path], tmp_path: 
     assert np.array_equal(face(data, 2), read_image(images[2]))
 
 
-def test_a_ready_cache_on_a_read_only_disk_is_used(images: list[Path], tmp_path: Path):
-    cache = make(images, tmp_path / 'cache')
-    (tmp_path / 'cache').chmod(0o555)
-    assert make(images, tmp_path / 'cache') == cache
-    (tmp_path / 'cache').chmod(0o755)
-
-
-def test_it_is_said_before_it_is_made(
-    images: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
-):
-    MMLogger.get_current_instance().addHandler(caplog.handler)
-    cache = make(images, tmp_path / 'cache')
-    assert f'decoding 3 images into {cache.path}, once' in caplog.text
-
-
 def test_a_folder_that_cannot_be_written_falls_back_to_decoding(
     images: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):

