@@ -32,7 +32,6 @@ from .training import (
     losses,
     optimiser,
     output,
-    panels,
     progress,
     speed,
 )

@@ -66,14 +66,8 @@ _UNTYPED_KEYS: dict[str, Set[str]] = {
 _CLIP_KEYS = {'type'} | _arguments(clip_grad_norm_) | _arguments(clip_grad_value_)
 # Dictionaries whose `type` is no registry's, or whose keys go elsewhere.
 _UNCHECKED = {'init_cfg', 'norm_cfg', 'paramwise_cfg', 'compile'}
-# Keys that MMEngine's builders remove before the class sees them.
-_BUILDER_KEYS = {
-    'type',
-    '_scope_',
-    'priority',  # hooks
-    'constructor',  # optimiser wrappers
-    'paramwise_cfg',
-}
+# Keys that MMEngine's builders of hooks and optimiser wrappers take out before the class sees them.
+_BUILDER_KEYS = {'type', '_scope_', 'priority', 'constructor', 'paramwise_cfg'}
 
 
 def _whole(least: int, most: float = math.inf) -> tuple[str, Callable[[Any], bool]]:
@@ -270,16 +264,13 @@ def check_config(config: Mapping[str, Any]) -> None:
             raise UserError(f'config: {unknown(key, RUNNER_KEYS)}')
     hooks = config.get('default_hooks') or {}
     for name, hook in hooks.items():
-        if hook is not None and not (isinstance(hook, Mapping) and 'type' in hook):
+        if hook is not None and entry(hook, 'type') is None:
             problem = unknown(name, hooks.keys() - {name}, 'hook')
             raise UserError(f'config: default_hooks: {problem} (a new hook needs a type)')
-    for parts in (
-        ('train_dataloader', 'train_cfg'),
-        ('val_dataloader', 'val_cfg', 'val_evaluator'),
-    ):
+    for parts in ['train_dataloader', 'train_cfg'], ['val_dataloader', 'val_cfg', 'val_evaluator']:
         unset = [part for part in parts if config.get(part) is None]
         if 0 < len(unset) < len(parts):
-            left = ' and '.join(sorted({*parts} - {*unset}))
+            left = ' and '.join(part for part in parts if part not in unset)
             raise UserError(f'config: {unset[0]}=None, but {left} set; all of them, or none')
     for place, value in leaves(config):
         for pattern, (words, is_allowed) in ALLOWED.items():
@@ -317,9 +308,7 @@ def _allowed_keys(node: Mapping[str, Any], place: str) -> Set[str] | None:
     if 'type' not in node:
         return _UNTYPED_KEYS.get(place)
     kind = node['type']
-    found = kind if callable(kind) else _find_component(str(kind), place)
-    arguments = _accepted(found)
-    return None if arguments is None else arguments | _BUILDER_KEYS
+    return _accepted(kind if callable(kind) else _find_component(str(kind), place))
 
 
 def _find_component(name: str, place: str) -> Any:
@@ -338,19 +327,19 @@ def _find_component(name: str, place: str) -> Any:
 
 
 def _accepted(component: Any) -> Set[str] | None:
-    """The keyword arguments that a class or function takes; None where it takes any."""
+    """The keys that a class or function takes in a config; None where it takes any."""
     functions = [component]
     if inspect.isclass(component):
         functions = [vars(base).get('__init__') for base in component.__mro__[:-1]]
         if issubclass(component, CheckpointHook):
             functions.append(Runner.save_checkpoint)  # gets its other arguments
-    names: set[str] = set()
+    names = _BUILDER_KEYS.copy()
     for function in filter(None, functions):
         names |= _arguments(function)
         parameters = inspect.signature(function).parameters.values()
         if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
             return names
-    return None if names else set()
+    return names if names == _BUILDER_KEYS else None  # without any __init__ it takes nothing
 
 
 def unknown(key: str, known: Iterable[str], kind: str = 'key', taker: str | None = None) -> str:

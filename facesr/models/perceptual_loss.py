@@ -108,10 +108,10 @@ class FrozenVGG(PerceptualVGG):
 def _init_random(layers: nn.Module) -> None:
     """Initialise as torchvision does, the same in every run, without the global generators."""
     generator = torch.Generator().manual_seed(0)
-    for layer in layers.modules():
-        if isinstance(layer, nn.Conv2d):
+    for weight in layers.parameters():
+        if weight.ndim > 1:
             nn.init.kaiming_normal_(
-                layer.weight, mode='fan_out', nonlinearity='relu', generator=generator
+                weight, mode='fan_out', nonlinearity='relu', generator=generator
             )
-            assert layer.bias is not None, "torchvision's have one"
-            nn.init.zeros_(layer.bias)
+        else:
+            nn.init.zeros_(weight)

@@ -85,7 +85,9 @@ class RunSummaryHook(Hook):
         lines = {'device': facts['device'], 'generator': f'{facts["generator"]}, {net}'}
         lines |= {'training': training, 'writing to': runner.work_dir}
         if loop is not None:
-            facts['validation_images'] = images = sum(len(one.dataset) for one in loop.dataloaders)
+            facts['validation_images'] = images = sum(
+                len(part.dataset) for part in loop.dataloaders
+            )
             lines['validation'] = f'{images:,} images every {runner.val_interval:,} iterations'
         if origin := _origin(runner):
             lines['starts from'] = origin

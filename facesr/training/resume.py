@@ -142,11 +142,11 @@ def _changes(checkpoint: Mapping[str, Any], config: Config, path: str) -> Iterat
         yield 'settings that cannot be compared: the checkpoint holds no config that can be read'
         return
     before, now = (
-        {key: json.dumps(value, default=str) for key, value in leaves(one)}
-        for one in (former, config)
+        {key: json.dumps(value, default=str) for key, value in leaves(settings)}
+        for settings in (former, config)
     )
     for key in sorted(before.keys() | now.keys()):
-        old, new = (one.get(key, 'not set') for one in (before, now))
+        old, new = before.get(key, 'not set'), now.get(key, 'not set')
         if old == new or _OF_A_START.fullmatch(key):
             continue
         if FIXED.fullmatch(key):

@@ -132,7 +132,9 @@ def _run(config: Config, config_path: str | Path, start: Start) -> Runner:
 
 def _say_end(runner: Runner, config_path: str | Path, overrides: Iterable[str]) -> None:
     """Print where the best checkpoint is, and the commands that come next."""
-    infos, folder = runner.message_hub.runtime_info, _short(runner.work_dir)
+    infos, folder = runner.message_hub.runtime_info, runner.work_dir
+    if Path(folder).is_relative_to(Path.cwd()):
+        folder = os.path.relpath(folder)
     kept, which = Path(folder, f'iter_{runner.iter}.pth'), 'its last checkpoint'
     name = infos.get('best_score_name', '')
     if name:
@@ -146,11 +148,6 @@ def _say_end(runner: Runner, config_path: str | Path, overrides: Iterable[str]) 
         f'  restore images with it: {shlex.join(map(str, command))}\n'
         f'  look at the run:        {shlex.join(["python", "tools/report.py", folder])}',
     )
-
-
-def _short(path: str) -> str:
-    """A path as seen from the current folder, if it is below that."""
-    return os.path.relpath(path) if Path(path).is_relative_to(Path.cwd()) else path
 
 
 def _close_logs() -> None:
