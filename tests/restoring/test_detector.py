@@ -1,16 +1,12 @@
-"""The real detector on the astronaut's face, and the way to the frame."""
-
-import subprocess
 import sys
 
 import cv2
 import numpy as np
 import pytest
-from conftest import ROOT
 from skimage import data
 
 from facesr.errors import UserError
-from facesr.restoring.detector import FRAME, FaceDetector, fit_similarity
+from facesr.restoring.detector import FRAME, FaceDetector
 
 pytest.importorskip('facenet_pytorch', reason='needs: bash scripts/setup.sh photos')
 
@@ -46,22 +42,6 @@ def test_small_faces_are_left_out(detector: FaceDetector):
 @pytest.mark.parametrize('shape', [(1, 1), (5, 300), (19, 19), (20, 20), (200, 300)])
 def test_a_grey_area_has_no_face(detector: FaceDetector, shape: tuple[int, int]):
     assert detector.find(np.full((*shape, 3), 128, np.uint8)) == []
-
-
-def test_it_needs_none_of_the_packages_for_other_nets():
-    code = (
-        'import sys; from facesr.restoring.detector import FaceDetector; FaceDetector("cpu"); '
-        'assert "requests" not in sys.modules'
-    )
-    subprocess.run([sys.executable, '-c', code], cwd=ROOT, check=True)
-
-
-def test_a_similarity_is_recovered():
-    rng = np.random.default_rng(0)
-    points = rng.normal(size=(5, 2))
-    turn = 2.5 * np.array([(0.8, -0.6), (0.6, 0.8)])
-    matrix = fit_similarity(points, points @ turn.T + (3, -4))
-    np.testing.assert_allclose(matrix, np.column_stack([turn, (3, -4)]), atol=1e-12)
 
 
 def test_a_missing_package_is_one_line(monkeypatch: pytest.MonkeyPatch):

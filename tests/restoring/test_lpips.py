@@ -49,14 +49,6 @@ def test_ten_photographs_have_the_packages_scores(net: str, pairs: tuple[Tensor,
     assert found.tolist() == pytest.approx(KNOWN[net], abs=1e-5)
 
 
-def test_one_image_has_the_score_it_has_in_a_batch(pairs: tuple[Tensor, Tensor]):
-    lpips = LPIPS()
-    images, truths = (side[:2] for side in pairs)
-    single = [lpips(images[i : i + 1].float(), truths[i : i + 1]).item() for i in range(2)]
-    assert lpips(images, truths).tolist() == pytest.approx(single, abs=1e-6)
-    assert lpips(truths, truths.float()).tolist() == [0, 0]
-
-
 @pytest.mark.parametrize('net', ['alex', 'vgg'])
 def test_an_image_that_is_too_small_has_no_score(net: str):
     lpips, black = LPIPS(net), np.zeros((40, 40, 3), np.uint8)

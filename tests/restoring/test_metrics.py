@@ -1,5 +1,3 @@
-"""The metrics of batches against MMagic's, image by image and in a run."""
-
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -105,9 +103,8 @@ def test_settings_that_mmagic_refuses():
         BatchSSIM(input_order='NCHW')
 
 
-@pytest.mark.parametrize('batch_size', [1, 2])
-def test_a_runs_validation_gives_the_stock_scores(tiny_options: list[str], batch_size: int):
-    options = [*tiny_options, 'train_cfg.max_iters=1', f'val_dataloader.batch_size={batch_size}']
+def test_a_runs_validation_gives_the_stock_scores(tiny_options: list[str]):
+    options = [*tiny_options, 'train_cfg.max_iters=1', 'val_dataloader.batch_size=2']
     config = load_config(TINY, options)
     stock = [dict(type=name, prefix='stock') for name in TOLERANCE]
     config.val_evaluator.metrics.extend(stock)
@@ -126,12 +123,11 @@ def test_a_runs_validation_gives_the_stock_scores(tiny_options: list[str], batch
             assert scores[f'val/{average}{name}'] == pytest.approx(expected, abs=tolerance)
 
 
-@pytest.mark.parametrize('value', [float('nan'), float('inf')])
-def test_what_is_not_finite_has_no_score(tiny_options: list[str], value: float):
+def test_what_is_not_finite_has_no_score(tiny_options: list[str]):
     config = load_config(TINY, tiny_options)
     model = MODELS.build(config.model).eval()
     model.generator.conv_last.register_forward_hook(
-        lambda module, inputs, output: output.index_fill(2, torch.tensor([5]), value)
+        lambda module, inputs, output: output.index_fill(2, torch.tensor([5]), torch.inf)
     )
     batch = pseudo_collate([DATASETS.build(config.val_dataloader.dataset)[0]])
     with torch.no_grad():

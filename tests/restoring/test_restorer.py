@@ -61,28 +61,33 @@ def test_a_large_image_is_tiled_on_a_cpu(restorer: Restorer, monkeypatch: pytest
         assert tile == expected
 
 
-def test_out_of_memory_halves_the_tile_then_gives_up(restorer: Restorer, monkeypatch):
-    forward, limit = restorer._forward, 193
+def limit_memory(restorer: Restorer, axes: slice, most: int) -> list[int]:
+    """Let no input be larger along some axes; gives the sizes that are tried."""
+    forward, tried = Restorer._forward, []
 
     def small_memory(lq: np.ndarray) -> np.ndarray:
-        if max(lq.shape) > limit:
+        tried.append(max(lq.shape[axes]))
+        if tried[-1] > most:
             raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
-        return forward(lq)
+        return forward(restorer, lq)
 
-    monkeypatch.setattr(restorer, '_forward', small_memory)
+    restorer._forward = small_memory
+    return tried
+
+
+def test_out_of_memory_halves_the_tile_then_gives_up(restorer: Restorer):
+    limit_memory(restorer, slice(None), 193)
     image = np.random.default_rng(0).integers(0, 256, (260, 140, 3), dtype=np.uint8)
     [(restored, tile)] = restorer.restore_batch([image])
     assert restored.shape == (1040, 560, 3) and tile == 65
-    limit = 1
-    with pytest.raises(
-        UserError, match=r'140x260 image does not fit into memory \(not even in tiles\)'
-    ):
+    limit_memory(restorer, slice(None), 1)
+    message = r'140x260 image does not fit into memory \(not even in tiles\)'
+    with pytest.raises(UserError, match=message):
         restorer.restore(image)
 
 
 @pytest.fixture
 def whole_faces(tmp_path: Path):
-    """A small FaceUNet's config and checkpoint."""
     config = load_config(ROOT / 'configs/face_unet.py')
     config.model.generator.update(channels=[8, 16], encoder_blocks=[1, 1], decoder_blocks=[1])
     checkpoint = tmp_path / 'face_unet.pth'
@@ -95,41 +100,19 @@ def test_a_net_for_whole_faces_is_never_tiled(whole_faces, monkeypatch):
     monkeypatch.setattr(module, 'MOST_PIXELS', 32 * 32)
     [(restored, tile)] = restorer.restore_batch([np.zeros((128, 128, 3), np.uint8)])
     assert restored.shape == (512, 512, 3) and tile is None
-
-    def no_memory(lq: np.ndarray) -> np.ndarray:
-        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
-
-    monkeypatch.setattr(restorer, '_forward', no_memory)
-    with pytest.raises(
-        UserError, match=r'does not fit into memory \(FaceUNet needs the whole face\)'
-    ):
+    limit_memory(restorer, slice(None), 1)
+    message = r'does not fit into memory \(FaceUNet needs the whole face\)'
+    with pytest.raises(UserError, match=message):
         restorer.restore(np.zeros((128, 128, 3), np.uint8))
-    with pytest.raises(
-        UserError, match='--tile 64: FaceUNet needs the whole face; leave --tile out'
-    ):
+    with pytest.raises(UserError, match='--tile 64: FaceUNet needs the whole face; leave --til'):
         Restorer(*whole_faces, device='cpu', tile=64)
-
-
-def test_a_batch_gives_what_single_images_give(restorer: Restorer, faces: Path):
-    lqs = [read_image(faces / f'val/LQ/0000{index}.png') for index in (0, 1, 0)]
-    single = [restorer.restore(lq).astype(int) for lq in lqs]
-    for expected, (found, tile) in zip(single, restorer.restore_batch(lqs), strict=True):
-        assert tile is None and np.abs(found - expected).max() <= 1
 
 
 def test_a_batch_that_does_not_fit_is_halved(restorer: Restorer, faces: Path, monkeypatch):
     monkeypatch.setattr(module, 'MOST_PIXELS', 4 * 128 * 128)
     lqs = [read_image(faces / f'val/LQ/0000{index % 2}.png') for index in range(4)]
     expected = restorer.restore_batch(lqs)
-    forward, sizes = restorer._forward, []
-
-    def small_memory(batch: np.ndarray) -> np.ndarray:
-        sizes.append(len(batch))
-        if len(batch) > 2:
-            raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
-        return forward(batch)
-
-    monkeypatch.setattr(restorer, '_forward', small_memory)
+    sizes = limit_memory(restorer, slice(1), 2)
     for found, whole in zip(restorer.restore_batch(lqs), expected, strict=True):
         assert np.abs(found[0].astype(int) - whole[0]).max() <= 1
     assert sizes == [4, 2, 2]
