@@ -49,8 +49,6 @@ def check(config: Config) -> tuple[Runner, list[Counts]]:
 
 @HOOKS.register_module()
 class DtypeHook(Hook):
-    """Notes in what type images reach the loss."""
-
     def before_train(self, runner: Runner) -> None:
         runner.seen = set()
         runner.model.pixel_loss.register_forward_pre_hook(
@@ -74,20 +72,6 @@ def test_trains_and_validates_without_waiting(path: Path, load: Load, tmp_path: 
     assert ('train/grad_norm' in runner.message_hub.log_scalars) == clipped
 
 
-@pytest.mark.parametrize('channels_last', [False, True])
-def test_average_is_one_kernel(channels_last: bool, load: Load):
-    _, (_, without, _) = check(load(TINY))
-    config = load(TINY)
-    config.experiment_name += ' averaged'
-    config.custom_hooks = [
-        dict(type='GeneratorEMAHook'),
-        dict(type='FastStepHook', channels_last=channels_last),
-    ]
-    _, (_, counts, _) = check(config)
-    assert counts.kernels['_foreach_lerp_'] == without.kernels['_foreach_lerp_'] + 1
-    assert 'lerp_' not in counts.kernels
-
-
 def test_saves_and_resumes(load: Load, tmp_path: Path):
     path = ROOT / 'configs/srresnet_24b_plus.py'
     saving = ['default_hooks.checkpoint.interval=3', 'model.generator.num_blocks=1']
@@ -102,16 +86,6 @@ def test_saves_and_resumes(load: Load, tmp_path: Path):
     _, counts = train_on_fake_gpu(config)
     assert [bool(usual.waits) for usual in counts] == [False, False, True]
     assert read_checkpoint(tmp_path / 'work/iter_6.pth')['ema_state_dict']['steps'] == 6
-
-
-def test_a_gradient_scaler_waits_but_once(load: Load):
-    """float16 with clipping: the scaler asks whether anything overflowed, nothing else waits."""
-    runner, counts = train_on_fake_gpu(
-        load(TINY, 'optim_wrapper.type=AmpOptimWrapper', 'optim_wrapper.clip_grad.max_norm=1.0')
-    )
-    for usual in counts[:-1]:
-        assert len(usual.waits) == 1 and 'step' in usual.waits[0], usual.waits
-    assert len(runner.message_hub.get_scalar('train/grad_norm').data[0]) == 3
 
 
 @pytest.mark.parametrize(
@@ -149,38 +123,9 @@ class HiddenItem(MSRResNet):
 
 
 @MODELS.register_module()
-class CpuBuffer(MSRResNet):
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        self.shift = torch.zeros(1, 3, 1, 1)  # no buffer, so .to() passes it by
-
-    def forward(self, x):
-        return super().forward(x) + self.shift
-
-
-@MODELS.register_module()
-class Masked(MSRResNet):
-    def forward(self, x):
-        return super().forward(x) + x[x > 1].sum()
-
-
-@MODELS.register_module()
 class BlockingCopy(MSRResNet):
     def forward(self, x):
         return super().forward(x) * torch.tensor([1.0], device=x.device)
-
-
-@MODELS.register_module()
-class IntoNumPy(MSRResNet):
-    def forward(self, x):
-        return super().forward(x) + float(np.asarray(x.detach()).mean())
-
-
-@MODELS.register_module()
-class LostTo(FacePreprocessor):
-    def forward(self, data, training=False):
-        pair = super().forward(data, training)
-        return {**pair, 'inputs': pair['inputs'].cpu()} if training else pair
 
 
 @MODELS.register_module()
@@ -191,16 +136,11 @@ class NotPinned(FacePreprocessor):
         return super().forward(data, training)
 
 
-ON_TWO_DEVICES = (RuntimeError, 'same device|two different devices')
 WAITS = (AssertionError, 'the host waits for the device: .*')
 FAULTS = {
-    WithoutDevice: ON_TWO_DEVICES,
+    WithoutDevice: (RuntimeError, 'same device|two different devices'),
     HiddenItem: (WAITS[0], WAITS[1] + '_local_scalar_dense by test_fake_cuda.py'),
-    CpuBuffer: ON_TWO_DEVICES,
-    LostTo: (RuntimeError, 'same device|two different devices|on cpu'),
-    Masked: (Exception, 'nonzero'),
     BlockingCopy: (WAITS[0], WAITS[1] + 'a copy to cuda by test_fake_cuda.py'),
-    IntoNumPy: (RuntimeError, r'\.numpy\(\) is not supported'),
     NotPinned: (WAITS[0], WAITS[1] + 'a copy from memory that is not pinned'),
 }
 
