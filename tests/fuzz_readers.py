@@ -41,10 +41,9 @@ def images() -> Iterator[bytes]:
     """Small files of every kind that is taken or refused."""
     levels = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
     picture = Image.fromarray(levels)
-    for mode in ('RGB', 'L', 'P', 'RGBA', '1', 'I;16'):
-        yield saved(
-            picture.convert('L').convert('I;16') if mode == 'I;16' else picture.convert(mode)
-        )
+    for mode in ('RGB', 'L', 'P', 'RGBA', '1'):
+        yield saved(picture.convert(mode))
+    yield saved(picture.convert('L').convert('I;16'))
     exif = Image.Exif()
     exif[0x0112] = 6
     yield saved(picture, format='JPEG', exif=exif)
@@ -103,12 +102,8 @@ def damage_png(content: bytes, rng: random.Random) -> bytes:
                 body = zlib.compress(damage(zlib.decompress(body), rng))
             else:
                 body = damage(body, rng)
-        out += [
-            struct.pack('>I', len(body)),
-            kind,
-            body,
-            struct.pack('>I', zlib.crc32(kind + body)),
-        ]
+        checksum = struct.pack('>I', zlib.crc32(kind + body))
+        out += [struct.pack('>I', len(body)), kind, body, checksum]
         place += 12 + length
     return b''.join(out)
 

@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -93,10 +94,10 @@ def kill_once(options: list[str], work_dir: Path, rng: random.Random) -> str:
     left = partial_files(work_dir)
     for path in left:  # of one life, to count those of the next
         path.unlink()
-    return 'in the middle of a checkpoint' if left else 'elsewhere'
+    return 'killed in the middle of a checkpoint' if left else 'killed elsewhere'
 
 
-def stop_once(options: list[str], work_dir: Path, rng: random.Random, life: float | None) -> str:
+def stop_once(options: list[str], work_dir: Path, rng: random.Random, life: float) -> str:
     """Resume a run of the tool, and send it a signal within its life; returns how it ended."""
     command = [sys.executable, ROOT / 'tools/train.py', TINY, '--work-dir', work_dir, '--resume']
     one_thread = {**os.environ, 'OMP_NUM_THREADS': '1'}  # as the uncut run
@@ -111,9 +112,7 @@ def stop_once(options: list[str], work_dir: Path, rng: random.Random, life: floa
     try:
         wait(lambda: is_listening(process.pid), process)
         last = work_dir / f'iter_{ITERATIONS}.pth'
-        if life is None:
-            process.wait(timeout=600)
-        elif rng.random() < 1 / 3:
+        if rng.random() < 1 / 3:
             wait(last.exists, process)
             time.sleep(rng.uniform(0, 1.5))
         else:
@@ -154,23 +153,6 @@ def ends_alike(work_dir: Path, uncut: Path) -> bool:
     )
 
 
-def time_start(options: list[str], work_dir: Path, iteration: int, source: Path) -> float:
-    """Seconds from starting to resume at an iteration until the next one is done."""
-    if iteration:
-        work_dir.mkdir()
-        checkpoint = read_checkpoint(source)
-        checkpoint['meta']['iter'] = iteration
-        torch.save(checkpoint, work_dir / f'iter_{iteration}.pth')
-    options = [*options, f'train_cfg.max_iters={iteration + 10}']
-    start = time.monotonic()
-    with running(options, work_dir) as process:
-        following = work_dir / f'iter_{iteration + 1}.pth'
-        wait(following.exists, process)
-        if not following.exists():
-            raise SystemExit(f'no start:\n{Path(f"{work_dir}.log").read_text()[-3000:]}')
-        return time.monotonic() - start
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -192,66 +174,40 @@ def main() -> None:
             'train_cfg.val_interval=20',
             'default_hooks.checkpoint.interval=1',
         ]
+        begin = time.monotonic()
         with running(options, root / 'uncut') as process:
             process.join()
-        equal = kill(args.kills, options, root, rng) if args.kills else True
+        life = 5 + time.monotonic() - begin  # of the tool, which has to import everything
+        results = []
+        if args.kills:
+            results.append(repeat(kill_once, args.kills, options, root, rng))
         if args.stops:
-            equal &= stop(args.stops, options, root, rng)
-    if not equal:
+            results.append(repeat(stop_once, args.stops, options, root, rng, life))
+    runs, equal = map(sum, zip(*results, strict=True))
+    print(f'weights and losses equal to the uncut run: {equal} of {runs} trainings')
+    if equal < runs:
         raise SystemExit('an end differs')
 
 
-def kill(kills: int, options: list[str], root: Path, rng: random.Random) -> bool:
-    """Kill runs so many times, and print what became of them; returns whether all ended alike."""
-    counts: dict[str, int] = {}
+def repeat(
+    once: Callable[..., str], number: int, options: list[str], root: Path, *more: object
+) -> tuple[int, int]:
+    """Kill or stop runs so often; returns how many trainings that made, and how many end alike."""
+    counts: Counter[str] = Counter()
     runs = equal = 0
-    while sum(counts.values()) < kills:
-        work_dir = root / f'killed_{runs}'
-        while sum(counts.values()) < kills:
-            what = kill_once(options, work_dir, rng)
-            if what == 'ended':
-                break
-            counts[what] = counts.get(what, 0) + 1
-            print(f'{sum(counts.values())}: killed {what}', flush=True)
+    while counts.total() < number:
+        work_dir, what = root / f'{once.__name__}_{runs}', ''
+        while what not in ('ended', 'finished') and counts.total() < number:
+            what = once(options, work_dir, *more)
+            if what != 'ended':
+                counts[what] += 1
+                print(f'{counts.total()}: {what}', flush=True)
         with running(options, work_dir) as process:  # to its end
             process.join()
         runs += 1
         equal += ends_alike(work_dir, root / 'uncut')
-    said = ', '.join(f'{count} {what}' for what, count in sorted(counts.items()))
-    print(f'{sum(counts.values())} kills ({said}), resumed after each')
-    print(f'weights and losses equal to the uncut run: {equal} of {runs} trainings')
-    last = root / f'uncut/iter_{ITERATIONS}.pth'
-    for iteration in (0, 100, 120_000):
-        seconds = time_start(options, root / f'start_{iteration}', iteration, last)
-        print(f'start to the end of iteration {iteration + 1:,}: {seconds:.2f} s')
-    return equal == runs
-
-
-def stop(stops: int, options: list[str], root: Path, rng: random.Random) -> bool:
-    """Stop runs so many times, and print what became of them; returns whether all ended alike."""
-    counts: dict[str, int] = {}
-    runs = equal = 0
-    begin = time.monotonic()
-    stop_once(options, root / 'alive', rng, life=None)
-    life = time.monotonic() - begin
-    print(f'a run lives for {life:.1f} s')
-    while sum(counts.values()) < stops:
-        work_dir = root / f'stopped_{runs}'
-        what = ''
-        while what not in ('ended', 'finished') and sum(counts.values()) < stops:
-            what = stop_once(options, work_dir, rng, life)
-            if what == 'ended':
-                break
-            counts[what] = counts.get(what, 0) + 1
-            print(f'{sum(counts.values())}: {what}', flush=True)
-        with running(options, work_dir) as process:  # to its end
-            process.join()
-        runs += 1
-        equal += ends_alike(work_dir, root / 'uncut')
-    said = ', '.join(f'{count} {what}' for what, count in sorted(counts.items()))
-    print(f'{stops} stops: {said}')
-    print(f'weights and losses equal to the uncut run: {equal} of {runs} stopped trainings')
-    return equal == runs
+    print(', '.join(f'{count} {what}' for what, count in sorted(counts.items())))
+    return runs, equal
 
 
 if __name__ == '__main__':

@@ -22,17 +22,12 @@ def test_each_principle_names_its_tests():
     assert not [row for row in rows if not re.search(r'`tests/.*\.py` \|$', row)]
 
 
-def test_killed_three_times_a_training_ends_as_the_uncut_one():
-    output = run('kill_training', '--kills', '3')
-    assert 'resumed after each' in output
-    assert 'weights and losses equal to the uncut run: 1 of 1 trainings' in output
-
-
-def test_stopped_three_times_it_has_saved_or_finished_and_ends_as_the_uncut_one():
-    output = run('kill_training', '--kills', '0', '--stops', '3')
-    assert re.search('^3 stops: ', output, re.MULTILINE)
-    assert 'stopped trainings' in output
+def test_killed_and_stopped_three_times_a_training_ends_as_the_uncut_one():
+    output = run('kill_training', '--kills', '3', '--stops', '3')
+    assert output.count('killed ') >= 3
+    [(equal, runs)] = re.findall(r'equal to the uncut run: (\d+) of (\d+) trainings', output)
+    assert equal == runs >= '2'
 
 
 def test_damaged_images_and_checkpoints_are_read_or_refused():
-    assert 'each was read, or refused by name' in run('fuzz_readers', '--seconds', '4')
+    assert 'each was read, or refused by name' in run('fuzz_readers', '--seconds', '2')
