@@ -26,7 +26,7 @@ from .base import (
 from .blur import BatchBlur
 from .jpeg import JPEG
 from .noise import BatchNoise
-from .resize import METHODS, BatchResize, Taps
+from .resize import METHODS, BatchResize, Taps, opencv_taps
 
 
 @dataclass(frozen=True)
@@ -126,17 +126,18 @@ class FirstOrderDegradation(Degradation):
         return FirstOrderInput(
             kernel=self.kernel(values),
             length=values.length,
-            shrink=shrink.find_taps(self.gt_size, values.length, values.shrink),
+            shrink=shrink.pad(opencv_taps(self.gt_size, values.length, values.shrink)),
             noise=values.noise,
             quality=values.quality,
-            enlarge=enlarge.find_taps(values.length, self.gt_size, values.enlarge),
+            enlarge=enlarge.pad(opencv_taps(values.length, self.gt_size, values.enlarge)),
         )
 
     @property
     def resizes(self) -> tuple[BatchResize, BatchResize]:
         """The batch's first resizing, and the way back to ``gt_size``."""
         most_shrunk = self.gt_size / int(self.gt_size * self.resize_scale[0])
-        return BatchResize(self.gt_size, most_shrunk), BatchResize(self.gt_size, 1)
+        shrink = BatchResize(self.gt_size, most_shrunk, fixed=True)
+        return shrink, BatchResize(self.gt_size, 1, fixed=True)
 
     def degrade(self, image: Image8, values: FirstOrderValues, noise_seed: int) -> Image8:
         """Blur with PyTorch, then apply MMagic's transforms.

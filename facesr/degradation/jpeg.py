@@ -75,6 +75,10 @@ class JPEG(nn.Module):
     All images lie in the top left of a common square canvas; pixels beyond a size are ignored, and
     are undefined in the result. The number of kernel launches does not depend on the batch.
 
+    Args:
+        fancy: False does two things as BasicSR's ``DiffJPEG``: chroma is repeated where libjpeg
+            interpolates it, and black surrounds an image up to a multiple of 16 pixels.
+
     The arithmetic is libjpeg's, on integers in int32, element by element: no matrix product,
     whose precision a setting or a device could change. Weights are enlarged so that the shift to
     the right after a sum is by 16 bits: the upper half of each int32, a view of int16.
@@ -98,8 +102,9 @@ class JPEG(nn.Module):
     rounding: Tensor
     order: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, fancy: bool = True) -> None:
         super().__init__()
+        self.fancy = fancy
         # By parity of a row (or column) of a block and half its number, as the passes leave them,
         # quality, and block of a macroblock: four of luma, two of chroma.
         tables = quantisation_tables()[:, [0, 0, 0, 0, 1, 1]].view(101, 6, 4, 2, 4, 2)
@@ -151,15 +156,21 @@ class JPEG(nn.Module):
         count, _, side, _ = images.shape
         half = side // 2
         last = sizes[:, None] - 1
-        x = _extend(images.transpose(1, 2), torch.arange(side, device=images.device), last)
+        along = torch.arange(side, device=images.device)
+        x = images.transpose(1, 2)
+        if self.fancy:
+            x = _extend(x, along, last)
+        else:
+            inside = along <= last
+            x = x * (inside[:, :, None, None] & inside[:, None, None])
         blue, green, red = self.to_ycc[..., None]
         ycc = torch.addcmul(self.half_up[:, None], x[:, :, :1], blue)
         ycc = _upper(ycc.addcmul_(x[:, :, 1:2], green).addcmul_(x[:, :, 2:], red))
         chroma = ycc[:, :, 1:].view(count, half, 2, 2, half, 2).sum((2, 5), dtype=torch.int16)
         chroma.view(count, half, 2, half // 2, 2).add_(self.means)
-        # Below the last row the last row of means is repeated.
-        rows = torch.arange(half, device=images.device).minimum(last // 2)
-        chroma = chroma[_batch(chroma, 2), rows] >> 2
+        if self.fancy:  # below the last row the last row of means is repeated
+            chroma = chroma[_batch(chroma, 2), along[:half].minimum(last // 2)]
+        chroma = chroma >> 2
 
         blocks = chroma.new_empty(8, 8, count, 6, (side // 16) ** 2)
         luma_blocks, chroma_blocks = _places(blocks)
@@ -169,7 +180,10 @@ class JPEG(nn.Module):
         y = torch.full((count, side, 1, side), 1 << 15, dtype=torch.int32, device=images.device)
         _upper(y).view(luma_blocks.shape).copy_(luma_blocks)
         chroma = chroma_blocks.reshape(count, half, 2, half)
-        chroma = _upsample(chroma, last // 2, self.edges)
+        if self.fancy:
+            chroma = _upsample(chroma, last // 2, self.edges)
+        else:
+            chroma = chroma.repeat_interleave(2, 1).repeat_interleave(2, 3) - 128
         blue, red = self.from_ycc[..., None]
         colour = torch.addcmul(y, chroma[:, :, :1], blue).addcmul_(chroma[:, :, 1:], red)
         return _upper(colour).clamp_(0, 255).float().transpose(1, 2)

@@ -1,8 +1,17 @@
-"""The random numbers of a batch, and the noise that MMagic's ``RandomNoise`` makes of them."""
+"""Poisson noise as BasicSR has it, of an image and of a batch; the random numbers of a batch.
 
-from collections.abc import Iterable
+MMagic's ``RandomNoise`` is a port of BasicSR's ``add_poisson_noise`` that counts an image's levels
+from 0 to 255 where BasicSR counts them from 0 to 1: its noise is 16 times weaker.
+"""
 
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
 import torch
+from mmagic.datasets.transforms import RandomNoise
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -29,11 +38,32 @@ class BatchNoise:
         return torch.stack([torch.poisson(rate, generator) for rate, generator in pairs])
 
 
-def poisson_noise(x: Tensor, lengths: Tensor, is_grey: Tensor, noise: BatchNoise) -> Tensor:
-    """The shot noise of images (N, S, 3, S), levels 0-255, as MMagic's ``RandomNoise`` has it.
+class PoissonNoise(RandomNoise):
+    """MMagic's ``RandomNoise``, Poisson's with BasicSR's strength.
 
-    The fewer levels an image has (up to the next power of two), the stronger. ``lengths``, (N,),
-    are the images' sides in pixels; grey noise, (N,) bool, is that of the luma, in all channels.
+    Of (H, W, 3) RGB, levels 0-255; grey noise is that of the luma, in all channels.
+    """
+
+    def __init__(self, scale: float, is_grey: bool) -> None:
+        super().__init__(dict(noise_type=['poisson'], noise_prob=[1]), ['img'])
+        self.scale, self.is_grey = scale, is_grey
+
+    def _apply_poisson_noise(self, imgs: Sequence[NDArray[Any]]) -> list[NDArray[np.float32]]:
+        return [image + self._noise(image) * np.float32(self.scale) for image in imgs]
+
+    def _noise(self, image: NDArray[Any]) -> NDArray[np.float32]:
+        if self.is_grey:
+            image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None]
+        steps = 2 ** np.ceil(np.log2(len(np.unique(image))))
+        counts = np.random.poisson(image / 255 * steps)
+        noise: NDArray[np.float32] = (counts / steps * 255 - image).astype(np.float32)
+        return noise
+
+
+def poisson_noise(x: Tensor, lengths: Tensor, is_grey: Tensor, noise: BatchNoise) -> Tensor:
+    """What :class:`PoissonNoise` adds to images (N, S, 3, S), levels 0-255, times a scale of 1.
+
+    ``lengths``, (N,), are the images' sides in pixels; ``is_grey`` is (N,) bool.
     """
     count, side = x.shape[:2]
     red, green, blue = x.split(1, 2)
@@ -41,9 +71,9 @@ def poisson_noise(x: Tensor, lengths: Tensor, is_grey: Tensor, noise: BatchNoise
     source = torch.where(is_grey.view(-1, 1, 1, 1), grey, x)
     along = torch.arange(side, device=x.device) < lengths[:, None]
     inside = along[:, :, None, None] & along[:, None, None]
-    levels = torch.where(inside, source, 256).long().view(count, -1)
+    levels = torch.where(inside, source, 256).long().flatten(1)
     present = x.new_zeros(count, 257).scatter_(1, levels, 1)
     steps = torch.exp2(present[:, :256].sum(1).log2().ceil()).view(-1, 1, 1, 1)
-    drawn = noise.poisson(source * steps)
+    drawn = noise.poisson(source * (steps / 255))
     drawn = torch.where(is_grey.view(-1, 1, 1, 1), drawn[:, :, :1], drawn)
-    return drawn.div_(steps).sub_(source)
+    return drawn.mul_(255 / steps).sub_(source)

@@ -1,8 +1,10 @@
-"""OpenCV's 8-bit resizing in PyTorch: a batch of square images, each of its own sizes and method.
+"""Resizing a batch of square images, each of its own sizes and method.
 
-As ``cv2.resize`` computes it (``modules/imgproc/src/resize.cpp``): bilinear in fixed point with
-weights of 11 bits, columns first; bicubic in floating point; neither with antialiasing; area by
-weighted means when it shrinks, like bilinear with other weights when it enlarges.
+Either as ``cv2.resize`` does with 8 bits (``modules/imgproc/src/resize.cpp``): bilinear in fixed
+point with weights of 11 bits, columns first; bicubic in floating point; area by weighted means when
+it shrinks, like bilinear with other weights when it enlarges. Or as PyTorch's ``interpolate``:
+bilinear and bicubic the same, in floating point; area by means of complete pixels. Neither has
+antialiasing.
 """
 
 from typing import Any, NamedTuple
@@ -24,7 +26,7 @@ class Taps(NamedTuple):
     is_fixed: bool  # whether OpenCV computes in fixed point
 
 
-def resize_taps(source: int, target: int, method: int) -> Taps:
+def opencv_taps(source: int, target: int, method: int) -> Taps:
     """What ``cv2.resize`` takes of each pixel, along one dimension."""
     scale = 1 / (target / source)  # as OpenCV has it, to the last bit
     if method == AREA and scale >= 1:
@@ -50,6 +52,28 @@ def resize_taps(source: int, target: int, method: int) -> Taps:
         weights = np.rint(np.stack([1 - offset, offset], 1) * np.float32(2048)) / 16
     taps = np.clip(first[:, None] + np.arange(weights.shape[1]), 0, source - 1)
     return Taps(taps, weights.astype(np.float32), method != BICUBIC)
+
+
+def pytorch_taps(source: int, target: int, method: int, step: float | None = None) -> Taps:
+    """What ``interpolate`` takes of each pixel, along one dimension.
+
+    ``step``, in source pixels, is one of the result's; in ``interpolate`` it comes from a scale
+    factor, and is then not exactly ``source / target``.
+    """
+    place = np.arange(target)
+    if method == AREA:
+        first, end = place * source // target, -(-(place + 1) * source // target)
+        taps = first[:, None] + np.arange(np.max(end - first))
+        weights = (taps < end[:, None]) / (end - first)[:, None]
+    else:
+        centre = (place + 0.5) * (step or source / target) - 0.5
+        centre = np.maximum(centre, 0) if method == BILINEAR else centre
+        first = np.floor(centre).astype(np.int64)
+        offset = centre - first
+        cubic = _cubic_weights(offset)
+        weights = np.stack([1 - offset, offset], 1) if method == BILINEAR else cubic
+        taps = first[:, None] + np.arange(weights.shape[1]) - (method == BICUBIC)
+    return Taps(np.clip(taps, 0, source - 1), weights.astype(np.float32), False)
 
 
 def _cubic_weights(x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -89,17 +113,18 @@ class BatchResize(nn.Module):
     Args:
         side: of the result's canvas in pixels.
         most_shrunk: the largest ratio of a length to its result that can occur.
+        fixed: whether OpenCV's fixed point can occur.
     """
 
-    def __init__(self, side: int, most_shrunk: float) -> None:
+    def __init__(self, side: int, most_shrunk: float, fixed: bool) -> None:
         super().__init__()
-        self.side, self.count = side, max(4, int(np.ceil(most_shrunk)) + 2)
+        self.side, self.fixed = side, fixed
+        self.count = max(4, int(np.ceil(most_shrunk)) + 2)
 
-    def find_taps(self, source: int, target: int, method: int) -> Taps:
-        """What :meth:`forward` takes for one image: its lengths in pixels, an index of METHODS."""
+    def pad(self, taps: Taps) -> Taps:
+        """The taps of one image as :meth:`forward` takes them."""
         pixels = np.zeros((self.side, self.count), np.int16)
         weights = np.zeros((self.side, self.count), np.float32)
-        taps = resize_taps(source, target, method)
         rows, columns = taps.pixels.shape
         pixels[:rows, :columns], weights[:rows, :columns] = taps.pixels, taps.weights
         return Taps(pixels, weights, taps.is_fixed)
@@ -107,7 +132,7 @@ class BatchResize(nn.Module):
     def forward(self, images: Tensor, taps: Any) -> Tensor:
         """Resize (N, S, 3, S) float32, integers 0-255; pixels beyond an image are ignored.
 
-        ``taps`` are a batch of :meth:`find_taps`: (N, side, count), twice, and (N,).
+        ``taps`` are a batch of :meth:`pad`: (N, side, count), twice, and (N,).
 
         Returns:
             (N, side, 3, side) float32, integers 0-255; 0 beyond a result.
@@ -117,14 +142,23 @@ class BatchResize(nn.Module):
         matrix = weights.new_zeros(count, self.side, source).scatter_add_(2, pixels, weights)
         columns = torch.bmm(images.reshape(count, source * 3, source), matrix.mT)
         columns = columns.view(count, source, 3 * self.side)
-        result = torch.bmm(matrix.mul_(~is_fixed), columns)
-        # Fixed point: ((w0 * (a >> 4) >> 16) + (w1 * (b >> 4) >> 16) + 2) >> 2, where a and b are
-        # times 2048, here 128.
-        first = source * torch.arange(count, device=images.device)
+        result = torch.bmm(matrix.mul_(~is_fixed) if self.fixed else matrix, columns)
+        if self.fixed:
+            result = self._add_fixed(result, columns, pixels, weights * is_fixed)
+        return result.round_().clamp_(0, 255).view(count, self.side, 3, self.side)
+
+    def _add_fixed(
+        self, result: Tensor, columns: Tensor, pixels: Tensor, weights: Tensor
+    ) -> Tensor:
+        """Fixed point: ((w0 * (a >> 4) >> 16) + (w1 * (b >> 4) >> 16) + 2) >> 2.
+
+        There a and b are times 2048, here 128.
+        """
+        count, source = columns.shape[:2]
+        first = source * torch.arange(count, device=columns.device)
         lines = (first.view(-1, 1, 1) + pixels[:, :, :2]).flatten()
         lines = columns.to(torch.int16).view(-1, 3 * self.side).index_select(0, lines)
-        factors = (weights[:, :, :2] * (16 * is_fixed)).int().view(-1, 1)
+        factors = (weights[:, :, :2] * 16).int().view(-1, 1)
         upper = lines.mul(factors).view(torch.int16)[:, 1::2].view(count, self.side, 2, -1)
         # A hair more than a quarter: halves up.
-        result.add_(upper[:, :, 0] + upper[:, :, 1], alpha=(1 + 2**-12) / 4)
-        return result.round_().clamp_(0, 255).view(count, self.side, 3, self.side)
+        return result.add_(upper[:, :, 0] + upper[:, :, 1], alpha=(1 + 2**-12) / 4)
