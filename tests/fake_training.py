@@ -1,12 +1,7 @@
-"""Training runs on a GPU that is not there, and what each of their iterations costs.
-
-By hand, a table of the shipped configs: ``python tests/fake_training.py [CONFIG ...]``.
-"""
+"""Training runs on a GPU that is not there, and what each of their iterations costs."""
 
 from __future__ import annotations
 
-import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -79,27 +74,3 @@ def train_on_fake_gpu(config: Config) -> tuple[Runner, list[Counts]]:
         runner.train()
         runner.visualizer.close()
     return runner, counts
-
-
-def main(names: Sequence[str]) -> None:
-    """Print a Markdown table of the second iteration of each config."""
-    from conftest import ROOT, load_degradation, make_faces
-
-    with tempfile.TemporaryDirectory() as folder:
-        faces = make_faces(Path(folder, 'faces'), load_degradation())
-        print('| config | kernels | GB moved | waits | waits with a log line |')
-        print('| --- | --- | --- | --- | --- |')
-        for path in sorted((ROOT / 'configs').glob('*.py')):
-            if not names or path.stem in names:
-                config = load_for_fake_gpu(path, faces, Path(folder, path.stem), [])
-                config.experiment_name = path.stem
-                _, (_, usual, logged) = train_on_fake_gpu(config)
-                print(
-                    f'| `{path.stem}` | {usual.kernels.total()} '
-                    f'| {usual.bytes.total() / 1e9:.1f} '
-                    f'| {len(usual.waits)} | {len(logged.waits)} |'
-                )
-
-
-if __name__ == '__main__':
-    main(sys.argv[1:])

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.random import RandomState
 
 from ..images import Image8
-from .base import check_settings, number, pair
+from .base import check_settings, number, pair, setting
 
 GRID = (5, 5)  # the warp's points
 SEAM = 16  # pixels of a mixed face in which one fades into the other
@@ -22,40 +22,27 @@ class Augmentation:
     mirrored. MMagic's ``RandomAffine`` draws from NumPy's global generator, so that a sample would
     depend on the loader's process; here everything is drawn from the sample's own.
 
-    Args:
-        angle: largest turn in degrees, either way.
-        zoom: least and most, evenly drawn; 1 leaves the size.
-        shift: largest move in pixels, along either axis and either way.
-        gamma: exponents of the pixel's value in [0, 1], least and most, evenly drawn in their
-            logarithm: below 1 brightens.
-        tint: the same for each of the three channels by itself.
-        warp: largest move in pixels of the points of a coarse grid, which the picture between them
-            follows: other proportions.
-        mix: probability that a second face takes the place of the first beyond a random line. The
-            parts fit, as the faces are aligned. (CutMix, which Yoo et al., arXiv:2004.00448, found
-            to help super-resolution, with a line instead of a rectangle.)
+    Pairs are (least, most).
     """
 
-    angle: float = 0.0
-    zoom: Sequence[float] = (1.0, 1.0)
-    shift: float = 0.0
-    gamma: Sequence[float] = (1.0, 1.0)
-    tint: Sequence[float] = (1.0, 1.0)
-    warp: float = 0.0
-    mix: float = 0.0
+    angle: float = setting(number(0, 180), 0.0)  # largest turn in degrees, either way
+    zoom: Sequence[float] = setting(pair(0.5, 2), (1.0, 1.0))  # evenly drawn
+    shift: float = setting(number(0), 0.0)  # largest move in pixels, along either axis
+    # Exponents of the pixel's value in [0, 1], evenly drawn in their logarithm: below 1 brightens.
+    gamma: Sequence[float] = setting(pair(0.1, 10), (1.0, 1.0))
+    tint: Sequence[float] = setting(
+        pair(0.1, 10), (1.0, 1.0)
+    )  # the same, of each channel by itself
+    # Largest move in pixels of the points of a coarse grid, which the picture between them follows:
+    # other proportions.
+    warp: float = setting(number(0, 32), 0.0)
+    # Probability that a second face takes the place of the first beyond a random line. The parts
+    # fit, as the faces are aligned. (CutMix, which Yoo et al., arXiv:2004.00448, found to help
+    # super-resolution, with a line instead of a rectangle.)
+    mix: float = setting(number(0, 1), 0.0)
 
     def __post_init__(self) -> None:
-        check_settings(
-            'augmentation',
-            self,
-            angle=number(0, 180),
-            zoom=pair(0.5, 2),
-            shift=number(0),
-            gamma=pair(0.1, 10),
-            tint=pair(0.1, 10),
-            warp=number(0, 32),
-            mix=number(0, 1),
-        )
+        check_settings('augmentation', self)
 
     def apply(self, image: Image8, rng: RandomState, read_other: Callable[[], Image8]) -> Image8:
         """Make a variant of a face, (H, W, 3) uint8; ``read_other`` gives another, to mix it with.

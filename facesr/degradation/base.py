@@ -7,10 +7,10 @@ device that trains. Both take the values that :meth:`Degradation.sample` drew.
 import math
 import random
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, field, fields
 from typing import Any
 
 import numpy as np
-from mmagic.datasets.transforms import RandomResize
 from mmagic.registry import TRANSFORMS
 from numpy.random import RandomState
 from torch import nn
@@ -22,6 +22,7 @@ from .resize import METHODS
 #: What a setting must be, in words and as a test.
 Range = tuple[str, Callable[[Any], bool]]
 METHOD_NAMES: Range = (f'some of {METHODS}', lambda names: names and {*names} <= {*METHODS})
+MULTIPLE_OF_16: Range = ('a multiple of 16', lambda size: size > 0 and size % 16 == 0)
 
 
 def number(least: float, most: float = math.inf) -> Range:
@@ -36,9 +37,18 @@ def pair(least: float, most: float = math.inf) -> Range:
     return words, lambda value: len(value) == 2 and least <= value[0] <= value[1] <= most
 
 
+def setting(allowed: Range, default: Any = MISSING) -> Any:
+    """A field of a dataclass of settings, with its range."""
+    return field(default=default, metadata={'range': allowed})
+
+
 def check_settings(owner: str, settings: Any, **ranges: Range) -> None:
-    """Refuse a setting that is out of its range, or of another type; make tuples of lists."""
-    for name, (words, fits) in ranges.items():
+    """Refuse a setting that is out of its range, or of another type; make tuples of lists.
+
+    ``ranges`` are those that depend on other settings.
+    """
+    own = {item.name: item.metadata['range'] for item in fields(settings) if item.metadata}
+    for name, (words, fits) in {**own, **ranges}.items():
         value = getattr(settings, name)
         try:
             is_good = fits(value)
@@ -59,6 +69,13 @@ class Degradation:
 
     gt_size: int
     lq_size: int
+
+    def check(self, **ranges: Range) -> None:
+        """Check the settings; ``ranges`` are those that depend on others."""
+        check_settings('degradation', self)
+        size = self.gt_size
+        divisor = (f'a divisor of {size}', lambda lq_size: lq_size > 0 and size % lq_size == 0)
+        check_settings('degradation', self, lq_size=divisor, **ranges)
 
     @property
     def scale(self) -> int:
@@ -125,9 +142,3 @@ def apply_transforms(
         np.random.set_state(states[0])
         random.setstate(states[1])
     return image
-
-
-def resize_transform(length: int, method: str) -> RandomResize:
-    """MMagic's transform that resizes to a square of so many pixels a side."""
-    params = dict(target_size=(length, length), resize_opt=[method], resize_prob=[1])
-    return RandomResize(params, keys=['img'])

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from mmagic.datasets.transforms import RandomJPEGCompression, RandomNoise
+from mmagic.datasets.transforms import RandomJPEGCompression, RandomNoise, RandomResize
 from mmagic.datasets.transforms.blur_kernels import bivariate_gaussian
 from mmagic.registry import TRANSFORMS
 from numpy.random import RandomState
@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from ..images import Image8
 from .base import (
     METHOD_NAMES,
+    MULTIPLE_OF_16,
     Degradation,
     apply_transforms,
-    check_settings,
     number,
     pair,
-    resize_transform,
+    setting,
 )
 from .blur import BatchBlur
 from .jpeg import JPEG
@@ -57,45 +57,22 @@ class FirstOrderInput(NamedTuple):
 @TRANSFORMS.register_module()
 @dataclass(frozen=True)
 class FirstOrderDegradation(Degradation):
-    """Every value is drawn evenly from its range, for each image anew. Pairs are (least, most).
+    """Every value is drawn evenly from its range, for each image anew. Pairs are (least, most)."""
 
-    Args:
-        gt_size: height and width of the ground truth in pixels, a multiple of 16.
-        lq_size: of the result, to which the image is averaged at last; divides ``gt_size``.
-        kernel_size: of the Gaussian blur in pixels, odd, 13 or more.
-        isotropic_prob: probability of a round kernel; the others are turned by any angle.
-        blur_sigma: standard deviations of the blur in pixels, along either axis.
-        resize_scale: first resizing, to this part of the side; at most 1.
-        resize_methods: of the first resizing and of the way back to ``gt_size``: some of
-            ``'bilinear'``, ``'area'`` and ``'bicubic'``, equally probable.
-        noise_sigma: standard deviation of Gaussian noise in levels of 255.
-        jpeg_quality: 1-100.
-    """
-
-    gt_size: int
-    lq_size: int
-    kernel_size: int
-    isotropic_prob: float
-    blur_sigma: tuple[float, float]
-    resize_scale: tuple[float, float]
-    resize_methods: Sequence[str]
-    noise_sigma: tuple[float, float]
-    jpeg_quality: tuple[int, int]
+    gt_size: int = setting(MULTIPLE_OF_16)  # height and width of the ground truth in pixels
+    lq_size: int = setting(number(1))  # of the result, averaged at last; divides gt_size
+    # Of the Gaussian blur in pixels. OpenCV rounds otherwise for smaller ones.
+    kernel_size: int = setting(('odd, from 13 to 511', lambda size: size in range(13, 512, 2)))
+    isotropic_prob: float = setting(number(0, 1))  # of a round kernel; others have any angle
+    blur_sigma: tuple[float, float] = setting(pair(0.01))  # pixels, along either axis
+    resize_scale: tuple[float, float] = setting(pair(0, 1))  # first resizing, of the side
+    resize_methods: Sequence[str] = setting(METHOD_NAMES)  # down and up, equally probable
+    noise_sigma: tuple[float, float] = setting(pair(0))  # of Gaussian noise, levels of 255
+    jpeg_quality: tuple[int, int] = setting(pair(1, 100))
 
     def __post_init__(self) -> None:
-        check_sizes(self)
-        check_settings(
-            'degradation',
-            self,
-            # OpenCV applies smaller kernels without a Fourier transform, and rounds otherwise.
-            kernel_size=('odd, from 13 to 511', lambda size: size in range(13, 512, 2)),
-            isotropic_prob=number(0, 1),
-            blur_sigma=pair(0.01),
-            resize_scale=pair(5 / self.gt_size, 1),  # JPEG in the batch takes 5 pixels or more
-            resize_methods=METHOD_NAMES,
-            noise_sigma=pair(0),
-            jpeg_quality=pair(1, 100),
-        )
+        # JPEG in the batch takes 5 pixels or more.
+        self.check(resize_scale=pair(5 / self.gt_size, 1))
 
     def sample(self, rng: RandomState) -> FirstOrderValues:
         """Draw the values for one image from their ranges."""
@@ -164,11 +141,11 @@ class FirstOrderDegradation(Degradation):
             gaussian_gray_noise_prob=0,
         )
         transforms = (
-            resize_transform(values.length, METHODS[values.shrink]),
+            _resize(values.length, METHODS[values.shrink]),
             RandomNoise(noise, keys=['img']),
             RandomJPEGCompression(dict(quality=[values.quality] * 2), keys=['img']),
-            resize_transform(self.gt_size, METHODS[values.enlarge]),
-            resize_transform(self.lq_size, 'area'),
+            _resize(self.gt_size, METHODS[values.enlarge]),
+            _resize(self.lq_size, 'area'),
         )
         return apply_transforms(image, transforms, noise_seed)
 
@@ -176,13 +153,9 @@ class FirstOrderDegradation(Degradation):
         return FirstOrderBatch(self)
 
 
-def check_sizes(degradation: Degradation) -> None:
-    """Check the sides of ground truth and input."""
-    gt_size = degradation.gt_size
-    multiple = ('a multiple of 16', lambda size: size > 0 and size % 16 == 0)
-    check_settings('degradation', degradation, gt_size=multiple)
-    divisor = (f'a divisor of {gt_size}', lambda size: size > 0 and gt_size % size == 0)
-    check_settings('degradation', degradation, lq_size=divisor)
+def _resize(length: int, method: str) -> RandomResize:
+    params = dict(target_size=(length, length), resize_opt=[method], resize_prob=[1])
+    return RandomResize(params, keys=['img'])
 
 
 class FirstOrderBatch(nn.Module):

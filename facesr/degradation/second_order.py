@@ -1,10 +1,12 @@
 """The challenge's degradation since 2024: Real-ESRGAN's second order.
 
-(Wang et al., arXiv:2107.10833.) MMagic has each step as a transform, but they differ from
-BasicSR's (``realesrgan_dataset.py``, ``realesrgan_model.py``), which made the challenge's inputs:
-``RandomBlur`` draws the exponent of a kernel twice, ``RandomJPEGCompression`` takes RGB for BGR
-unless told otherwise, Poisson noise is too weak (``noise.py``), and all draw from global
-generators. So the values are drawn here, and the transforms are given them.
+(Wang et al., arXiv:2107.10833.) MMagic has each step as a transform, but its chain is 0.9 dB easier
+for bicubic than BasicSR's (``realesrgan_dataset.py``, ``realesrgan_model.py``), which made the
+challenge's inputs. Poisson noise is too weak (``noise.py``): 0.45 dB. ``RandomResize`` is OpenCV's;
+PyTorch's averages complete pixels, and a scale factor that does not give a length exactly moves the
+picture by up to a pixel of the result: 0.3 dB. OpenCV's JPEG interpolates chroma: 0.1 dB.
+``RandomBlur`` draws the exponent of a kernel twice. So these steps are BasicSR's here; all values
+are drawn beforehand, for the transforms draw from global generators.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,12 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from mmagic.datasets.transforms import (
-    RandomBlur,
-    RandomNoise,
-    UnsharpMasking,
-    blur_kernels,
-)
+from mmagic.datasets.transforms import RandomBlur, RandomNoise, UnsharpMasking, blur_kernels
 from mmagic.registry import TRANSFORMS
 from numpy.random import RandomState
 from numpy.typing import NDArray
@@ -29,14 +26,16 @@ from torch.nn import functional
 from ..images import Image8
 from .base import (
     METHOD_NAMES,
+    MULTIPLE_OF_16,
     Degradation,
+    Range,
     apply_transforms,
     check_settings,
     number,
     pair,
+    setting,
 )
 from .blur import BatchBlur
-from .first_order import check_sizes
 from .jpeg import JPEG
 from .noise import BatchNoise, PoissonNoise, poisson_noise
 from .resize import METHODS, BatchResize, Taps, pytorch_taps
@@ -87,63 +86,40 @@ class SecondOrderInput(NamedTuple):
     taps: tuple[Taps, ...]  # of the three resizings
 
 
+def _shares(names: Sequence[str]) -> Range:
+    """The range of probabilities by name."""
+    return (
+        f'shares of {[*names]}, 1 together,',
+        lambda shares: (
+            {*shares} <= {*names}
+            and min(shares.values()) >= 0
+            and abs(sum(shares.values()) - 1) < 1e-6
+        ),
+    )
+
+
+PASS: Range = ('a dictionary', lambda settings: isinstance(settings, Mapping))
+PROBABILITY = number(0, 1)
+SIZES: Range = (
+    '(least, most), odd, from 3 to 41,',
+    lambda sizes: {*sizes} <= {*range(3, 42, 2)} and sizes[0] <= sizes[1],
+)
+
+
 @dataclass(frozen=True)
 class PassSettings:
-    """What one of the two passes does. Pairs are (least, most), drawn evenly.
+    """What one of the two passes does. Pairs are (least, most), drawn evenly."""
 
-    Args:
-        blur_prob: probability of a blur.
-        blur_sigma: of the kernels in pixels, along either axis.
-        resize_prob: probabilities of ``up``, ``down`` and ``keep``: ``dict(up=0.2, down=0.7,
-            keep=0.1)``.
-        resize_scale: size after the pass, up from 1 and down to 1; in the first pass of
-            ``gt_size``, in the second of ``lq_size``.
-        noise_prob: probability of noise, Gaussian or Poisson.
-        noise_sigma: of Gaussian noise in levels of 255.
-        poisson_scale: strength of Poisson noise; 1 is that of an image's own counts.
-        jpeg_prob: probability of a compression.
-        jpeg_quality: 1-100.
-    """
-
-    blur_prob: float
-    blur_sigma: tuple[float, float]
-    resize_prob: Mapping[str, float]
-    resize_scale: tuple[float, float]
-    noise_prob: float
-    noise_sigma: tuple[float, float]
-    poisson_scale: tuple[float, float]
-    jpeg_prob: float
-    jpeg_quality: tuple[int, int]
-
-    def check(self, name: str, size: int) -> None:
-        """Check the settings; a size of 1 has so many pixels."""
-        least, most = self.resize_scale if len(self.resize_scale) == 2 else (0, 0)
-        check_settings(
-            f'degradation.{name}',
-            self,
-            blur_prob=number(0, 1),
-            blur_sigma=pair(0.01),
-            resize_prob=(
-                'dict(up=..., down=..., keep=...), 1 together,',
-                lambda shares: is_split(shares, {'up', 'down', 'keep'}),
-            ),
-            # JPEG in the batch takes 5 pixels or more.
-            resize_scale=(
-                f'(least, most), from {5 / size:.4g} to 1 and from 1 to 4,',
-                lambda _: 5 / size <= least <= 1 <= most <= 4,
-            ),
-            noise_prob=number(0, 1),
-            noise_sigma=pair(0),
-            poisson_scale=pair(0),
-            jpeg_prob=number(0, 1),
-            jpeg_quality=pair(1, 100),
-        )
-
-
-def is_split(shares: Mapping[str, float], names: set[str]) -> bool:
-    """Whether probabilities by name are 1 together, and name nothing else."""
-    values = shares.values()
-    return {*shares} <= names and min(values) >= 0 and abs(sum(values) - 1) < 1e-6
+    blur_prob: float = setting(PROBABILITY)
+    blur_sigma: tuple[float, float] = setting(pair(0.01))  # of kernels, pixels, along either axis
+    resize_prob: Mapping[str, float] = setting(_shares(['up', 'down', 'keep']))
+    # Down to, up to; of gt_size, in the second pass of lq_size.
+    resize_scale: tuple[float, float] = setting(pair(0))
+    noise_prob: float = setting(PROBABILITY)  # of noise, Gaussian or Poisson
+    noise_sigma: tuple[float, float] = setting(pair(0))  # of Gaussian noise, levels of 255
+    poisson_scale: tuple[float, float] = setting(pair(0))  # 1: that of an image's own counts
+    jpeg_prob: float = setting(PROBABILITY)
+    jpeg_quality: tuple[int, int] = setting(pair(1, 100))
 
 
 @TRANSFORMS.register_module()
@@ -153,70 +129,41 @@ class SecondOrderDegradation(Degradation):
 
     A step's probability can be 0. ``lq_size`` may be ``gt_size``: then the second pass and the
     last resizing enlarge what the first one shrunk, with its noise and its JPEG.
-
-    Args:
-        gt_size: height and width of the ground truth in pixels, a multiple of 16.
-        lq_size: of the result; divides ``gt_size``.
-        first_pass, second_pass: see :class:`PassSettings`.
-        kernels: probability of each of MMagic's kernels, by name.
-        kernel_sizes: of the blurs and the sinc filters in pixels, odd, evenly drawn.
-        sinc_prob: probability that a blur is a sinc filter instead, which rings like an
-            oversharpened photograph.
-        beta_gaussian, beta_plateau: exponents of ``generalized`` and ``plateau`` kernels, below 1
-            or above 1 with probability 1/2 each.
-        resize_methods: ``'bilinear'``, ``'area'`` and ``'bicubic'``, or some; equally probable.
-        poisson_prob: probability that noise is Poisson's, else Gaussian.
-        grey_prob: probability that noise is the same in all channels.
-        final_sinc_prob: probability of the last filter.
-        jpeg_first_prob: probability that the second JPEG comes before the last resizing and filter.
-        gt_usm: whether the ground truth is sharpened first, as Real-ESRGAN's is: MMagic's
-            ``UnsharpMasking``. Against unsharpened faces it costs PSNR.
     """
 
-    gt_size: int
-    lq_size: int
-    first_pass: Mapping[str, Any]
-    second_pass: Mapping[str, Any]
-    kernels: Mapping[str, float]
-    kernel_sizes: tuple[int, int]
-    sinc_prob: float
-    beta_gaussian: tuple[float, float]
-    beta_plateau: tuple[float, float]
-    resize_methods: Sequence[str]
-    poisson_prob: float
-    grey_prob: float
-    final_sinc_prob: float
-    jpeg_first_prob: float
+    gt_size: int = setting(MULTIPLE_OF_16)  # height and width of the ground truth in pixels
+    lq_size: int = setting(number(1))  # of the result; divides gt_size
+    first_pass: Mapping[str, Any] = setting(PASS)  # see PassSettings
+    second_pass: Mapping[str, Any] = setting(PASS)
+    kernels: Mapping[str, float] = setting(_shares([*_KERNELS]))  # probabilities by name
+    kernel_sizes: tuple[int, int] = setting(SIZES)  # of blurs and sinc filters, pixels
+    # Of a sinc filter instead of a blur: it rings like an oversharpened photograph.
+    sinc_prob: float = setting(PROBABILITY)
+    # Exponents of the generalized and the plateau kernels, below or above 1 with probability 1/2.
+    beta_gaussian: tuple[float, float] = setting(pair(0.1))
+    beta_plateau: tuple[float, float] = setting(pair(0.1))
+    resize_methods: Sequence[str] = setting(METHOD_NAMES)  # equally probable
+    poisson_prob: float = setting(PROBABILITY)  # of Poisson noise, else Gaussian
+    grey_prob: float = setting(PROBABILITY)  # of the same noise in all channels
+    final_sinc_prob: float = setting(PROBABILITY)  # of the last filter
+    # Of the second JPEG before the last resizing and filter, else after.
+    jpeg_first_prob: float = setting(PROBABILITY)
+    # Whether the ground truth is sharpened first, as Real-ESRGAN's is; it costs PSNR.
     gt_usm: bool = False
     first: PassSettings = field(init=False)
     second: PassSettings = field(init=False)
 
     def __post_init__(self) -> None:
-        check_sizes(self)
+        self.check()
         for name, size in (('first', self.gt_size), ('second', self.lq_size)):
             settings = PassSettings(**getattr(self, f'{name}_pass'))
-            settings.check(f'{name}_pass', size)
+            least = 5 / size  # JPEG in the batch takes 5 pixels or more
+            scales = (
+                f'(least, most), from {least:.4g} to 1 and from 1 to 4,',
+                lambda pair, least=least: least <= pair[0] <= 1 <= pair[1] <= 4,
+            )
+            check_settings(f'degradation.{name}_pass', settings, resize_scale=scales)
             object.__setattr__(self, name, settings)
-        check_settings(
-            'degradation',
-            self,
-            kernels=(
-                f'shares of {[*_KERNELS]}, 1 together,',
-                lambda kinds: is_split(kinds, {*_KERNELS}),
-            ),
-            kernel_sizes=(
-                '(least, most), odd, from 3 to 41,',
-                lambda sizes: {*sizes} <= {*range(3, 42, 2)} and sizes[0] <= sizes[1],
-            ),
-            sinc_prob=number(0, 1),
-            beta_gaussian=pair(0.1),
-            beta_plateau=pair(0.1),
-            resize_methods=METHOD_NAMES,
-            poisson_prob=number(0, 1),
-            grey_prob=number(0, 1),
-            final_sinc_prob=number(0, 1),
-            jpeg_first_prob=number(0, 1),
-        )
 
     def sharpen(self, gt: Image8) -> Image8:
         if not self.gt_usm:
@@ -312,36 +259,29 @@ class SecondOrderDegradation(Degradation):
 
     def degrade(self, image: Image8, values: SecondOrderValues, noise_seed: int) -> Image8:
         first, second = values.first, values.second
-        jpeg = _jpeg(second.quality)
-        end = [Interpolate(values.method, size=self.lq_size), FixedBlur(values.kernel)]
-        transforms = [
-            *(FixedBlur(first.kernel), Interpolate(first.method, scale_factor=first.scale)),
-            *(*_noise(first), *_jpeg(first.quality)),
-            *(FixedBlur(second.kernel), Interpolate(second.method, size=second.length)),
-            *_noise(second),
-            *([*jpeg, *end] if values.jpeg_first else [*end, *jpeg]),
-        ]
+        jpeg = partial(_compress, quality=second.quality)
+        end = partial(_resize, method=values.method, size=self.lq_size), FixedBlur(values.kernel)
+        transforms = (
+            FixedBlur(first.kernel),
+            partial(_resize, method=first.method, scale_factor=first.scale),
+            _make_noise(first),
+            partial(_compress, quality=first.quality),
+            FixedBlur(second.kernel),
+            partial(_resize, method=second.method, size=second.length),
+            _make_noise(second),
+            *((jpeg, *end) if values.jpeg_first else (*end, jpeg)),
+        )
         return apply_transforms(image, transforms, noise_seed)
 
     def make_batch(self) -> 'SecondOrderBatch':
         return SecondOrderBatch(self)
 
 
-class Interpolate:
-    """PyTorch's ``interpolate`` as a transform, with a size in pixels or a scale factor.
-
-    MMagic's ``RandomResize`` is OpenCV's. BasicSR's is this: its means are of complete pixels, and
-    a scale factor that does not give a size exactly moves the picture by up to a pixel of the
-    result. Together they make the faces 0.3 dB harder (``docs/benchmarks.md``).
-    """
-
-    def __init__(self, method: int, **target: Any) -> None:
-        self.target = dict(target, mode=METHODS[method])
-
-    def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
-        image = torch.from_numpy(np.float32(results['img'])).permute(2, 0, 1)
-        resized = functional.interpolate(image[None], **self.target)[0]
-        return {'img': resized.permute(1, 2, 0).numpy()}
+def _resize(results: dict[str, Any], method: int, **target: Any) -> dict[str, Any]:
+    """PyTorch's ``interpolate`` as a transform, with a ``size`` in pixels or a ``scale_factor``."""
+    image = torch.from_numpy(np.float32(results['img'])).permute(2, 0, 1)
+    [resized] = functional.interpolate(image[None], mode=METHODS[method], **target)
+    return {'img': resized.permute(1, 2, 0).numpy()}
 
 
 class FixedBlur(RandomBlur):
@@ -357,12 +297,10 @@ class FixedBlur(RandomBlur):
         return [self.kernel] * num_kernels
 
 
-def _jpeg(quality: int) -> list[Callable[..., Any]]:
-    return [partial(_compress, quality=quality)] if quality else []
-
-
 def _compress(results: dict[str, Any], quality: int) -> dict[str, Any]:
-    """The batch's JPEG as a transform."""
+    """The batch's JPEG as a transform; none if the quality is 0."""
+    if not quality:
+        return results
     image = torch.from_numpy(results['img']).permute(2, 0, 1)
     length = image.shape[-1]
     canvas = functional.pad(image.flip(0), [0, -length % 16] * 2)[None].contiguous()
@@ -376,16 +314,16 @@ def _make_jpeg() -> JPEG:
     return JPEG(fancy=False)
 
 
-def _noise(values: PassValues) -> list[RandomNoise]:
+def _make_noise(values: PassValues) -> RandomNoise:
     if values.shot:
-        return [PoissonNoise(values.shot, values.grey)]
+        return PoissonNoise(values.shot, values.grey)
     params = dict(
         noise_type=['gaussian'],
         noise_prob=[1],
         gaussian_sigma=[values.sigma] * 2,
         gaussian_gray_noise_prob=float(values.grey),
     )
-    return [RandomNoise(params, ['img'])] if values.sigma else []
+    return RandomNoise(params, ['img'])
 
 
 class SecondOrderBatch(nn.Module):

@@ -88,13 +88,6 @@ def test_an_interrupted_one_is_made_again(images: list[Path], tmp_path: Path):
     assert np.array_equal(make(images, tmp_path / 'cache').read(2), read_image(images[2]))
 
 
-def test_a_cache_that_is_gone_trains_on_the_files(images: list[Path], tmp_path: Path):
-    data = dataset(images, tmp_path / 'cache')
-    [cache] = (tmp_path / 'cache').iterdir()
-    cache.unlink()
-    assert np.array_equal(face(data, 2), read_image(images[2]))
-
-
 def test_a_folder_that_cannot_be_written_falls_back_to_decoding(
     images: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):

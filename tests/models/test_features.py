@@ -74,22 +74,6 @@ def test_missing_weights_say_how_to_get_them(elsewhere: Path, net: str, files: s
     assert f'where there is a network (a login node), {remedy}' in str(raised)
 
 
-@pytest.mark.parametrize(
-    ('net', 'file'),
-    [
-        ('vgg19', 'data/pretrained/vgg19-dcbb9e9d.pth'),
-        ('vgg19', 'cache/hub/checkpoints/vgg19-dcbb9e9d.pth'),
-        ('vgg16', 'data/pretrained/lpips_vgg.pth'),
-        ('alexnet', 'data/pretrained/lpips_alex.pth'),
-    ],
-)
-def test_found_in_each_place(elsewhere: Path, net: str, file: str):
-    path = elsewhere / file
-    path.parent.mkdir(parents=True)
-    path.touch()
-    assert find_features(net).samefile(path)
-
-
 def test_fetches_whole_files_only(published: Path, tmp_path: Path):
     folder = tmp_path / 'pretrained'
     assert fetch_published(published.as_uri(), folder).read_bytes() == published.read_bytes()

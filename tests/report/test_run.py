@@ -89,12 +89,6 @@ def test_settings_without_a_report_are_the_configs(tmp_path: Path, text: str | N
     assert 'device' not in settings and 'trainable parameters' not in settings
 
 
-def test_a_later_report_replaces_what_it_says_again(tmp_path: Path):
-    folder = write_run(tmp_path / 'run', None, [train_line(10)], [train_line(20)], facts=FACTS)
-    (folder / '20260101_000001/run.json').write_text('{"processes": 1}')
-    assert read_run(folder, 'run').facts == {**FACTS, 'processes': 1}
-
-
 def test_parts_are_in_the_order_of_their_starts_whatever_the_clock_said(tmp_path: Path):
     parts = [[train_line(300, loss=3.0)], [train_line(100, loss=1.0), train_line(300, loss=1.0)]]
     folder = write_run(tmp_path / 'run', None, *parts)

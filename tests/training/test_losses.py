@@ -99,15 +99,6 @@ def test_losses_read_late_stop_the_run_before_its_checkpoint(
     assert [path.name for path in (tmp_path / 'work').glob('iter_*.pth')] == ['iter_2.pth']
 
 
-def test_log_and_checkpoint_hold_the_last_values(tiny_options: list[str], tmp_path: Path):
-    options = ['train_cfg.max_iters=6', 'default_hooks.runtime_info.history=3']
-    runner = train(tiny_options, 'LossHook', *options)
-    for name in ('train/loss', 'train/lr', 'train/time'):
-        assert len(runner.message_hub.get_scalar(name).data[0]) == 3
-    saved = read_checkpoint(tmp_path / 'work/iter_6.pth')['message_hub']['log_scalars']
-    assert len(saved['train/loss'][0]) == 3
-
-
 @OPTIM_WRAPPERS.register_module()
 class ScaledOptimWrapper(OptimWrapper):
     """A gradient scaler on the CPU, where MMEngine's own wrapper asserts a GPU."""
