@@ -45,7 +45,7 @@ def draw_curves(run: Run) -> Figure:
     """Draw all that a run logged: losses, validation scores, learning rates, or a UserError."""
     published = {
         name: [Line('published', curve, GREY, '--')]
-        for name, curve in published_curves(run.config_name).items()
+        for name, curve in published_curves(run).items()
     }
     if run.has_random_vgg:  # not the quantity that was published
         published.pop('loss_perceptual', None)
@@ -84,7 +84,7 @@ def draw_shared_curves(runs: Sequence[Run]) -> Figure | None:
     published = {
         run.config_name: _shift(run, curves)
         for run in runs
-        if (curves := published_curves(run.config_name))
+        if (curves := published_curves(run))
     }
     runs = [
         replace(run, training=_shift(run, run.training), validation=_shift(run, run.validation))
@@ -120,10 +120,16 @@ def _shift(run: Run, curves: dict[str, Curve]) -> dict[str, Curve]:
     return {name: {by + step: curve[step] for step in curve} for name, curve in curves.items()}
 
 
-def published_curves(config_name: str) -> dict[str, Curve]:
-    """Read the curves that were published for a config, by our logs' names; empty for others."""
-    files, offset = PUBLISHED_FILES.get(config_name.removesuffix('_fast'), ((), 0))
+def published_curves(run: Run) -> dict[str, Curve]:
+    """Read the curves that were published for a run's config, by our logs' names.
+
+    Empty for other configs, and where the run had another degradation.
+    """
+    files, offset = PUBLISHED_FILES.get(run.config_name.removesuffix('_fast'), ((), 0))
     curves: dict[str, Curve] = {}
+    degradation = run.entry('train_dataloader.dataset.degradation.type')
+    if degradation not in (None, 'FirstOrderDegradation'):
+        return curves
     for name in files:
         with (PUBLISHED / name).open(newline='', encoding='utf-8') as file:
             for row in csv.DictReader(file):

@@ -10,6 +10,7 @@ from mmengine.registry import PARAM_SCHEDULERS
 
 from facesr.config import load_config
 from facesr.nets import count_parameters
+from facesr.training.train import train
 
 # No VGG file is needed to build it.
 SMALL = ['model.perceptual_loss.pretrained=random']
@@ -23,7 +24,11 @@ def test_every_config_is_sound(path):
 
 @pytest.mark.parametrize(
     ('name', 'parameters', 'batch'),
-    [('srresnet_24b', 2_108_419, 12), ('srresnet_26b', 2_256_131, 8)],
+    [
+        ('srresnet_24b', 2_108_419, 12),
+        ('srresnet_26b', 2_256_131, 8),
+        ('srresnet_16b_2024', 1_517_571, 8),
+    ],
 )
 def test_size_and_batch(name: str, parameters: int, batch: int):
     config = load_config(ROOT / f'configs/{name}.py')
@@ -69,6 +74,24 @@ def test_one_cycle_for_the_generator():
     rates = learning_rates('srresnet_26b', {1, 30_000})
     assert rates == {1: pytest.approx(1e-4), 30_000: pytest.approx(1e-7, rel=1e-5)}
     assert load_config(ROOT / 'configs/srresnet_26b.py').train_cfg.max_iters == 30_000
+
+
+def test_two_cycles_of_the_baseline_since_2024():
+    rates = learning_rates('srresnet_16b_2024', {1, 75_001, 150_000, 150_001, 300_000})
+    assert rates[1] == rates[150_001] == pytest.approx(2e-4)
+    assert rates[75_001] == pytest.approx((2e-4 + 1e-7) / 2)
+    assert rates[150_000] == rates[300_000] == pytest.approx(1e-7, rel=1e-4)
+    config = load_config(ROOT / 'configs/srresnet_16b_2024.py')
+    assert config.train_cfg.max_iters == 300_000
+    assert config.optim_wrapper.optimizer.betas == (0.9, 0.99)
+    assert config.default_hooks.ema.decay == 0.999
+
+
+@pytest.mark.parametrize('name', ['srresnet_16b_2024', 'face_unet_2024'])
+def test_dry_run_of_second_order_degradation(name: str, tiny_options: list[str], capsys):
+    options = [*tiny_options[:3], tiny_options[-2], 'train_dataloader.batch_size=1']
+    train(ROOT / f'configs/{name}.py', options, dry_run=True)
+    assert 'dry run passed' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize('net', ['generator', 'discriminator'])

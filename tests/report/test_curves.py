@@ -86,6 +86,15 @@ def test_published_curves_only_for_their_configs(tmp_path: Path, config: str, is
     assert ('published' in long) == is_published
 
 
+def test_no_published_curves_beside_another_degradation(tmp_path: Path):
+    folder = write_run(tmp_path / 'run', 'srresnet_24b', [train_line(100), val_line(100)])
+    [dumped] = folder.rglob('srresnet_24b.py')
+    dumped.write_text(
+        "train_dataloader = dict(dataset=dict(degradation=dict(type='SecondOrderDegradation')))\n"
+    )
+    assert 'published' not in texts(draw_curves(read_run(folder, 'run')))
+
+
 def test_runs_are_compared_where_they_logged_the_same(tmp_path: Path):
     lines = [train_line(10), val_line(10)]
     folders = [
