@@ -1,8 +1,8 @@
 # The challenge's blind degradation since 2024: Real-ESRGAN's second order, 512x512 ground truth ->
-# 128x128 input. Two passes of blur, resize, noise and JPEG; the image is resized to lq_size, and may
-# go through a last sinc filter, before or after the second JPEG. Everything is drawn for every image
-# and every time anew; pairs are (least, most), drawn evenly. Pixel values are 0-255. A config takes
-# it with
+# 128x128 input. Two passes of blur, resizing, noise and JPEG; then the image is resized to lq_size
+# and may go through a last sinc filter, before or after the second JPEG. Each value is drawn for
+# every image and every time anew; pairs are (least, most), drawn evenly. Pixel values are 0-255.
+# A config takes it with
 #   _base_ = [..., '_base_/degradation_second_order.py']
 #   train_dataloader = dict(dataset=dict(degradation=_base_.degradation_second_order))
 # (The challenge's handout of 2024; facesr/degradation/second_order.py explains each setting.)

@@ -82,9 +82,7 @@ def draw_shared_curves(runs: Sequence[Run]) -> Figure | None:
     A run that began with another's generator begins where that one ended.
     """
     published = {
-        run.config_name: _shift(run, curves)
-        for run in runs
-        if (curves := published_curves(run))
+        run.config_name: _shift(run, curves) for run in runs if (curves := published_curves(run))
     }
     runs = [
         replace(run, training=_shift(run, run.training), validation=_shift(run, run.validation))
