@@ -8,16 +8,22 @@ from _cli import run
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        'root', type=Path, nargs='?', default=Path('data/FFHQ'), help='default: data/FFHQ'
-    )
+    add = parser.add_argument
+    add('root', type=Path, nargs='?', default=Path('data/FFHQ'), help='default: data/FFHQ')
+    add('--config', help='whose gt_size and lq_size the images have; default: 512 and 128 pixels')
     return parser.parse_args()
 
 
 def main(args: argparse.Namespace) -> None:
+    from facesr.config import load_config
     from facesr.data.check import check_data
+    from facesr.degradation.base import degradation_of
 
-    counts, problems = check_data(args.root)
+    sizes = {}
+    if args.config:
+        degradation = degradation_of(load_config(args.config))
+        sizes = dict(gt_size=degradation.gt_size, lq_size=degradation.lq_size)
+    counts, problems = check_data(args.root, **sizes)
     for name, count in counts.items():
         print(f'{args.root / name}: {count} images')
     for problem in problems:

@@ -20,18 +20,14 @@ def parse_args() -> argparse.Namespace:
 
 
 def main(args: argparse.Namespace) -> None:
-    from facesr.config import entry, load_config
+    from facesr.config import load_config
     from facesr.data.pairs import degrade_folder
-    from facesr.degradation.base import build_degradation
+    from facesr.degradation.base import degradation_of
     from facesr.errors import UserError
 
     if not 0 <= args.seed < 2**31:
         raise UserError(f'--seed {args.seed}: from 0 to {2**31 - 1} expected')
-    config = load_config(args.config, args.cfg_options)
-    declared = entry(config, 'train_dataloader.dataset.degradation')
-    if not isinstance(declared, dict):
-        raise UserError(f'{args.config}: no train_dataloader.dataset.degradation in it')
-    degradation = build_degradation(declared)
+    degradation = degradation_of(load_config(args.config, args.cfg_options))
     degrade_folder(args.gt, args.out, degradation, args.seed, args.overwrite)
     print(args.out)
 

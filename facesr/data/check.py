@@ -7,20 +7,17 @@ from rich.progress import track
 from ..errors import UserError
 from ..images import check_size, find_images, read_image
 
-# Folder below the data set -> height and width of its images; None: any size.
-LAYOUT: dict[str, int | None] = {
-    'train/GT': 512,
-    'val/GT': 512,
-    'val/LQ': 128,
-    'test/LQ': 128,
-    'test_real/LQ': None,
-}
+FOLDERS = ('train/GT', 'val/GT', 'val/LQ', 'test/LQ', 'test_real/LQ')
 # No training needs these.
 OPTIONAL = frozenset({'test/LQ', 'test_real/LQ'})
 
 
-def check_data(root: str | Path) -> tuple[dict[str, int], list[str]]:
+def check_data(
+    root: str | Path, gt_size: int = 512, lq_size: int = 128
+) -> tuple[dict[str, int], list[str]]:
     """Check a data set: every file decodes, has its size, and each input has its ground truth.
+
+    The sizes are in pixels a side; real photographs have any.
 
     Returns:
         The number of images by folder, and a line for each problem, with the file's name.
@@ -29,7 +26,7 @@ def check_data(root: str | Path) -> tuple[dict[str, int], list[str]]:
     counts: dict[str, int] = {}
     problems: list[str] = []
     listed: dict[str, dict[str, Path]] = {}
-    for name in LAYOUT:
+    for name in FOLDERS:
         if name in OPTIONAL and not (root / name).exists():
             continue
         try:
@@ -43,11 +40,12 @@ def check_data(root: str | Path) -> tuple[dict[str, int], list[str]]:
         else:
             what = 'no PNG or JPEG file in it' if (root / name).is_dir() else 'no such folder'
             problems.append(f'{root / name}: {what}')
-    files = [(path, LAYOUT[name]) for name in listed for path in listed[name].values()]
-    for path, size in track(files, 'checking'):
+    files = [(path, name) for name in listed for path in listed[name].values()]
+    for path, name in track(files, 'checking'):
         try:
             image = read_image(path)
-            if size is not None:
+            if name != 'test_real/LQ':
+                size = gt_size if name.endswith('GT') else lq_size
                 check_size(path, image, size, size)
         except UserError as error:
             problems.append(str(error))

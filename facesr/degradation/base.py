@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from mmagic.registry import TRANSFORMS
+from mmengine.config import Config
 from numpy.random import RandomState
 from torch import nn
 
@@ -119,6 +120,16 @@ def build_degradation(settings: Mapping[str, Any]) -> Degradation:
     """Build a config's ``degradation``; without a type the challenge's of 2023."""
     degradation: Degradation = TRANSFORMS.build({'type': 'FirstOrderDegradation', **settings})
     return degradation
+
+
+def degradation_of(config: Config) -> Degradation:
+    """Build the degradation that a config trains with."""
+    try:
+        return build_degradation(config.train_dataloader.dataset.degradation)
+    except AttributeError:
+        raise UserError(
+            f'{config.filename}: no train_dataloader.dataset.degradation in it'
+        ) from None
 
 
 def apply_transforms(

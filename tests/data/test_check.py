@@ -2,6 +2,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+from conftest import ROOT
 
 from facesr.data.check import check_data
 from facesr.images import write_png
@@ -25,3 +26,16 @@ def test_all_problems_are_listed_at_once(faces: Path, tmp_path: Path):
     assert 'val/LQ/00001.png: no ground truth in val/GT' in text
     assert 'val/GT/00002.png: no input in val/LQ' in text
     assert 'val/GT/00000.png: same name as 00000.jpg' in text
+
+
+def test_a_config_has_the_sizes(faces: Path, tool_here):
+    config = faces / 'small.py'
+    config.write_text(
+        f"_base_ = ['{ROOT}/configs/face_unet.py']\n"
+        'train_dataloader = dict(dataset=dict(degradation=dict(lq_size=64)))\n'
+    )
+    done = tool_here('check_data', faces, '--config', config)
+    config.unlink()
+    assert f'{faces}/val/LQ/00000.png: 128x128 pixels, 64x64 expected' in done.stdout
+    assert 'val/GT/00000.png' not in done.stdout and done.returncode == 1
+    assert tool_here('check_data', faces).stdout.endswith('all well\n')
