@@ -24,6 +24,7 @@ from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 from torch.utils.data import DataLoader
 
 from .degradation.augment import Augmentation
+from .degradation.second_order import PassSettings
 from .errors import UserError
 
 
@@ -58,6 +59,8 @@ _UNTYPED_KEYS: dict[str, Set[str]] = {
     'randomness': _arguments(set_random_seed),
     'auto_scale_lr': {'base_batch_size', 'enable'},
     'train_dataloader.dataset.augmentation': _arguments(Augmentation),
+    'train_dataloader.dataset.degradation.first_pass': _arguments(PassSettings),
+    'train_dataloader.dataset.degradation.second_pass': _arguments(PassSettings),
     'model.train_cfg': {'disc_steps', 'disc_repeat', 'disc_init_steps'},  # SRGAN's
     # Also of the nets that MMagic's MultiOptimWrapperConstructor makes a wrapper for.
     'optim_wrapper': _arguments(OptimWrapper.__init__)

@@ -24,6 +24,14 @@ def test_gives_the_levels_of_the_stock_transforms(degradation: Degradation):
     assert (np.abs(found.astype(int) - expected) > 4).mean() < 1e-3
 
 
+@pytest.mark.parametrize('lq_size', [64, 256, 512])
+def test_any_scale(degradation: Degradation, lq_size: int):
+    degradation = replace(without_noise(degradation), lq_size=lq_size)
+    expected, found = degrade_both(degradation, [data.astronaut()])
+    assert found.shape == (1, lq_size, lq_size, 3)
+    assert measure_agreement(expected, found)['psnr'] > 60
+
+
 def test_values_fill_their_ranges_evenly(degradation: Degradation):
     rng = RandomState(0)
     drawn = [degradation.sample(rng) for _ in range(4000)]

@@ -170,3 +170,9 @@ def test_sharpening_is_off_and_trains_on_the_sharpened_face():
 def test_settings_out_of_range_are_refused_by_name(changes: dict[str, Any], message: str):
     with pytest.raises(UserError, match=f'^degradation.{message}.*expected$'):
         make(**changes)
+
+
+def test_a_misspelt_setting_of_a_pass_is_named():
+    override = 'train_dataloader.dataset.degradation.first_pass.jpeg_qualty=(3,4)'
+    with pytest.raises(UserError, match="'jpeg_qualty'; did you mean 'jpeg_quality'"):
+        load_config(ROOT / 'configs/face_unet_2024.py', [override])
