@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 METHODS = ('bilinear', 'area', 'bicubic')
 BILINEAR, AREA, BICUBIC = range(3)
+#: Added before rounding, so that a mean that ends in 1/2 goes up whatever its rounding error is.
+HALVES_UP = 2**-10
 
 
 class Taps(NamedTuple):
@@ -67,11 +69,9 @@ def pytorch_taps(source: int, target: int, method: int, step: float | None = Non
         weights = (taps < end[:, None]) / (end - first)[:, None]
     else:
         centre = (place + 0.5) * (step or source / target) - 0.5
-        centre = np.maximum(centre, 0) if method == BILINEAR else centre
         first = np.floor(centre).astype(np.int64)
-        offset = centre - first
-        cubic = _cubic_weights(offset)
-        weights = np.stack([1 - offset, offset], 1) if method == BILINEAR else cubic
+        x = centre - first
+        weights = _cubic_weights(x) if method == BICUBIC else np.stack([1 - x, x], 1)
         taps = first[:, None] + np.arange(weights.shape[1]) - (method == BICUBIC)
     return Taps(np.clip(taps, 0, source - 1), weights.astype(np.float32), False)
 
@@ -145,6 +145,8 @@ class BatchResize(nn.Module):
         result = torch.bmm(matrix.mul_(~is_fixed) if self.fixed else matrix, columns)
         if self.fixed:
             result = self._add_fixed(result, columns, pixels, weights * is_fixed)
+        else:
+            result += HALVES_UP
         return result.round_().clamp_(0, 255).view(count, self.side, 3, self.side)
 
     def _add_fixed(

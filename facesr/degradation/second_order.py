@@ -38,7 +38,7 @@ from .base import (
 from .blur import BatchBlur
 from .jpeg import JPEG
 from .noise import BatchNoise, PoissonNoise, poisson_noise
-from .resize import METHODS, BatchResize, Taps, pytorch_taps
+from .resize import HALVES_UP, METHODS, BatchResize, Taps, pytorch_taps
 
 Kernel = NDArray[np.float64]
 _GAUSSIAN = blur_kernels.bivariate_gaussian, None
@@ -177,17 +177,12 @@ class SecondOrderDegradation(Degradation):
         return SecondOrderValues(
             first=self._sample_pass(rng, self.first, self.gt_size),
             second=self._sample_pass(rng, self.second, self.lq_size),
-            kernel=self._sample_sinc(rng, self._sample_size(rng), np.pi / 3)
-            if rng.random_sample() < self.final_sinc_prob
-            else self._pad(np.ones((1, 1))),
+            kernel=self._sample_kernel(rng, self.final_sinc_prob),
             method=METHODS.index(rng.choice(self.resize_methods)),
             jpeg_first=rng.random_sample() < self.jpeg_first_prob,
         )
 
     def _sample_pass(self, rng: RandomState, settings: PassSettings, size: int) -> PassValues:
-        kernel = self._pad(np.ones((1, 1)))
-        if rng.random_sample() < settings.blur_prob:
-            kernel = self._sample_kernel(rng, settings.blur_sigma)
         least, most = settings.resize_scale
         bounds = {'up': (1, most), 'down': (least, 1), 'keep': (1, 1)}
         change = rng.choice([*settings.resize_prob], p=[*settings.resize_prob.values()])
@@ -195,7 +190,7 @@ class SecondOrderDegradation(Degradation):
         is_noisy = rng.random_sample() < settings.noise_prob
         is_poisson = rng.random_sample() < self.poisson_prob
         return PassValues(
-            kernel=kernel,
+            kernel=self._sample_kernel(rng, settings.blur_prob, settings.blur_sigma),
             scale=scale,
             length=int(size * scale),
             method=METHODS.index(rng.choice(self.resize_methods)),
@@ -206,32 +201,27 @@ class SecondOrderDegradation(Degradation):
             * (rng.random_sample() < settings.jpeg_prob),
         )
 
-    def _sample_size(self, rng: RandomState) -> int:
-        least, most = self.kernel_sizes
-        return int(rng.choice(range(least, most + 1, 2)))
-
-    def _sample_kernel(self, rng: RandomState, sigmas: tuple[float, float]) -> Kernel:
-        size = self._sample_size(rng)
-        if rng.random_sample() < self.sinc_prob:
-            return self._sample_sinc(rng, size, np.pi / (3 if size < 13 else 5))
-        name = rng.choice([*self.kernels], p=[*self.kernels.values()])
-        sigma_x, sigma_y = rng.uniform(*sigmas, 2)
-        make, betas = _KERNELS[name]
-        shape = {}
-        if betas is not None:
-            least, most = getattr(self, betas)
-            shape['beta'] = rng.uniform(*((least, 1) if rng.random_sample() < 0.5 else (1, most)))
-        angle, turned = rng.uniform(-np.pi, np.pi), name.endswith('aniso')
-        return self._pad(make(size, sigma_x, sigma_y, angle, is_isotropic=not turned, **shape))
-
-    def _sample_sinc(self, rng: RandomState, size: int, lowest: float) -> Kernel:
-        cutoff = rng.uniform(lowest, np.pi)
-        state = np.random.get_state()  # MMagic's function draws the cut-off from its range
-        kernel = blur_kernels.random_circular_lowpass_kernel([cutoff, cutoff], size)
-        np.random.set_state(state)
-        return self._pad(kernel)
-
-    def _pad(self, kernel: Kernel) -> Kernel:
+    def _sample_kernel(
+        self, rng: RandomState, prob: float, sigmas: tuple[float, float] | None = None
+    ) -> Kernel:
+        """Draw a blur's kernel; without sigmas the last filter's, which is a sinc filter."""
+        size = int(rng.choice(range(self.kernel_sizes[0], self.kernel_sizes[1] + 1, 2)))
+        if rng.random_sample() >= prob:
+            kernel = np.ones((1, 1))
+        elif sigmas is None or rng.random_sample() < self.sinc_prob:
+            cutoff = rng.uniform(np.pi / (3 if sigmas is None or size < 13 else 5), np.pi)
+            state = np.random.get_state()  # MMagic's function draws the cut-off from its range
+            kernel = blur_kernels.random_circular_lowpass_kernel([cutoff, cutoff], size)
+            np.random.set_state(state)
+        else:
+            name = rng.choice([*self.kernels], p=[*self.kernels.values()])
+            make, betas = _KERNELS[name]
+            shape = dict(is_isotropic=not name.endswith('aniso'))
+            if betas is not None:
+                least, most = getattr(self, betas)
+                below = rng.random_sample() < 0.5
+                shape['beta'] = rng.uniform(*((least, 1) if below else (1, most)))
+            kernel = make(size, *rng.uniform(*sigmas, 2), rng.uniform(-np.pi, np.pi), **shape)
         return np.pad(kernel, (self.kernel_sizes[1] - len(kernel)) // 2)
 
     def prepare(self, values: SecondOrderValues) -> SecondOrderInput:
@@ -281,7 +271,7 @@ def _resize(results: dict[str, Any], method: int, **target: Any) -> dict[str, An
     """PyTorch's ``interpolate`` as a transform, with a ``size`` in pixels or a ``scale_factor``."""
     image = torch.from_numpy(np.float32(results['img'])).permute(2, 0, 1)
     [resized] = functional.interpolate(image[None], mode=METHODS[method], **target)
-    return {'img': resized.permute(1, 2, 0).numpy()}
+    return {'img': (resized + HALVES_UP).permute(1, 2, 0).numpy()}
 
 
 class FixedBlur(RandomBlur):
@@ -309,11 +299,6 @@ def _compress(results: dict[str, Any], quality: int) -> dict[str, Any]:
     return {'img': decoded.to(torch.uint8).contiguous().numpy()}
 
 
-@cache
-def _make_jpeg() -> JPEG:
-    return JPEG(fancy=False)
-
-
 def _make_noise(values: PassValues) -> RandomNoise:
     if values.shot:
         return PoissonNoise(values.shot, values.grey)
@@ -324,6 +309,9 @@ def _make_noise(values: PassValues) -> RandomNoise:
         gaussian_gray_noise_prob=float(values.grey),
     )
     return RandomNoise(params, ['img'])
+
+
+_make_jpeg = cache(partial(JPEG, fancy=False))  # its tables take longer than an image
 
 
 class SecondOrderBatch(nn.Module):

@@ -83,7 +83,7 @@ def test_a_batch_has_the_levels_of_the_transforms():
     images = [np.roll(portrait, 37 * index, axis=1) for index in range(8)]
     agreement = measure_agreement(*degrade_both(without_noise(make()), images))
     # A half that is rounded the other way can move a coefficient by a step of its table.
-    assert agreement['psnr'] > 60 and agreement['within_1'] > 0.97
+    assert agreement['psnr'] > 65 and agreement['within_1'] > 0.98
 
 
 @pytest.mark.parametrize('lq_size', [128, 256, 512])
