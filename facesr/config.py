@@ -325,7 +325,7 @@ def _find_component(name: str, place: str) -> Any:
         if (component := registry.get(name)) is not None:
             return component
     known = {name for registry in registries for name in registry.module_dict}
-    remedy = 'another component of MMagic is imported in facesr/components.py'
+    remedy = 'another component of MMagic is imported in facesr/__init__.py'
     raise UserError(f'config: {place}: {unknown(name, known, "type")} ({remedy})')
 
 

@@ -114,6 +114,17 @@ def keep_memory() -> None:
 
 
 @contextmanager
+def use_threads(count: int) -> Iterator[None]:
+    """Have PyTorch compute with so many threads on a CPU, as a context."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
 def use_tf32(convolutions: bool) -> Iterator[None]:
     """Allow or forbid TF32 in convolutions, and forbid it in matrix products, as a context.
 

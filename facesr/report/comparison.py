@@ -16,9 +16,8 @@ from ..errors import UserError
 from ..images import Image8, find_images, read_image
 from ..models.features import LPIPS_NETS
 from ..restoring.folder import PANEL_ROWS, Manifest, spread
-from ..restoring.lpips import LPIPS
-from ..restoring.score import bicubic, read_csv, score_image
-from ..scores import SCORES, ImageScore
+from ..restoring.metrics import LPIPS
+from ..restoring.score import SCORES, ImageScore, bicubic, read_csv, score_image
 from .run import Run
 
 FACE = 512  # side of the face that crops refer to, in pixels

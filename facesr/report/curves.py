@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogFormatterSciNotation, MaxNLocator
 
 from ..errors import UserError
-from ..scores import SCORES
+from ..restoring.score import SCORES
 from .run import Curve, Run, as_call, border_note
 
 #: A logged loss's title, and the key of its settings in the config's ``model``, in the order of the

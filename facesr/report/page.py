@@ -16,7 +16,7 @@ from ..drawing import stack_panels
 from ..errors import UserError
 from ..files import write_file, writing_results
 from ..images import Image8, find_images, read_image
-from ..scores import SCORES
+from ..restoring.score import SCORES
 from .comparison import (
     DEFAULT_CROPS,
     FRAME_COLOURS,

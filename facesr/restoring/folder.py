@@ -17,11 +17,11 @@ from ..drawing import draw_panel, stack_panels
 from ..errors import UserError
 from ..files import write_file, write_whole, writing_results
 from ..images import Image8, list_images, pair_images, read_image, write_png
-from ..nets import use_tf32
-from ..scores import ImageScore
-from .lpips import LPIPS
+from ..nets import use_tf32, use_threads
+from .metrics import LPIPS
 from .restorer import Restorer
 from .score import (
+    ImageScore,
     bicubic,
     format_scores,
     mean_scores,
@@ -178,10 +178,9 @@ def restore_folder(
     results: list[Restored] = []
     console = Console()
     executor = ThreadPoolExecutor(workers)
-    with use_tf32(False):  # of the process: one for all threads
+    # Of the process: one for all threads.
+    with use_tf32(False), use_threads(threads if device else threads // workers):
         try:
-            if device is None:
-                torch.set_num_threads(threads // workers)
             futures = [executor.submit(job.run, batch) for batch in batches]
             for future in track(futures, 'restoring', console=console):
                 for result in future.result():
@@ -194,7 +193,6 @@ def restore_folder(
             if device is not None:
                 device.shutdown()
             restorer.stop.clear()
-            torch.set_num_threads(threads)
     return results
 
 

@@ -10,17 +10,22 @@ import torch
 from mmagic.evaluation import PSNR
 from mmagic.registry import METRICS
 from mmengine.logging import print_log
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import conv2d
 
+from ..checkpoint import read_checkpoint
 from ..errors import UserError
-from ..models.features import find_lpips
-from .lpips import LPIPS
+from ..models.features import LPIPS_NETS, find_lpips, make_layers, read_features
+from ..nets import use_tf32, use_threads
 
 # SSIM's Gaussian window in pixels, and its constants for levels of 0-255.
 WINDOW, SIGMA = 11, 1.5
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 CPU_ROWS = 64  # that a CPU scores at a time: few enough for its cache, enough for few calls
+#: The ReLUs of torchvision's ``features`` whose output LPIPS compares.
+_LAYERS = {'alex': (1, 4, 7, 9, 11), 'vgg': (3, 8, 15, 22, 29)}
+#: The least side of an image in pixels that leaves a pixel in the last of them.
+LEAST_SIDE = {'alex': 31, 'vgg': 16}
 
 
 @torch.no_grad()
@@ -61,15 +66,11 @@ def _sum_strips(
     height = images.shape[2] - overlap
     count, rows = (1, CPU_ROWS) if images.device.type == 'cpu' else (len(images), height)
     strips = [slice(top, top + rows + overlap) for top in range(0, height, rows)]
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # a strip is too small for several threads
-    try:
+    with use_threads(1):  # a strip is too small for several
         sums = [
             torch.stack([add(x[:, :, strip], y[:, :, strip]) for strip in strips])
             for x, y in zip(images.split(count), truths.split(count), strict=True)
         ]
-    finally:
-        torch.set_num_threads(threads)
     return torch.cat([parts.sum(0, dtype=torch.float64) for parts in sums])
 
 
@@ -111,6 +112,56 @@ def _blur(maps: Tensor, window: Tensor) -> Tensor:
 def _filter_lines(lines: Tensor, window: Tensor) -> Tensor:
     """(N, lines, 1, pixels) -> (N, lines, 1, pixels - 10)."""
     return conv2d(lines, window.expand(lines.shape[1], -1, -1, -1), groups=lines.shape[1])
+
+
+class LPIPS(nn.Module):
+    """Learned perceptual image patch similarity, version 0.1: 0 for equal images, else more.
+
+    Zhang et al., *The Unreasonable Effectiveness of Deep Features as a Perceptual Metric*, CVPR
+    2018: the squared differences of the normalised features of five layers, summed over the
+    channels with learned weights, averaged over the pixels, and added. Within 1e-5 of the package
+    ``lpips`` 0.1.4, which downloads its nets from a server of torchvision's.
+
+    ``net`` is ``'alex'`` (AlexNet, the authors' choice for scores) or ``'vgg'`` (VGG16, 20 times
+    the operations); scores of the two do not compare.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, net: str = 'alex') -> None:
+        super().__init__()
+        self.net, self.path = net, find_lpips(net)
+        stock, _ = LPIPS_NETS[net]
+        self.features = make_layers(stock)[: _LAYERS[net][-1] + 1].to_empty(device='cpu')
+        self.features.load_state_dict(read_features(self.path, self.features, stock))
+        weights = read_checkpoint(self.path)['state_dict']
+        self.heads = nn.ParameterList(weights[f'heads.{index}'] for index in range(5))
+        # ImageNet's mean and deviation for levels of -1 to 1, as the authors rounded them.
+        for name, values in (('mean', (-0.030, -0.088, -0.188)), ('std', (0.458, 0.448, 0.450))):
+            self.register_buffer(name, torch.tensor(values).view(3, 1, 1))
+        self.requires_grad_(False)
+
+    @torch.no_grad()
+    def forward(self, images: Tensor, truths: Tensor) -> Tensor:
+        """Compare images with their ground truths, in float32 where the net is.
+
+        Of (N, 3, H, W), RGB, levels of 0-255, uint8 or float, at least :data:`LEAST_SIDE` pixels a
+        side -> (N,).
+        """
+        with use_tf32(False):
+            x = torch.cat([images, truths]).to(self.mean.device, torch.float32)
+            x = (x / 127.5 - 1 - self.mean) / self.std
+            heads = iter(self.heads)
+            distance = x.new_zeros(len(images))
+            for index, layer in enumerate(self.features):
+                x = layer(x)
+                if index in _LAYERS[self.net]:
+                    unit = x / (torch.linalg.vector_norm(x, dim=1, keepdim=True) + 1e-10)
+                    image, truth = unit.chunk(2)
+                    squares = (image - truth).square_().mean((2, 3))
+                    distance += squares @ next(heads)
+        return distance
 
 
 @METRICS.register_module()
@@ -170,7 +221,7 @@ class BatchSSIM(BatchPSNR):
 
 @METRICS.register_module()
 class BatchLPIPS(BatchPSNR):
-    """LPIPS by AlexNet (:class:`.lpips.LPIPS`), the mean over the images; lower is better.
+    """LPIPS by AlexNet (:class:`LPIPS`), the mean over the images; lower is better.
 
     MMagic has no such metric. Without the weights it is ``nan``, and a warning says how to get
     them. Arguments as ``PSNR``.
@@ -184,12 +235,10 @@ class BatchLPIPS(BatchPSNR):
         if self.convert_to is not None:
             raise UserError(f'BatchLPIPS: convert_to={self.convert_to!r}: it needs all channels')
         try:
-            find_lpips('alex')
+            self.lpips = LPIPS()
         except UserError as error:
             print_log(f'LPIPS will be nan: {error}', 'current', logging.WARNING)
             self.lpips = None
-        else:
-            self.lpips = LPIPS()
 
     def score(self, images: Tensor, truths: Tensor) -> Tensor:
         """Score (N, 3, H, W), BGR as MMagic's models give them: (N,)."""

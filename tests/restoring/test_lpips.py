@@ -9,7 +9,7 @@ from skimage import color, data
 from torch import Tensor
 
 from facesr.errors import UserError
-from facesr.restoring.lpips import LEAST_SIDE, LPIPS
+from facesr.restoring.metrics import LEAST_SIDE, LPIPS
 from facesr.restoring.score import score_image
 
 PHOTOGRAPHS = (

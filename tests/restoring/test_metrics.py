@@ -17,8 +17,7 @@ from torch import Tensor
 from facesr.config import load_config
 from facesr.errors import UserError
 from facesr.images import read_image
-from facesr.restoring.lpips import LPIPS
-from facesr.restoring.metrics import BatchLPIPS, BatchPSNR, BatchSSIM, psnr, ssim
+from facesr.restoring.metrics import LPIPS, BatchLPIPS, BatchPSNR, BatchSSIM, psnr, ssim
 
 TOLERANCE = {'PSNR': 1e-4, 'SSIM': 1e-6}  # dB, and none
 
