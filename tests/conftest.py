@@ -37,6 +37,7 @@ from facesr.training.signals import taking_signals
 ROOT = Path(__file__).resolve().parents[1]
 TINY = ROOT / 'tests/tiny_srresnet.py'
 TINY_GAN = ROOT / 'tests/tiny_srgan.py'
+SLOWEST = ('slurm', 'distributed', 'fake_cuda', 'reliability', 'weights', 'output', 'compare')
 
 # As the runner does: nested components are built by name.
 init_default_scope('mmagic')
@@ -231,6 +232,12 @@ def is_gpu_usable() -> bool:
     look = 'import sys, torch; sys.exit(not torch.cuda.is_available())'
     command = [sys.executable, '-W', 'ignore', '-c', look]
     return subprocess.run(command, env=with_gpus()).returncode == 0
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the slowest files, so that no worker is left with one of them at the end."""
+    slowest = {f'test_{name}': place for place, name in enumerate(SLOWEST)}
+    items.sort(key=lambda item: slowest.get(item.path.stem, len(slowest)))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -12,10 +12,10 @@ from facesr.training.output import tell
 
 @HOOKS.register_module()
 class SlowHook(Hook):
-    """Makes every iteration last longer, by so many seconds, and logs the processors."""
+    """Makes a job's iterations last longer until it is requeued, and logs the processors."""
 
     def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+        self.seconds = 0 if 'SLURM_RESTART_COUNT' in os.environ else seconds
 
     def before_train(self, runner) -> None:
         processors = len(os.sched_getaffinity(0))
