@@ -11,7 +11,7 @@ import torch
 from mmagic.registry import DATASETS
 from mmengine.config import Config
 
-from facesr.data.loader import SampleKey, collate_faces
+from facesr.data.loader import collate_faces
 
 from .degradation import StockFaceDataset
 from .measure import Figures, run_benchmark, take_turns, time_call
@@ -30,11 +30,11 @@ def time_loader(config: Config, rounds: int) -> Figures:
         settings = copy.deepcopy(config.train_dataloader.dataset)
         settings.update(changes)
         dataset = DATASETS.build(settings)
-        keys = [SampleKey(number % len(dataset), 0, number) for number in range(images)]
+        numbers = [number % len(dataset) for number in range(images)]
 
         def load() -> None:
             for first in range(0, images, size):
-                collate_faces([dataset[key] for key in keys[first : first + size]])
+                collate_faces([dataset[number] for number in numbers[first : first + size]])
 
         return partial(time_call, load, images)
 

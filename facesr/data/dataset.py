@@ -18,7 +18,7 @@ from ..degradation.preprocessor import FaceBatch
 from ..errors import UserError
 from ..images import Image8, check_size, pair_images, read_image
 from .cache import ImageCache, make_cache
-from .loader import SampleKey
+from .loader import sample_key
 
 
 @DATASETS.register_module()
@@ -158,12 +158,11 @@ class BlindFaceDataset(FaceDataset):
             read = partial(self.read_file, side=self.size['gt'])
             self.cache = make_cache(paths, self.cache_dir, read)
 
-    def prepare_data(self, idx: SampleKey) -> Any:  # type: ignore[override]
+    def prepare_data(self, idx: int) -> Any:
         """Make a training sample: a packed pair, or what :class:`FaceBatch` has for one image."""
-        info = self.get_data_info(idx.image)
-        gt = self.read_gt(idx.image)
+        info, gt, key = self.get_data_info(idx), self.read_gt(idx), sample_key(idx)
         degradation, length, scale = self.degradation, self.gt_patch_size, self.degradation.scale
-        rng = RandomState(MT19937(SeedSequence((idx.seed, idx.number))))
+        rng = RandomState(MT19937(SeedSequence((key.seed, key.number))))
         values = degradation.sample(rng)
         noise_seed = int(rng.randint(2**32, dtype=np.int64))
         flip = rng.random_sample() < self.flip_ratio

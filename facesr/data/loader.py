@@ -1,17 +1,21 @@
 """The order of the training images, the batches they make, and the loader's processes."""
 
 import os
+import random
 import signal
-from collections.abc import Iterator, Sequence
-from itertools import count
+from collections.abc import Iterator, Mapping, Sequence, Sized
+from itertools import count, islice
 from threading import Thread
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
-from mmagic.registry import DATA_SAMPLERS
-from mmengine.dataset import InfiniteSampler, pseudo_collate
+from mmagic.registry import DATA_SAMPLERS, DATASETS
+from mmengine.dataset import pseudo_collate
+from mmengine.dist import get_dist_info, sync_random_seed
 from mmengine.registry import FUNCTIONS
 from mmengine.runner import BaseLoop
+from numpy.random import SeedSequence
 from torch.utils.data import default_collate
 
 from ..degradation.preprocessor import FaceBatch
@@ -25,32 +29,109 @@ class SampleKey(NamedTuple):
     number: int  # of the sample, counted over all processes from the run's beginning
 
 
+#: The key of the sample that is being made, if a loader makes it.
+_key: SampleKey | None = None
+
+
+def sample_key(index: int) -> SampleKey:
+    """The key of the sample that a data set is making; without a loader, number and index."""
+    return _key or SampleKey(index, 0, index)
+
+
 @DATA_SAMPLERS.register_module()
-class NumberedSampler(InfiniteSampler):
-    """MMEngine's ``InfiniteSampler``, which can start anywhere, and numbers its samples.
+class NumberedSampler:
+    """Another sampler's indices, without end, each with its number; it can start anywhere.
 
     When MMEngine resumes, it fetches and throws away every batch that was trained on: hours, late
     in a run. Its random numbers come from the loader's processes: they change with their count, and
     a resumed run repeats those of its beginning. Here the loop sets ``start``, and a sample's
-    random numbers depend only on seed and number.
+    random numbers depend only on seed and number. ``sampler`` is the other one's config; without
+    it, MMEngine's ``InfiniteSampler``. The loop puts this one around any sampler of a config.
     """
 
     #: Samples of this process that are skipped.
     start: int = 0
 
+    def __init__(
+        self,
+        dataset: Sized,
+        seed: int | None = None,
+        shuffle: bool = True,
+        sampler: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.dataset, self.seed = dataset, sync_random_seed() if seed is None else seed
+        self.settings = sampler or dict(type='InfiniteSampler', shuffle=shuffle)
+        self.rank, self.processes = get_dist_info()
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
     def __iter__(self) -> Iterator[SampleKey]:
-        generator = torch.Generator()
-        generator.manual_seed(self.seed)
-        order: list[int] = []
-        rounds = 0
-        for number in count(self.rank + self.world_size * self.start, self.world_size):
-            while rounds * self.size <= number:
-                if self.shuffle:
-                    order = torch.randperm(self.size, generator=generator).tolist()
-                else:
-                    order = list(range(self.size))
-                rounds += 1
-            yield SampleKey(order[number % self.size], self.seed, number)
+        indices = islice(self._indices(), self.start, None)
+        for position, index in enumerate(indices, self.start):
+            yield SampleKey(index, self.seed, self.rank + self.processes * position)
+
+    def _indices(self) -> Iterator[int]:
+        # MMEngine's InfiniteSampler continues where it was left, so each pass has one of its own.
+        defaults = dict(dataset=self.dataset, seed=self.seed)
+        sampler = DATA_SAMPLERS.build(self.settings, default_args=defaults)
+        for epoch in count():  # InfiniteSampler's first has no end
+            if hasattr(sampler, 'set_epoch'):
+                sampler.set_epoch(epoch)
+            yield from sampler
+
+
+@DATASETS.register_module()
+class SeededDataset:
+    """Any data set, for which each sample's random numbers depend only on its :class:`SampleKey`.
+
+    NumPy's, Python's and PyTorch's global generators are seeded before a sample is made, and put
+    back after it. The data set gets a plain index. MMEngine's seeds are those of a loader's
+    process: with ``diff_rank_seed=False`` or another ``worker_init_fn``, all processes draw the
+    same, and a resumed run draws again what its beginning drew.
+    """
+
+    def __init__(self, dataset: Any) -> None:
+        self.dataset = DATASETS.build(dataset) if isinstance(dataset, Mapping) else dataset
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__['dataset'], name)
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, key: SampleKey) -> Any:
+        global _key
+        states = np.random.get_state(), random.getstate(), torch.get_rng_state()
+        seed = int(SeedSequence((key.seed, key.number)).generate_state(1)[0])
+        _key = key
+        try:
+            np.random.seed(seed)
+            random.seed(seed)
+            torch.default_generator.manual_seed(seed)
+            return self.dataset[key.image]
+        finally:
+            _key = None
+            np.random.set_state(states[0])
+            random.setstate(states[1])
+            torch.set_rng_state(states[2])
+
+
+def number_samples(loader: Any) -> Any:
+    """A training loader's config whose samples are numbered, whatever data set and sampler it has.
+
+    A loader that is built already stays.
+    """
+    if not isinstance(loader, Mapping):
+        return loader
+    sampler = loader['sampler']
+    if sampler['type'] not in ('NumberedSampler', NumberedSampler):
+        sampler = dict(type='NumberedSampler', sampler=sampler)
+    return {
+        **loader,
+        'dataset': dict(type='SeededDataset', dataset=loader['dataset']),
+        'sampler': sampler,
+    }
 
 
 def end_workers(loop: BaseLoop) -> None:

@@ -9,7 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import IterBasedTrainLoop, Runner
 from mmengine.runner.loops import _InfiniteDataloaderIterator
 
-from ..data.loader import NumberedSampler
+from ..data.loader import NumberedSampler, number_samples
 from ..errors import StoppedError, UserError
 from ..files import by_first
 from ..nets import use_tf32
@@ -34,8 +34,10 @@ class ResumableTrainLoop(IterBasedTrainLoop):
     whether a CUDA GPU computes float32 convolutions in TF32; see :func:`facesr.nets.use_tf32`.
     """
 
-    def __init__(self, *args: Any, tf32: bool = True, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self, runner: Runner, dataloader: Any, *args: Any, tf32: bool = True, **kwargs: Any
+    ) -> None:
+        super().__init__(runner, number_samples(dataloader), *args, **kwargs)
         self.tf32 = tf32
 
     def run(self) -> Any:
@@ -63,8 +65,8 @@ class ResumableTrainLoop(IterBasedTrainLoop):
         sampler = self.dataloader.sampler
         if not isinstance(sampler, NumberedSampler):
             raise UserError(
-                f'train_dataloader.sampler: {type(sampler).__name__} cannot resume at iteration '
-                f"{self._iter}; use dict(type='NumberedSampler', shuffle=True)"
+                f'train_dataloader: built outside of the config, it cannot resume at iteration '
+                f'{self._iter}; give its dictionary instead'
             )
         sampler.start = self._iter * self.dataloader.batch_size
         sampler.seed = self.runner.seed  # the checkpoint's

@@ -8,7 +8,6 @@ from mmengine.logging import MMLogger
 from facesr.config import load_config
 from facesr.data.cache import ImageCache, make_cache
 from facesr.data.dataset import BlindFaceDataset
-from facesr.data.loader import SampleKey
 from facesr.errors import UserError
 from facesr.images import read_image, write_png
 
@@ -38,7 +37,7 @@ def dataset(images: list[Path], cache_dir: Path | None) -> BlindFaceDataset:
 
 
 def face(data: BlindFaceDataset, index: int) -> np.ndarray:
-    return data[SampleKey(index, 0, 0)].gt.numpy()
+    return data[index].gt.numpy()
 
 
 def test_pixels_are_the_files(images: list[Path], tmp_path: Path):

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from facesr.data.dataset import BlindFaceDataset, FaceDataset
-from facesr.data.loader import SampleKey
 from facesr.errors import UserError
 from facesr.images import write_png
 
@@ -28,4 +27,4 @@ def test_other_keys_than_img_and_gt(tmp_path: Path):
 def test_wrong_size_names_file_and_sizes(tmp_path: Path, degradation):
     write_png(tmp_path / 'train/GT/a.png', np.zeros((8, 16, 3), np.uint8))
     with pytest.raises(UserError, match=r'a\.png: 16x8 pixels, 512x512 expected'):
-        BlindFaceDataset(str(tmp_path), GT, asdict(degradation))[SampleKey(0, 0, 0)]
+        BlindFaceDataset(str(tmp_path), GT, asdict(degradation))[0]

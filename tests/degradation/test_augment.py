@@ -6,7 +6,7 @@ import pytest
 from numpy.random import RandomState
 
 from facesr.data.dataset import BlindFaceDataset
-from facesr.data.loader import SampleKey
+from facesr.data.loader import SampleKey, SeededDataset
 from facesr.degradation.augment import Augmentation
 from facesr.errors import UserError
 from facesr.images import read_image
@@ -86,7 +86,9 @@ def test_a_sample_depends_on_its_number_and_is_degraded_after_the_change(faces: 
         angle=3, zoom=(0.95, 1.05), shift=8, gamma=(0.85, 1.2), tint=(0.9, 1.1), warp=8, mix=1
     )
     plain, changed, again = (
-        BlindFaceDataset(str(faces), GT, asdict(degradation), augmentation=one, flip_ratio=0)
+        SeededDataset(
+            BlindFaceDataset(str(faces), GT, asdict(degradation), augmentation=one, flip_ratio=0)
+        )
         for one in (None, options, options)
     )
     key = SampleKey(0, 0, 7)

@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import train
+from conftest import TINY, train
 from mmagic.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from facesr.checkpoint import read_checkpoint
-from facesr.errors import StoppedError, UserError
-from facesr.training.signals import SIGNALS
+from facesr.config import load_config
+from facesr.errors import StoppedError
+from facesr.training.signals import SIGNALS, taking_signals
 
 
 @HOOKS.register_module()
@@ -20,13 +21,14 @@ class CountFetchedHook(Hook):
     fetched = 0
 
     def before_run(self, runner) -> None:
-        stock = runner.train_dataloader.dataset.prepare_data
+        dataset = runner.train_dataloader.dataset.dataset
+        stock = dataset.prepare_data
 
         def count(index: int):
             CountFetchedHook.fetched += 1
             return stock(index)
 
-        runner.train_dataloader.dataset.prepare_data = count
+        dataset.prepare_data = count
 
 
 def test_going_on_replays_nothing(tiny_options: list[str], trained: Runner):
@@ -35,10 +37,31 @@ def test_going_on_replays_nothing(tiny_options: list[str], trained: Runner):
     assert CountFetchedHook.fetched == 2 * 2
 
 
-def test_another_sampler_is_refused_by_name(tiny_options: list[str], trained: Runner):
-    options = [*tiny_options, 'train_dataloader.sampler.type=InfiniteSampler']
-    with pytest.raises(UserError, match='InfiniteSampler cannot resume at iteration 2; use '):
-        train([*options, 'resume=True', f'load_from={trained.work_dir}/iter_2.pth'])
+DATA = {
+    'concatenated': dict(dataset=lambda faces: dict(type='ConcatDataset', datasets=[faces] * 2)),
+    'repeated': dict(dataset=lambda faces: dict(type='RepeatDataset', times=2, dataset=faces)),
+    'in epochs': dict(sampler=dict(type='DefaultSampler', shuffle=True)),
+    'infinite': dict(sampler=dict(type='InfiniteSampler', shuffle=True)),
+}
+
+
+@pytest.mark.parametrize('kind', DATA)
+def test_any_data_set_and_sampler_resumes_exactly(kind: str, tiny_options, tmp_path: Path):
+    def run(*options: str) -> Runner:
+        config = load_config(TINY, [*tiny_options, *options])
+        loader = config.train_dataloader
+        for part, value in DATA[kind].items():
+            loader[part] = value(loader.dataset) if callable(value) else value
+        with taking_signals():
+            runner = Runner.from_cfg(config)
+            runner.train()
+        return runner
+
+    uncut = run(f'work_dir={tmp_path}/uncut')
+    resume = ['resume=True', f'load_from={tmp_path}/uncut/iter_2.pth']
+    resumed = run(f'work_dir={tmp_path}/resumed', f'experiment_name={tmp_path.name}_2', *resume)
+    for name, weight in resumed.model.state_dict().items():
+        assert torch.equal(weight, uncut.model.state_dict()[name]), name
 
 
 def test_the_number_of_loader_processes_changes_nothing(tiny_options: list[str], trained: Runner):
