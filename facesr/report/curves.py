@@ -60,6 +60,7 @@ _STYLE: Any = {
     'grid.color': '#e4e4e4',
     'legend.frameon': False,
     'legend.fontsize': 11,
+    'text.parse_math': False,  # a folder may have any name
 }
 
 
@@ -256,7 +257,7 @@ def draw_figure(plots: Sequence[Plot], title: str, last_step: int, columns: int 
             list(by_label),
             loc='outside upper left',
             ncols=max(1, int(figure.get_figwidth() / (0.6 + 0.085 * max(map(len, by_label))))),
-            title=_plain(title),
+            title=title,
             title_fontproperties={'weight': 'bold', 'size': 14},
             alignment='left',
         )
@@ -264,7 +265,7 @@ def draw_figure(plots: Sequence[Plot], title: str, last_step: int, columns: int 
 
 
 def _draw_plot(axes: Axes, plot: Plot, last_step: int) -> None:
-    axes.set_title(_plain(plot.title), loc='left')
+    axes.set_title(plot.title, loc='left')
     axes.set_ylabel(plot.unit)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f'{x:,.0f}'))
     axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
@@ -281,7 +282,7 @@ def _draw_plot(axes: Axes, plot: Plot, last_step: int) -> None:
             # Its many iterations would squeeze a short run into the corner.
             value = line.curve[end]
             axes.axhline(value, color=line.colour, linestyle=line.style)
-            text = f'{_plain(line.label)}, after {end:,} iterations: {value:.4g}'
+            text = f'{line.label}, after {end:,} iterations: {value:.4g}'
             place, above = ('axes fraction', 'data'), 'offset points'
             axes.annotate(text, (1, value), (0, 3), place, above, ha='right', size=10, color=DARK)
 
@@ -293,11 +294,5 @@ def _draw_line(axes: Axes, line: Line, raw: bool) -> None:
         axes.plot(steps, list(line.curve.values()), alpha=0.3, linewidth=1, label=RAW, **style)
     if len(smoothed) < FEWEST_SMOOTHED:
         style |= {'marker': 'o', 'markersize': 4}
-    label = _plain(line.label)
+    label = f' {line.label}' if line.label.startswith('_') else line.label  # else hidden
     axes.plot(steps, list(smoothed.values()), line.style, linewidth=2, label=label, **style)
-
-
-def _plain(text: str) -> str:
-    """Text that matplotlib does not take for mathematics or for a hidden label."""
-    text = text.replace('$', r'\$')
-    return f' {text}' if text.startswith('_') else text

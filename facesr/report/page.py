@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.figure import Figure
@@ -67,23 +68,16 @@ def write_report(
     for group in groups:
         panels = draw_group(group, images, crops)
         if panels:
-            buffer = io.BytesIO()
             joined = [join_columns(stem, [*row.values()], crops) for stem, row in panels.items()]
-            Image.fromarray(stack_panels(joined)).save(buffer, 'PNG')
-            files[out / f'panel_{group.name}.png'] = buffer.getvalue()
+            files[out / f'panel_{group.name}.png'] = _encode(stack_panels(joined), 'PNG')
         panels_of.append(
             {
                 stem: {caption: _jpeg_uri(column) for caption, column in row.items()}
                 for stem, row in panels.items()
             }
         )
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    templates = FileSystemLoader(Path(__file__).parent)
+    environment = Environment(loader=templates, autoescape=True, undefined=StrictUndefined)
     page = environment.get_template('page.html').render(
         title=', '.join(run.name for run in runs),
         date=f'{datetime.now():%Y-%m-%d %H:%M}',
@@ -107,10 +101,15 @@ def write_report(
 
 
 def _jpeg_uri(image: Image8) -> str:
-    buffer = io.BytesIO()
     # Colour at full resolution, or the crops' frames and red lips blur.
-    Image.fromarray(image).save(buffer, 'JPEG', quality=JPEG_QUALITY, subsampling=0, optimize=True)
-    return _data_uri(buffer.getvalue(), 'jpeg')
+    how = dict(quality=JPEG_QUALITY, subsampling=0, optimize=True)
+    return _data_uri(_encode(image, 'JPEG', **how), 'jpeg')
+
+
+def _encode(image: Image8, kind: str, **how: Any) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, kind, **how)
+    return buffer.getvalue()
 
 
 def _data_uri(content: bytes, kind: str) -> str:

@@ -125,14 +125,9 @@ def as_call(node: Any) -> str:
 
 def border_note(run: Run, metric: str) -> str:
     """Which border a validation score leaves out, to put after its name; empty if none."""
-    parts = [run.entry('val_evaluator')]
-    for part in parts:  # MMagic takes evaluators and metrics bare and in lists
-        if isinstance(part, Mapping):
-            if part.get('type') in (metric, f'Batch{metric}') and part.get('crop_border'):
-                return f', without a border of {part["crop_border"]} pixels'
-            parts += part.values()
-        elif isinstance(part, list | tuple):
-            parts += part
+    for part in run.entry('val_evaluator.metrics') or ():
+        if part.get('type') in (metric, f'Batch{metric}') and part.get('crop_border'):
+            return f', without a border of {part["crop_border"]} pixels'
     return ''
 
 

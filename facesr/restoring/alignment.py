@@ -31,11 +31,8 @@ def cut_face(photograph: Image8, face: Face, size: int = LQ_SIZE) -> Image8:
 def measure_sharpness(face: Image8) -> float:
     """The variance of the Laplacian (Pech-Pacheco et al., ICPR 2000), in levels squared.
 
-    Args:
-        face: aligned, (512, 512, 3) uint8 RGB; only its middle counts, not the background.
-
-    Returns:
-        Of 200 training faces 176 in the median; with a Gaussian blur of one pixel 23, of two 5.
+    Of an aligned face, (512, 512, 3) uint8 RGB, without the background around its middle. Of 200
+    training faces 176 in the median; with a Gaussian blur of one pixel 23, of two 5.
     """
     grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY)[96:448, 96:416]
     return float(cv2.Laplacian(grey, cv2.CV_32F).var())
@@ -72,13 +69,9 @@ def _coarse(image: NDArray[np.float32]) -> NDArray[np.float32]:
 def paste_face(
     canvas: Image8, restored: Image8, face: Face, scale: int, strength: float = 1.0
 ) -> None:
-    """Put a restored face back, in place; where the mask is 0, nothing changes.
+    """Put a restored face, (S, S, 3), back in place; where the mask is 0, nothing changes.
 
-    Args:
-        canvas: (H, W, 3) uint8 RGB: the photograph, enlarged by ``scale``.
-        restored: (S, S, 3) uint8 RGB, aligned.
-        face: where it was found, in the photograph's pixels.
-        scale, strength: as in :class:`facesr.restoring.photograph.Options`.
+    ``canvas`` is the photograph enlarged by ``scale``, (H, W, 3); all are uint8 RGB.
     """
     size = len(restored)
     matrix = place_frame(face, scale, size)
@@ -119,10 +112,8 @@ def _make_mask(size: int) -> NDArray[np.float32]:
 def warp(image: NDArray[Any], matrix: Matrix, width: int, height: int) -> NDArray[Any]:
     """Turn, scale and shift an image; OpenCV's ``warpAffine`` makes aliases where it shrinks.
 
-    Args:
-        image: (H, W) or (H, W, C), uint8 or float32; beyond it, its border is continued.
-        matrix: (2, 3), from its pixels to those of the result, without shearing.
-        width, height: of the result.
+    Of (H, W) or (H, W, C), uint8 or float32; beyond it, its border is continued. ``matrix``, (2,
+    3), leads from its pixels to the result's, without shearing.
     """
     sides = np.array(image.shape[1::-1])
     back = np.asarray(cv2.invertAffineTransform(matrix), np.float64)

@@ -5,6 +5,7 @@ import zipfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Self
@@ -161,11 +162,8 @@ def restore_folder(
     runs nets in a thread of its own, one batch at a time: in each further thread cuDNN would plan
     all convolutions anew, half a second for a net. After an error, what was written before stays.
 
-    Args:
-        images, truths: files by stem; without truths the score is NIQE.
-        batch_size: how many consecutive images of one size go through the net together.
-        lpips: also computes LPIPS, where the restorer's net is.
-        shown: stems of the images of which panels are drawn.
+    ``images`` and ``truths`` are files by stem; without truths the score is NIQE. ``batch_size``
+    consecutive images of one size go through the net together. Panels are drawn of ``shown`` stems.
     """
     device = ThreadPoolExecutor(1) if restorer.device.type == 'cuda' else None
     if lpips is not None:
@@ -231,12 +229,6 @@ class _Job:
                 raise UserError(f'{self.images[group[0][0]]}: {error}') from None
         return [result for pair in group for result in self._restore([pair])]  # which one is it?
 
-    def _score(self, *args: Any) -> ImageScore:
-        score: ImageScore = (
-            score_image(*args) if self.lpips is None else self._on_device(score_image, *args)
-        )
-        return score
-
     def _finish(self, stem: str, lq: Image8, sr: Image8, tile: int | None) -> Restored:
         """Write a restored image, score it as read back, and draw its panel."""
         png = self.out / f'{stem}.png'
@@ -245,9 +237,10 @@ class _Job:
             return Restored(self.images[stem], None, None, tile)
         gt = read_image(self.truths[stem]) if self.truths else None
         written = read_image(png)
-        score = self._score(png.name, written, gt, self.lpips)
+        compute = partial(self._on_device, score_image) if self.lpips else score_image
+        score = compute(png.name, written, gt, self.lpips)
         enlarged = bicubic(lq, *written.shape[:2])
-        baseline = None if gt is None else self._score(png.name, enlarged, gt, self.lpips)
+        baseline = None if gt is None else compute(png.name, enlarged, gt, self.lpips)
         panel = None
         if stem in self.shown:
             row = {} if gt is None else {'ground truth': gt}

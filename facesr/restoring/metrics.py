@@ -178,11 +178,10 @@ class BatchPSNR(PSNR):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # The default, 'cpu', gathers through files and leaves a folder behind.
         super().__init__(*args, **{'collect_device': 'gpu', **kwargs})
-        for name, expected in {'convert_to': (None, 'Y'), 'input_order': ('CHW', 'HWC')}.items():
-            value = getattr(self, name)
-            if value not in expected:
-                choices = ' or '.join(map(repr, expected))
-                raise UserError(f'{type(self).__name__}: {name}={value!r}: {choices} expected')
+        if self.convert_to not in (None, 'Y'):
+            raise UserError(f"convert_to={self.convert_to!r}: None or 'Y' expected")
+        if self.input_order != 'CHW':
+            raise UserError(f"input_order={self.input_order!r}: 'CHW' expected")
         if self.crop_border not in range(256):
             raise UserError(f'crop_border={self.crop_border}: a whole number to 255 expected')
 
@@ -202,8 +201,6 @@ class BatchPSNR(PSNR):
     def _stack(self, images: list[Tensor]) -> Tensor:
         """The part of each image that is compared: (N, C, H, W)."""
         batch = torch.stack(images)
-        if self.input_order == 'HWC':
-            batch = batch.permute(0, 3, 1, 2)
         if self.convert_to == 'Y':  # luma of ITU-R BT.601, 16-235
             blue, green, red = batch[:, :, None].unbind(1)
             batch = (24.966 * blue + 128.553 * green + 65.481 * red) / 255 + 16

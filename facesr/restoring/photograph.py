@@ -135,12 +135,9 @@ def restore_photographs(
 ) -> None:
     """Restore photographs into PNGs of their names; a bad one is named, and the others are done.
 
-    Args:
-        photographs: files, and folders, of which all PNG and JPEG files are taken.
-        out: the folder for the results, made if missing; None: beside each photograph, as
-            ``NAME_restored.png`` if there is a ``NAME.png`` that is not ours.
-        faces: a folder for each face before and after, side by side.
-        overwrite: as in :func:`facesr.files.writing_results`; no photograph is ever replaced.
+    Those in ``photographs``, files and folders, go into ``out``; without it each beside its
+    photograph, as ``NAME_restored.png`` if there is a ``NAME.png`` that is not ours. ``faces`` is a
+    folder for each face before and after, side by side. No photograph is ever replaced.
     """
     if out is None and (folder := next((path for path in photographs if path.is_dir()), None)):
         raise UserError(f'{folder}: a folder; name another for the results: --out DIR')

@@ -108,11 +108,8 @@ class Restorer:
 
         Several are halved, one is cut into tiles of ``tile`` pixels, by default as the restorer
         says, and these are halved. A UserError if not even tiles of 32 pixels fit, a net for
-        aligned faces gets none, or the net gives values that are not finite.
-
-        Returns:
-            Each image as :meth:`restore` returns it, rounded to nearest, with the side of its tiles
-            in pixels of the input; None if it took no tiles.
+        aligned faces gets none, or the net gives values that are not finite. With each image comes
+        the side of its tiles in pixels of the input; None if it took no tiles.
         """
         height, width = lqs[0].shape[:2]
         if self.whole and (height != width or height < SMALLEST_INPUT):

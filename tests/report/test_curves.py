@@ -119,7 +119,7 @@ def test_any_name_can_be_drawn(tmp_path: Path, name: str):
     )
     figure = draw_shared_curves(runs)
     assert figure is not None and size(figure)[0] == 1600
-    labels = [text.get_text().replace('\\', '').strip() for text in figure.legends[0].get_texts()]
+    labels = [text.get_text().strip() for text in figure.legends[0].get_texts()]
     assert name in labels
 
 

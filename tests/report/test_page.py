@@ -78,9 +78,7 @@ def test_a_page_holds_settings_curves_panels_and_scores(tmp_path: Path, run: Pat
     assert panel.width == 4 * 520 and 0 < panel.height - 2 * columns[0].height < 300
 
 
-def test_runs_stand_side_by_side_where_they_restored_the_same(
-    tmp_path: Path, run: Path, faces: Path
-):
+def test_runs_stand_side_by_side_where_they_restored_the_same(tmp_path: Path, run, faces):
     other = write_run(tmp_path / 'other', 'demo', LINES)
     write_results(other, 'val', faces / 'val/LQ', None)
     write_results(other, 'test', faces / 'test/LQ', None, ema=True, tta='flip', precision='bf16')
@@ -98,56 +96,34 @@ def test_runs_stand_side_by_side_where_they_restored_the_same(
     }
 
 
-def test_lpips_is_in_the_table_and_under_the_panels(
-    tmp_path: Path, run: Path, faces: Path, lpips_weights: Path, monkeypatch: pytest.MonkeyPatch
-):
-    without = pictures(report(tmp_path, run))[1]  # the output, beside the input
-    scores = {'psnr': 21.5, 'lpips_alex': 0.25}, {'psnr': 20.25, 'lpips_alex': 0.5}
-    write_results(
-        run, 'val', faces / 'val/LQ', faces / 'val/GT', scores=scores[0], bicubic=scores[1]
-    )
+def test_lpips_is_in_the_table(tmp_path: Path, run: Path, faces: Path):
+    scores, bicubic = {'psnr': 21.5, 'lpips_alex': 0.25}, {'psnr': 20.25, 'lpips_alex': 0.5}
+    write_results(run, 'val', faces / 'val/LQ', faces / 'val/GT', scores=scores, bicubic=bicubic)
     page = report(tmp_path, run)
     assert 'LPIPS (AlexNet), lower is better' in page and 'VGG16' not in page
     assert re.search(r'<td>bicubic</td>.*?0\.5000.*?<td>run</td>.*?0\.2500', page, re.DOTALL)
-    [change] = changed_rows(without, pictures(page)[1])
-    assert change.start > 512, 'the line below the picture and its crops is another'
-    # Without the weights, the table still has what was measured.
-    monkeypatch.setattr('facesr.models.features.FOLDER', tmp_path)
-    page = report(tmp_path, run)
-    assert '0.2500' in page and not changed_rows(without, pictures(page)[1])
 
 
-def changed_rows(one: Image.Image, other: Image.Image) -> list[range]:
-    """Blocks of consecutive rows in which two pictures differ."""
-    rows = np.flatnonzero((np.asarray(one) != np.asarray(other)).any((1, 2)))
-    blocks = np.split(rows, np.flatnonzero(np.diff(rows) > 8) + 1) if len(rows) else []
-    return [range(block[0], block[-1] + 1) for block in blocks]
-
-
-def test_chosen_images(tmp_path: Path, run: Path):
+def test_chosen_images_or_three_of_all(tmp_path: Path, run: Path):
     page = report(tmp_path, run, images=['00001'])
     assert len(pictures(page)) == 4 + 1 and 'alt="00001: output"' in page
     with pytest.raises(UserError, match=r"--images 0001: .*did you mean '00001'"):
         report(tmp_path, run, images=['0001'])
-
-
-def test_a_large_set_shows_three_images_of_all_of_it(tmp_path: Path, run: Path):
     folder = tmp_path / 'many'
     for index in range(10):
         write_png(folder / f'{index}.png', np.full((16, 16, 3), index, np.uint8))
     write_results(run, 'many', folder, None)
-    alts = re.findall(r'alt="(.): output"', report(tmp_path, run))
-    assert alts == ['0', '3', '6']
+    assert re.findall(r'alt="(.): output"', report(tmp_path, run)) == ['0', '3', '6']
 
 
-@pytest.mark.parametrize('name', ['<b>bold', 'bicubic'])
-def test_a_name_is_text_wherever_it_stands(tmp_path: Path, faces: Path, name: str):
+def test_a_name_is_text_wherever_it_stands(tmp_path: Path, faces: Path):
+    name = '<b>bold'
     runs = [write_run(tmp_path / place, None, LINES) for place in ('x/y', f'z/{name}')]
     for folder in runs:
         write_results(folder, 'val', faces / 'val/LQ', faces / 'val/GT')
     page = report(tmp_path, *runs)
     assert len(pictures(page)) == 2 * 5 + 3, 'no column replaces another'
-    assert f'<td>{html.escape(name)}</td>' in page or f'<td>run {name}</td>' in page
+    assert f'<td>{html.escape(name)}</td>' in page
     assert '<b>' not in page
 
 
