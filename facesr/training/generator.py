@@ -10,7 +10,6 @@ from mmengine.hooks import Hook
 from mmengine.model import ExponentialMovingAverage
 from mmengine.runner import Runner
 from mmengine.runner.amp import autocast
-from torch import Tensor, nn
 
 from ..checkpoint import find_checkpoint, generator_weights, is_of_average, read_checkpoint
 from ..errors import UserError
@@ -60,21 +59,6 @@ class PretrainedGeneratorHook(Hook):
         tell(runner.logger, f'generator: {which}, iteration {meta.get("iter", "unknown")}')
 
 
-class ForeachAverage(ExponentialMovingAverage):
-    """MMEngine's average, all weights in one operation instead of one for each."""
-
-    # torch.optim.swa_utils.AveragedModel does so too, but waits for a GPU at each update.
-    @torch.no_grad()
-    def update_parameters(self, model: nn.Module) -> None:
-        """Copy the weights the first time, average them from then on."""
-        average: list[Tensor] = list(self.module.parameters())
-        weights: list[Tensor] = list(model.parameters())
-        torch._foreach_lerp_(average, weights, self.momentum if self.steps else 1.0)
-        for kept, buffer in zip(self.module.buffers(), model.buffers(), strict=True):
-            kept.copy_(buffer)
-        self.steps += 1
-
-
 @HOOKS.register_module()
 class GeneratorEMAHook(Hook):
     """Keeps an exponential moving average of the generator, and validates it beside the raw one.
@@ -92,7 +76,7 @@ class GeneratorEMAHook(Hook):
         if not 0 < decay < 1:
             raise UserError(f'GeneratorEMAHook: decay={decay}: between 0 and 1 expected')
         self.decay = decay
-        self.ema: ForeachAverage | None = None
+        self.ema: ExponentialMovingAverage | None = None
         self._saved: dict[str, Any] | None = None
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
@@ -104,7 +88,7 @@ class GeneratorEMAHook(Hook):
 
     def before_train_epoch(self, runner: Runner) -> None:
         # After every before_train, where FastStepHook lays out the weights: the average's copy it.
-        self.ema = ForeachAverage(unwrap_generator(runner), momentum=1 - self.decay)
+        self.ema = ExponentialMovingAverage(unwrap_generator(runner), momentum=1 - self.decay)
         if self._saved is not None:
             self.ema.load_state_dict(self._saved)
             self._saved = None

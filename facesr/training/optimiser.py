@@ -11,7 +11,6 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
-from ..errors import UserError
 from ..nets import is_fast_in_bf16
 
 #: The polynomial of a Newton-Schulz step (Jordan et al., *Muon*, 2024): it lifts small singular
@@ -33,12 +32,9 @@ class MuonAdam(Optimizer):
     PyTorch's ``Muon`` takes no convolution, leaves the rest of the net to a second optimiser, for
     which MMEngine's wrapper has no place, and works in bfloat16 also where a CPU is slow in it.
 
-    Args:
-        lr: of the matrices: each step changes their values by 0.2 ``lr``, root mean square.
-        momentum: Muon's, with Nesterov's look ahead.
-        weight_decay: of the matrices: each step takes ``lr * weight_decay`` of them away.
-        steps: of the Newton-Schulz iteration.
-        adam_lr, betas: Adam's, for all other parameters.
+    Each step changes the values of the matrices by 0.2 ``lr``, root mean square, and takes ``lr *
+    weight_decay`` of them away; ``momentum`` is with Nesterov's look ahead, ``steps`` are of the
+    Newton-Schulz iteration. ``adam_lr`` and ``betas`` are Adam's.
     """
 
     def __init__(
@@ -52,11 +48,6 @@ class MuonAdam(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
     ) -> None:
         muon = dict(lr=lr, momentum=momentum, weight_decay=weight_decay, steps=steps)
-        for name, value in {**muon, 'adam_lr': adam_lr}.items():
-            if not value >= 0 or (name == 'momentum' and value >= 1):
-                raise UserError(
-                    f'MuonAdam: {name}={value}: at least 0 expected, a momentum below 1'
-                )
         self._adam = Adam([torch.empty(0)], lr=adam_lr, betas=betas)
         super().__init__(params, {})  # makes groups of any form of parameters
         given, self.param_groups, self.defaults = self.param_groups, [], muon

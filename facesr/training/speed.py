@@ -1,6 +1,5 @@
 """Faster iterations: nets laid out for tensor cores and compiled, bfloat16 autocast."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -26,7 +25,7 @@ class FastStepHook(Hook):
 
     ``channels_last`` lays out weights and features as (N, H, W, C), as 16-bit convolutions want.
     ``compile`` has arguments of ``torch.compile``; None compiles nothing. It takes a C++ compiler,
-    and minutes of the first iteration, whose time is logged.
+    and minutes of the first iteration.
     """
 
     priority = PRIORITIES['FastStepHook']
@@ -36,7 +35,6 @@ class FastStepHook(Hook):
         self.compile = compile
 
     def before_train(self, runner: Runner) -> None:
-        self._first, self._start = runner.iter, 0.0
         for net in _nets(runner):
             if self.channels_last:
                 net.to(memory_format=torch.channels_last)
@@ -44,14 +42,6 @@ class FastStepHook(Hook):
                     net.bn4_1.register_forward_hook(lambda net, args, output: output.contiguous())
             if self.compile is not None:
                 net.compile(**self.compile)
-
-    def before_train_iter(self, runner: Runner, *args: Any, **kwargs: Any) -> None:
-        self._start = self._start or time.perf_counter()
-
-    def after_train_iter(self, runner: Runner, *args: Any, **kwargs: Any) -> None:
-        if self.compile is not None and runner.iter == self._first:
-            seconds = time.perf_counter() - self._start
-            runner.logger.info(f'first iteration, with compiling: {seconds:.1f} s')
 
     def before_val(self, runner: Runner) -> None:
         if self.compile is not None:
