@@ -1,5 +1,6 @@
 """Folders of faces as MMEngine data sets: as they are, or degraded for training."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,13 +11,14 @@ import torch
 from mmagic.datasets.transforms import PackInputs
 from mmagic.registry import DATASETS
 from mmengine.dataset import BaseDataset
+from mmengine.logging import print_log
 from numpy.random import MT19937, RandomState, SeedSequence
 
 from ..degradation.augment import Augmentation
 from ..degradation.base import build_degradation
 from ..degradation.preprocessor import FaceBatch
 from ..errors import UserError
-from ..images import Image8, check_size, pair_images, read_image
+from ..images import Image8, check_size, find_images, list_images, pair_images, read_image
 from .cache import ImageCache, make_cache
 from .loader import sample_key
 
@@ -42,7 +44,7 @@ class FaceDataset(BaseDataset):
     def __init__(
         self,
         data_root: str,
-        data_prefix: Mapping[str, str],
+        data_prefix: Mapping[str, Any],
         size: Mapping[str, int] | None = None,
         indices: int | Sequence[int] | None = None,
     ) -> None:
@@ -58,6 +60,10 @@ class FaceDataset(BaseDataset):
             {'key': stem, **{f'{role}_path': str(path) for role, path in paths.items()}}
             for stem, paths in pair_images(self.data_prefix)
         ]
+        return self.choose(images)
+
+    def choose(self, images: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Check that ``indices`` are some of the images; ``BaseDataset`` takes them."""
         indices, count = self._indices, len(images)
         if indices is not None and not _are_indices(indices, count):
             raise UserError(
@@ -104,7 +110,8 @@ class BlindFaceDataset(FaceDataset):
 
     Args:
         data_root: folder above that of ``data_prefix``.
-        data_prefix: the ground truth's folder: ``dict(gt='train/GT')``.
+        data_prefix: the ground truth's folder, or several: ``dict(gt='train/GT')``; images in
+            folders below count too. Of an image larger than ``gt_size`` a random part is taken.
         degradation: its ``type`` and settings, see ``facesr/degradation``.
         degrade_on: ``'loader'``: image by image, in the loader's processes; ``'device'``: whole
             batches where the net is; ``'auto'``: the device if PyTorch sees a CUDA GPU.
@@ -121,7 +128,7 @@ class BlindFaceDataset(FaceDataset):
     def __init__(
         self,
         data_root: str,
-        data_prefix: Mapping[str, str],
+        data_prefix: Mapping[str, Any],
         degradation: Mapping[str, Any],
         degrade_on: str = 'auto',
         gt_patch_size: int = 512,
@@ -148,28 +155,49 @@ class BlindFaceDataset(FaceDataset):
         self.cache: ImageCache | None = None
         super().__init__(data_root, data_prefix, {'gt': side}, indices)
 
+    def _join_prefix(self) -> None:
+        prefix: Any = self.data_prefix
+        folders = [prefix['gt']] if isinstance(prefix['gt'], str) else prefix['gt']
+        self.data_prefix: dict[str, Any] = {
+            'gt': [str(Path(self.data_root, folder)) for folder in folders]
+        }
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        """List the images, sorted by folder and stem: ``key``, ``gt_path``."""
+        images: list[Path] = []
+        for top in map(Path, self.data_prefix['gt']):
+            below = sorted(path for path in top.rglob('[!.]*') if path.is_dir())
+            found = [path for folder in (top, *below) for path in find_images(folder)[0].values()]
+            images += found or list_images(top).values()  # which says what is wrong
+        return self.choose([{'key': path.stem, 'gt_path': str(path)} for path in images])
+
     def full_init(self) -> None:
         """List the images, and decode them into the cache."""
         if self._fully_initialized:
             return
         super().full_init()
+        path, side = self.get_data_info(0)['gt_path'], self.size['gt']
+        if (shape := self.read_file(path, side).shape[:2]) != (side, side):
+            text = f'{path}: {shape[1]}x{shape[0]} pixels; a random part of {side}x{side} is taken'
+            print_log(f'{text} of each larger image', 'current', logging.WARNING)
         if self.cache_dir is not None:
             paths = [self.get_data_info(index)['gt_path'] for index in range(len(self))]
-            read = partial(self.read_file, side=self.size['gt'])
+            read = partial(self.read_file, side=side)
             self.cache = make_cache(paths, self.cache_dir, read)
 
     def prepare_data(self, idx: int) -> Any:
         """Make a training sample: a packed pair, or what :class:`FaceBatch` has for one image."""
-        info, gt, key = self.get_data_info(idx), self.read_gt(idx), sample_key(idx)
+        info, key = self.get_data_info(idx), sample_key(idx)
         degradation, length, scale = self.degradation, self.gt_patch_size, self.degradation.scale
         rng = RandomState(MT19937(SeedSequence((key.seed, key.number))))
+        gt = self.read_gt(idx, rng)
         values = degradation.sample(rng)
         noise_seed = int(rng.randint(2**32, dtype=np.int64))
         flip = rng.random_sample() < self.flip_ratio
         top, left = rng.randint(0, (degradation.gt_size - length) // scale + 1, 2)
         if self.augmentation is not None:
             other = int(rng.randint(len(self)))
-            gt = self.augmentation.apply(gt, rng, lambda: self.read_gt(other))
+            gt = self.augmentation.apply(gt, rng, lambda: self.read_gt(other, rng))
         gt = degradation.sharpen(gt)
         if self.on_device:
             crop = torch.tensor([top, left, flip])
@@ -183,10 +211,23 @@ class BlindFaceDataset(FaceDataset):
             pair[role] = np.ascontiguousarray(pair[role][rows, columns][:, :: -1 if flip else 1])
         return self.pack_images(info, pair)
 
-    def read_gt(self, index: int) -> Image8:
-        """Read a ground truth from the cache, or its file where that has none."""
+    def read_gt(self, index: int, rng: RandomState) -> Image8:
+        """Read ``gt_size`` pixels a side from the cache, or from the file where that has none."""
         gt = self.cache.read(index) if self.cache else None
-        return self.read(self.get_data_info(index), 'gt') if gt is None else gt
+        gt = self.read(self.get_data_info(index), 'gt') if gt is None else gt
+        side = self.degradation.gt_size
+        if gt.shape[:2] != (side, side):
+            top, left = (rng.randint(length - side + 1) for length in gt.shape[:2])
+            gt = np.ascontiguousarray(gt[top : top + side, left : left + side])
+        return gt
+
+    @staticmethod
+    def read_file(path: str | Path, side: int | None) -> Image8:
+        """Read an image, and check that it has at least so many pixels a side."""
+        image = read_image(path)
+        if side is not None and min(image.shape[:2]) < side:
+            check_size(path, image, side, side, 'tools/check_data.py lists all such files')
+        return image
 
     def degrade(self, gt: Image8, values: Any, noise_seed: int) -> Image8:
         """Degrade one image in the loader's process."""

@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
@@ -5,6 +6,7 @@ import numpy as np
 import pytest
 
 from facesr.data.dataset import BlindFaceDataset, FaceDataset
+from facesr.data.loader import SampleKey, SeededDataset
 from facesr.errors import UserError
 from facesr.images import write_png
 
@@ -28,3 +30,27 @@ def test_wrong_size_names_file_and_sizes(tmp_path: Path, degradation):
     write_png(tmp_path / 'train/GT/a.png', np.zeros((8, 16, 3), np.uint8))
     with pytest.raises(UserError, match=r'a\.png: 16x8 pixels, 512x512 expected'):
         BlindFaceDataset(str(tmp_path), GT, asdict(degradation))[0]
+
+
+def test_several_folders_and_folders_below(faces: Path, tmp_path: Path, degradation):
+    for number, place in enumerate(('a/00000/1.png', 'a/00001/1.png', 'a/2.png', 'b/1.jpg')):
+        path = tmp_path / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(faces / f'train/GT/0000{number}.png', path)
+    (tmp_path / 'a/.hidden').mkdir()
+    shutil.copy(tmp_path / 'a/2.png', tmp_path / 'a/.hidden/3.png')
+    dataset = BlindFaceDataset(str(tmp_path), dict(gt=['a', 'b']), asdict(degradation))
+    names = [dataset.get_data_info(index)['gt_path'] for index in range(len(dataset))]
+    wanted = ['a/2.png', 'a/00000/1.png', 'a/00001/1.png', 'b/1.jpg']
+    assert names == [str(tmp_path / name) for name in wanted]
+    with pytest.raises(UserError, match=r'none: no such folder'):
+        BlindFaceDataset(str(tmp_path), dict(gt=['a', 'none']), asdict(degradation))
+
+
+def test_of_a_larger_image_a_random_part_is_taken(tmp_path: Path, degradation):
+    image = np.arange(600 * 700 * 3).reshape(600, 700, 3) // 5000
+    write_png(tmp_path / 'train/GT/a.png', image.astype(np.uint8))
+    dataset = BlindFaceDataset(str(tmp_path), GT, asdict(degradation), degrade_on='device')
+    parts = [SeededDataset(dataset)[SampleKey(0, 0, number)].gt for number in (1, 1, 2)]
+    assert parts[0].shape == (512, 512, 3)
+    assert (parts[0] == parts[1]).all() and (parts[0] != parts[2]).any()
