@@ -25,7 +25,9 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')
 import cv2
 import pytest
 import torch
-from mmengine.registry import init_default_scope
+from mmengine.config import Config
+from mmengine.optim import OptimWrapper
+from mmengine.registry import PARAM_SCHEDULERS, init_default_scope
 from mmengine.runner import Runner
 
 import facesr  # noqa: F401  (registers what the configs name)
@@ -82,6 +84,24 @@ def train(options: list[str], *hooks: dict, config: Path = TINY) -> Runner:
         runner = Runner.from_cfg(cfg)
         runner.train()
     return runner
+
+
+def learning_rates(config: Config, net: str | None = None) -> list[float]:
+    """Of every iteration, as the runner's hook steps the schedulers."""
+    settings = config.optim_wrapper[net] if net else config.optim_wrapper
+    weight = torch.nn.Parameter(torch.zeros(1))
+    wrapper = OptimWrapper(torch.optim.Adam([weight], lr=settings.optimizer.lr))
+    schedulers = [
+        PARAM_SCHEDULERS.build({**scheduler, 'optimizer': wrapper})
+        for scheduler in config.param_scheduler
+    ]
+    rates = []
+    wrapper.optimizer.step()
+    for _ in range(config.train_cfg.max_iters):
+        rates.append(wrapper.get_lr()['lr'][0])
+        for scheduler in schedulers:
+            scheduler.step()
+    return rates
 
 
 def options_for(faces: Path, folder: Path) -> list[str]:

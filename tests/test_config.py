@@ -13,25 +13,13 @@ CONFIG = ROOT / 'configs/srresnet_24b.py'
     ('override', 'message'),
     [
         ('optim_wraper.optimizer.lr=1', "'optim_wraper'; did you mean 'optim_wrapper'"),
-        (
-            'model.generator.num_block=8',
-            "SRResNet takes no such key: 'num_block'; did you mean 'num_blocks'",
-        ),
+        ('model.generator.num_block=8', "SRResNet takes .*'num_block'; did you mean 'num_blocks'"),
         ('model.generator.type=SRResnet', "'SRResnet'; did you mean 'SRResNet'"),
         ('model.type=None', "model: unknown type: 'None'"),
         ('train_cfg.max_iter=9', "'max_iter'; did you mean 'max_iters'"),
-        (
-            'train_dataloader.batchsize=2',
-            "train_dataloader: .*'batchsize'; did you mean 'batch_size'",
-        ),
-        (
-            'train_dataloader.dataset.degradation.jpeg_qualty=3',
-            "FirstOrderDegradation .*'jpeg_qualty'; did you mean 'jpeg_quality'",
-        ),
-        (
-            'default_hooks.chekpoint.interval=1',
-            "unknown hook: 'chekpoint'; did you mean 'checkpoint'",
-        ),
+        ('train_dataloader.batchsize=2', "'batchsize'; did you mean 'batch_size'"),
+        ('train_dataloader.dataset.degradation.jpeg_qualty=3', "FirstOrderDegradation .*'jpeg_qua"),
+        ('default_hooks.chekpoint.interval=1', "hook: 'chekpoint'; did you mean 'checkpoint'"),
         ('default_hooks.average=True', "unknown hook: 'average' .a new hook needs a type"),
         ('default_hooks.checkpoint.intervall=1', "'intervall'; did you mean 'interval'"),
         ('optim_wrapper.clip_grad.max_nrm=1', "'max_nrm'; did you mean 'max_norm'"),
@@ -41,31 +29,6 @@ CONFIG = ROOT / 'configs/srresnet_24b.py'
         ('param_scheduler.7.begin=3', 'param_scheduler.7.begin: there is no such place'),
         ('nonsense', 'KEY=VALUE expected'),
         ('param_scheduler.0.periods=[[1,2],(3]', 'Imbalanced brackets'),
-    ],
-)
-def test_override_that_nothing_takes_is_refused(override: str, message: str):
-    with pytest.raises(UserError, match=message):
-        load_config(CONFIG, [override])
-
-
-@pytest.mark.parametrize(
-    ('override', 'message'),
-    [
-        ('optim_wrapper.generater.optimizer.lr=1', "'generater'; did you mean 'generator'"),
-        ('optim_wrapper.generator.optimiser.lr=1', "'optimiser'; did you mean 'optimizer'"),
-        ('model.train_cfg.disc_step=2', "'disc_step'; did you mean 'disc_steps'"),
-        ('model.perceptual_loss.pretraned=x', "VGGPerceptualLoss .*'pretrained'"),
-        ('param_scheduler.0.gamma=-1', 'gamma=-1: a number, at least 0, expected'),
-    ],
-)
-def test_override_of_the_adversarial_part_is_refused(override: str, message: str):
-    with pytest.raises(UserError, match=message):
-        load_config(TINY_GAN, [override])
-
-
-@pytest.mark.parametrize(
-    ('override', 'message'),
-    [
         ('default_hooks.timer=None', 'default_hooks.timer=None: every run needs it'),
         ('default_hooks.checkpoint.out_dir=/tmp', "out_dir='/tmp': leave it out; a resume looks"),
         ('default_hooks.checkpoint.by_epoch=True', 'by_epoch=True: False expected'),
@@ -91,9 +54,24 @@ def test_override_of_the_adversarial_part_is_refused(override: str, message: str
         ('val_dataloader=None', 'val_dataloader=None, but val_cfg and val_evaluator set'),
     ],
 )
-def test_value_that_cannot_be_is_named_with_what_is_allowed(override: str, message: str):
+def test_an_override_that_cannot_be_is_named_with_what_can(override: str, message: str):
     with pytest.raises(UserError, match=message):
         load_config(CONFIG, [override])
+
+
+@pytest.mark.parametrize(
+    ('override', 'message'),
+    [
+        ('optim_wrapper.generater.optimizer.lr=1', "'generater'; did you mean 'generator'"),
+        ('optim_wrapper.generator.optimiser.lr=1', "'optimiser'; did you mean 'optimizer'"),
+        ('model.train_cfg.disc_step=2', "'disc_step'; did you mean 'disc_steps'"),
+        ('model.perceptual_loss.pretraned=x', "VGGPerceptualLoss .*'pretrained'"),
+        ('param_scheduler.0.gamma=-1', 'gamma=-1: a number, at least 0, expected'),
+    ],
+)
+def test_override_of_the_adversarial_part_is_refused(override: str, message: str):
+    with pytest.raises(UserError, match=message):
+        load_config(TINY_GAN, [override])
 
 
 @pytest.mark.parametrize(

@@ -51,11 +51,6 @@ def test_what_was_written_may_be_written_again_until_it_is_changed(tmp_path: Pat
     write(path)
 
 
-def test_the_tools_own_record_is_never_replaced(tmp_path: Path):
-    with pytest.raises(UserError, match=r'\.facesr\.json: holds what the tools wrote; choose'):
-        write(tmp_path / '.facesr.json', overwrite=True)
-
-
 def test_inputs_are_never_replaced(tmp_path: Path):
     path = tmp_path / 'a.txt'
     write(path)
@@ -119,19 +114,6 @@ with writing_results([folder / name for name in 'abc']):
     write(tmp_path / 'a')
     assert is_ours(tmp_path / 'b') and is_ours(tmp_path / 'former')
     assert not is_ours(tmp_path / 'c')
-
-
-@pytest.mark.parametrize(
-    ('names', 'wrong'),
-    [(['a'], 'a'), (['a/b/0.png', 'a'], 'a'), (['a/0.png', 'a/0.png/x.zip'], 'a/0.png')],
-)
-def test_a_result_in_the_place_of_a_folder(tmp_path: Path, names: list[str], wrong: str):
-    with (
-        pytest.raises(UserError, match=f'{wrong}: other results would be in it; choose another'),
-        writing_results([tmp_path / name for name in names], folders=[tmp_path / 'a']),
-    ):
-        pass
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

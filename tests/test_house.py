@@ -55,10 +55,3 @@ def test_imports_only_go_down():
                     if room != parts[0] and floor_of[room] >= floor_of[parts[0]]:
                         wrong.append(f'{path.relative_to(ROOT)} imports {room}')
     assert not wrong
-
-
-def test_nothing_is_addressed_by_its_place_in_a_list():
-    place = re.compile(r'(custom_hooks|pipeline)(\[\d|\.\d)')
-    folders = ('configs', 'tools', 'facesr', 'benchmarks', 'tests')
-    files = [*PAGES, *(path for name in folders for path in (ROOT / name).rglob('*.py'))]
-    assert not [path for path in files if place.search(path.read_text())]

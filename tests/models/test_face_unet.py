@@ -50,15 +50,3 @@ def test_an_untrained_one_is_the_bilinear_enlargement():
 def test_numbers_of_blocks_fit_the_sizes(blocks: dict):
     with pytest.raises(UserError, match='2 channels need 2 encoder_blocks and 1 decoder_blocks'):
         small(**blocks)
-
-
-def test_every_parameter_learns():
-    net, lq, gt = small(), torch.rand(2, 3, 16, 16), torch.rand(2, 3, 64, 64)
-    optimizer = torch.optim.Adam(net.parameters(), lr=1e-2)
-    before = {name: value.clone() for name, value in net.state_dict().items()}
-    for _ in range(3):  # the residual branches open in the first
-        optimizer.zero_grad()
-        (net(lq) - gt).square().mean().backward()
-        optimizer.step()
-    unmoved = [name for name, value in net.state_dict().items() if value.equal(before[name])]
-    assert unmoved == []

@@ -1,36 +1,15 @@
-from pathlib import Path
-
 import pytest
-import torch
+from conftest import ROOT, learning_rates
 from mmengine.config import Config
-from mmengine.optim import OptimWrapper
-from mmengine.registry import PARAM_SCHEDULERS
 
 from facesr.config import load_config
 from facesr.errors import UserError
 from facesr.training.schedule import count_validations, is_validation_due, scale_schedule
 
-CONFIGS = Path(__file__).parents[2] / 'configs'
+CONFIGS = ROOT / 'configs'
 
 
-def learning_rates(config: Config) -> list[float]:
-    """Of every iteration, as the runner's hook steps the schedulers."""
-    weight = torch.nn.Parameter(torch.zeros(1))
-    wrapper = OptimWrapper(torch.optim.Adam([weight], lr=config.optim_wrapper.optimizer.lr))
-    schedulers = [
-        PARAM_SCHEDULERS.build({**scheduler, 'optimizer': wrapper})
-        for scheduler in config.param_scheduler
-    ]
-    rates = []
-    wrapper.optimizer.step()
-    for _ in range(config.train_cfg.max_iters):
-        rates.append(wrapper.get_lr()['lr'][0])
-        for scheduler in schedulers:
-            scheduler.step()
-    return rates
-
-
-def test_published_schedule_in_150_iterations() -> None:
+def test_published_schedule_in_150_iterations():
     config = load_config(CONFIGS / 'srresnet_24b.py', ['train_cfg.val_begin=100000'])
     scale_schedule(config, 150)
     assert config.train_cfg.val_begin == 100
@@ -46,7 +25,7 @@ def test_published_schedule_in_150_iterations() -> None:
     assert rates[149] < 1e-7
 
 
-def test_cycles_meet_where_they_did_however_the_number_divides() -> None:
+def test_cycles_meet_where_they_did_however_the_number_divides():
     config = load_config(CONFIGS / 'srresnet_24b.py')
     scale_schedule(config, 157)
     first, last = config.param_scheduler
@@ -55,7 +34,7 @@ def test_cycles_meet_where_they_did_however_the_number_divides() -> None:
     assert learning_rates(config)[126] == pytest.approx(1e-5)
 
 
-def test_intervals_of_the_command_line_stay() -> None:
+def test_intervals_of_the_command_line_stay():
     config = load_config(CONFIGS / 'srresnet_24b.py')
     scale_schedule(config, 3000, {'train_cfg.val_interval', 'default_hooks.logger.interval'})
     assert config.train_cfg.val_interval == 5000
@@ -63,7 +42,7 @@ def test_intervals_of_the_command_line_stay() -> None:
     assert config.default_hooks.checkpoint.interval == 100, 'scaled'
 
 
-def test_warm_up_stable_and_decay() -> None:
+def test_warm_up_stable_and_decay():
     config = load_config(CONFIGS / 'srresnet_24b_plus.py')
     scale_schedule(config, 3000)
     rates = learning_rates(config)
@@ -74,7 +53,7 @@ def test_warm_up_stable_and_decay() -> None:
     assert rates[2999] < 0.005 * full
 
 
-def test_each_optimiser_of_a_gan() -> None:
+def test_each_optimiser_of_a_gan():
     config = load_config(CONFIGS / 'srgan_26b.py')
     config.param_scheduler = dict(
         generator=config.param_scheduler,
@@ -85,7 +64,7 @@ def test_each_optimiser_of_a_gan() -> None:
     assert config.param_scheduler.discriminator.step_size == 2000
 
 
-def test_refused() -> None:
+def test_refused():
     late = dict(type='CosineAnnealingLR', by_epoch=False, begin=900, end=1000, T_max=100)
     train_cfg = dict(max_iters=1000)
     config = Config(dict(train_cfg=train_cfg, default_hooks=dict(), param_scheduler=[late]))
