@@ -16,24 +16,15 @@ from facesr.training.train import train
 @pytest.mark.parametrize(
     ('override', 'message'),
     [
-        (
-            'optim_wrapper.optimizer.lr=-1',
-            'cannot be trained: ValueError: Invalid learning rate: -1',
-        ),
+        ('optim_wrapper.optimizer.lr=-1', 'cannot be trained: ValueError: Invalid learning rate:'),
         ('param_scheduler.0.end=0', 'end should be larger than begin, but got begin=0, end=0'),
         ('default_hooks.logger.interval=0', 'ValueError: interval must be greater than 0'),
         ('default_hooks.panels.interval=0', 'PanelHook: interval=0: at least 1 expected'),
         ('val_evaluator.metrics.0.crop_border=300', 'crop_border=300: a whole number to 255 exp'),
-        (
-            'train_dataloader.dataset.degradation.noise_sigma=[]',
-            r'degradation.noise_sigma=\[\]: \(least, most\), at least 0, expected',
-        ),
+        ('train_dataloader.dataset.degradation.noise_sigma=[]', r'degradation.noise_sigma=\[\]:'),
         ('train_dataloader.dataset.flip_ratio=2', 'flip_ratio=2: from 0 to 1 expected'),
         ('val_dataloader.dataset.indices=0', 'indices=0: .* has 2 images; how many of them'),
-        (
-            'train_dataloader.dataset.indices=[1,7]',
-            r'indices=\[1, 7\]: .* has 4 images; .* from 0 to 3, exp',
-        ),
+        ('train_dataloader.dataset.indices=[1,7]', r'indices=\[1, 7\]: .* has 4 images; .* from 0'),
         ('train_dataloader.dataset.data_root=/nowhere', '/nowhere/train/GT: no such folder'),
     ],
 )
@@ -52,9 +43,7 @@ def test_a_config_that_may_not_be_read(tmp_path: Path, forbid):
         load_config(config)
 
 
-def test_a_checkpoint_that_may_not_be_read(
-    tiny_options: list[str], tiny_checkpoint, tmp_path, forbid
-):
+def test_a_checkpoint_that_may_not_be_read(tiny_options, tiny_checkpoint, tmp_path, forbid):
     copy = shutil.copy(tiny_checkpoint, tmp_path / 'secret.pth')
     forbid(Path(copy))
     with pytest.raises(UserError, match=r'secret\.pth: may not be read; give yourself'):
@@ -85,9 +74,7 @@ def test_names_with_spaces_and_letters_of_any_kind(tiny_checkpoint, faces: Path,
     assert sorted(packed) == [f'out put/{name}' for name in written]
 
 
-def test_a_failed_test_run_leaves_earlier_results_whole(
-    tiny_checkpoint, faces: Path, tmp_path: Path
-):
+def test_a_failed_test_run_leaves_earlier_results_whole(tiny_checkpoint, faces, tmp_path: Path):
     restorer = Restorer(load_config(TINY), tiny_checkpoint, device='cpu')
     lq = shutil.copytree(faces / 'val/LQ', tmp_path / 'lq')
     restore_and_score(restorer, lq, tmp_path / 'out', faces / 'val/GT')

@@ -1,6 +1,6 @@
 import numpy as np
 
-from facesr.drawing import CAPTION_HEIGHT, draw_panel, draw_text
+from facesr.drawing import CAPTION_HEIGHT, draw_panel
 
 
 def test_panel_holds_the_images_under_captions():
@@ -11,10 +11,3 @@ def test_panel_holds_the_images_under_captions():
     np.testing.assert_array_equal(panel[CAPTION_HEIGHT:, :40], big)
     np.testing.assert_array_equal(panel[CAPTION_HEIGHT::4, 40::4], small)
     assert (panel[:CAPTION_HEIGHT] < 128).any(), 'a caption is written'
-
-
-def test_a_long_text_is_made_smaller_until_it_fits():
-    short, long = (draw_text(text, 400, 36) for text in ('a name', 'a name ' * 6))
-    assert (long[:, -8:] == 255).all() and (long < 128).any()
-    heights = [np.ptp(np.flatnonzero((image < 128).any((1, 2)))) for image in (long, short)]
-    assert heights[0] < heights[1]

@@ -1,6 +1,3 @@
-import ctypes
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,23 +31,3 @@ def test_weights_of_an_srgan_whose_nets_are_wrapped_apart(process_group: None):
     assert model_weights(saved, model, 'a.pth').keys() == saved['state_dict'].keys()
     weights = generator_weights(saved, model.generator, 'a.pth')
     assert weights.keys() == unwrap(model.generator).state_dict().keys()
-
-
-@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), 'mallopt'), reason='glibc only')
-def test_freed_memory_is_kept_in_every_thread():
-    code = (
-        'import resource, facesr, torch\n'
-        'from concurrent.futures import ThreadPoolExecutor\n'
-        'from facesr.nets import keep_memory\n'
-        'keep_memory()\n'
-        'def count():\n'
-        '    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n'
-        '    torch.zeros(128, 2**18)\n'  # 128 MiB
-        '    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before\n'
-        'with ThreadPoolExecutor(1) as thread:\n'
-        '    print(*(thread.submit(count).result() for _ in range(6)))\n'
-    )
-    python = [sys.executable, '-c', code]
-    result = subprocess.run(python, capture_output=True, text=True, check=True)
-    first, *_, last = map(int, result.stdout.split())
-    assert first > 32_000 and last < 100

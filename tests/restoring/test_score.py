@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT
 from skimage import data
 
 from facesr.errors import UserError
@@ -20,8 +19,6 @@ from facesr.restoring.score import (
     score_image,
     write_csv,
 )
-
-SHARED = ROOT.parent / 'shared/faces/val'
 
 
 def psnr(image: np.ndarray, gt: np.ndarray) -> float:
@@ -79,15 +76,6 @@ def test_mismatches_are_refused(faces: Path, tmp_path: Path):
     write_png(tmp_path / '00001.png', np.zeros((8, 8, 3), np.uint8))
     with pytest.raises(UserError, match=r'00000\.png: 8x8 pixels, 512x512 expected; the size of'):
         score_folder(tmp_path, faces / 'val/GT')
-
-
-@pytest.mark.skipif(not SHARED.is_dir(), reason='the challenge faces are not at ../shared/faces')
-def test_bicubic_on_the_200_pairs():
-    values = [
-        psnr(bicubic(read_image(path), 512, 512), read_image(SHARED / 'GT' / path.name))
-        for path in sorted((SHARED / 'LQ').iterdir())
-    ]
-    assert len(values) == 200 and np.mean(values) == pytest.approx(27.272, abs=5e-4)
 
 
 def test_an_image_of_one_colour_has_no_niqe(tmp_path: Path):

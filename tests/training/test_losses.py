@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import TINY, TINY_GAN
+from conftest import TINY, TINY_GAN, train
 from mmagic.registry import HOOKS, OPTIM_WRAPPERS
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
@@ -39,8 +39,7 @@ class SpoilHook(Hook):
             TINY_GAN,
             'generator',
             'weight',
-            r'iteration 3: loss_pix is nan and loss_perceptual is nan and loss_gan is nan and '
-            r'loss_d_fake is nan and ',
+            'iteration 3: loss_pix is nan and loss_perceptual is nan',
         ),
         (TINY_GAN, 'discriminator', 'gradient', r"the discriminator's gradient is not finite;"),
     ],
@@ -69,27 +68,21 @@ class WaitingLossHook(LossHook):
         return False
 
 
-def train(options: list[str], hook: str, *extra: str) -> Runner:
-    config = load_config(TINY, [*options, f'default_hooks.runtime_info.type={hook}', *extra])
-    config.update(val_cfg=None, val_dataloader=None, val_evaluator=None)
-    config.experiment_name = hook
-    runner = Runner.from_cfg(config)
-    runner.train()
-    return runner
-
-
 def test_losses_read_late_are_those_read_at_once(tiny_options: list[str]):
-    options = ['train_cfg.max_iters=7', 'default_hooks.logger.interval=3']
+    options = [*tiny_options, 'val_cfg=None', 'val_dataloader=None', 'val_evaluator=None']
+    options += ['train_cfg.max_iters=7', 'default_hooks.logger.interval=3']
     options.append('default_hooks.checkpoint.interval=5')
-    runs = [train(tiny_options, hook, *options) for hook in ('LossHook', 'WaitingLossHook')]
-    at_once, late = (run.message_hub.get_scalar('train/loss').data[0] for run in runs)
-    assert len(late) == 7
-    assert late.tolist() == at_once.tolist()
+    at_once, late = (
+        train([*options, f'experiment_name={hook}', f'default_hooks.runtime_info.type={hook}'])
+        .message_hub.get_scalar('train/loss')
+        .data[0]
+        .tolist()
+        for hook in ('LossHook', 'WaitingLossHook')
+    )
+    assert len(late) == 7 and late == at_once
 
 
-def test_losses_read_late_stop_the_run_before_its_checkpoint(
-    tiny_options: list[str], tmp_path: Path
-):
+def test_losses_read_late_stop_the_run_before_its_checkpoint(tiny_options, tmp_path: Path):
     hooks = ['runtime_info.type=WaitingLossHook', 'logger.interval=100']
     config = load_config(TINY, [*tiny_options, *(f'default_hooks.{hook}' for hook in hooks)])
     config.custom_hooks = [dict(type='SpoilHook', net='generator', what='weight')]

@@ -5,8 +5,6 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import train
-from mmagic.registry import HOOKS
-from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from facesr.checkpoint import read_checkpoint
@@ -50,9 +48,7 @@ def test_facts_before_and_speed_during_the_run(trained: Runner):
     )
 
 
-def test_what_a_resume_has_changed_outside_of_the_config_is_said(
-    tiny_options: list[str], trained: Runner, tmp_path: Path
-):
+def test_what_a_resume_has_changed_outside_of_the_config_is_said(tiny_options, trained, tmp_path):
     checkpoint = read_checkpoint(Path(trained.work_dir, 'iter_2.pth'))
     checkpoint['message_hub']['runtime_info']['facts']['training_images'] = 6
     torch.save(checkpoint, tmp_path / 'other.pth')
@@ -63,35 +59,6 @@ def test_what_a_resume_has_changed_outside_of_the_config_is_said(
 
 
 def test_too_large_a_generator_stops_the_run(tiny_options: list[str], tmp_path: Path):
-    with pytest.raises(
-        UserError, match='has 8,035 trainable parameters, fewer than 8,035 are allowed'
-    ):
+    with pytest.raises(UserError, match='has 8,035 trainable parameters, fewer than 8,035 are all'):
         train([*tiny_options, 'default_hooks.summary.parameter_limit=8035'])
     assert not list((tmp_path / 'work').glob('*.pth'))
-
-
-@HOOKS.register_module()
-class SlowValidationHook(Hook):
-    """As if each validation took an hour, and each iteration next to nothing."""
-
-    priority = 'LOWEST'
-
-    def after_train_iter(self, runner, *args: object, **kwargs: object) -> None:
-        runner.message_hub.get_scalar('train/time')._log_history[-1] = 0.001
-
-    def after_val(self, runner) -> None:
-        runner.message_hub.update_info('seconds_of_validation', 3600.0)
-
-
-def test_eta_counts_validations_and_survives_a_resume(tiny_options: list[str], tmp_path: Path):
-    work, hook = tmp_path / 'work', dict(type='SlowValidationHook')
-
-    def hours() -> list[int]:
-        lines = re.findall(r'Iter\(train\).*eta: (\d+):', log_text(work))
-        return [int(hour) for hour in lines]
-
-    # After 2, 4, 6 and 8, and at the end; none is counted until one has ended.
-    train([*tiny_options, 'train_cfg.max_iters=3', 'default_hooks.checkpoint.interval=1'], hook)
-    resume = ['train_cfg.max_iters=9', 'resume=True', f'load_from={work}/iter_3.pth']
-    train([*tiny_options, *resume], hook)
-    assert hours() == [0, 0, 1, 4, 3, 3, 2, 2, 1], log_text(work)
