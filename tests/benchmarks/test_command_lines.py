@@ -40,7 +40,6 @@ def test_a_benchmark_prints_and_keeps_its_figures(
         (['loader', TINY, '--rounds', '0'], 2, 'argument --rounds: 0: at least 1 expected'),
         (['loader', TINY, '--images', '2'], 2, 'unrecognized arguments: --images 2'),
         (['compare', TINY], 2, 'one of the arguments --iterations --seconds is required'),
-        (['restoring', TINY, '--device', 'meta'], 1, 'meta: computes nothing; take cuda or cpu'),
         (['photographs', '--photographs', '1'], 2, '--measure-frame --picture is required'),
     ],
 )
