@@ -30,14 +30,12 @@ class FaceUNet(BaseModule):
     Features are (N, H, W, C), so that 1x1 convolutions are matrix products without a copy.
 
     Args:
-        in_channels: of the input and the output.
         channels: of the features at 64, 32, 16 ... px, for an input of 128.
         encoder_blocks: blocks at each of these sizes on the way down; the last are the middle's.
         decoder_blocks: blocks at each size but the coarsest on the way up, finest first.
         head_channels: of the features at the input's size, from which the enlargement is made.
         residual_scale: what each branch is scaled by at first.
         map_size: side of the learned map; 0 has none.
-        upscale_factor: of the output to the input.
     """
 
     #: The restorer never cuts this net's input into tiles: a tile is no face.

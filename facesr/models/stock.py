@@ -9,7 +9,7 @@ from mmagic.registry import MODELS
 from mmagic.structures import DataSample
 from mmengine.dist import get_rank
 from mmengine.logging import MessageHub
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import UserError
 
@@ -24,11 +24,7 @@ class SRResNet(MSRResNet):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.conv_last.register_forward_hook(_to_float32)
-
-
-def _to_float32(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
-    return output.float()
+        self.conv_last.register_forward_hook(lambda layer, inputs, output: output.float())
 
 
 @MODELS.register_module()
@@ -64,8 +60,6 @@ class FaceSRGAN(FaceEditModel, SRGAN):
     def __init__(self, *args: Any, crop_size: int | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.crop_size = crop_size
-        if self.disc_steps < 1:
-            raise UserError(f'model.train_cfg.disc_steps={self.disc_steps}: at least 1 expected')
 
     def extract_gt_data(self, data_samples: DataSample) -> Tensor:
         """Take what the losses compare with: (N, 3, crop_size, crop_size)."""

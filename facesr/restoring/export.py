@@ -58,11 +58,10 @@ def _metadata(config: Config, name: str, trained: dict[str, Any], ema: bool) -> 
     """What a user of the weights has to know."""
     model = config.model
     scaling = model.get('data_preprocessor', {})
-    losses = {key: model[key].type for key in model if key.endswith('_loss') and model[key]}
     return {
         'name': name,
         'generator': dict(model.generator),
-        'losses': losses,
+        'losses': {key: model[key].type for key in model if key.endswith('_loss') and model[key]},
         'channel_order': 'RGB',
         'mean': list(scaling.get('mean', [127.5])),  # of pixel values 0-255
         'std': list(scaling.get('std', [127.5])),

@@ -59,8 +59,8 @@ class RestoredPhotograph:
     def summary(self) -> str:
         """What was done, for people."""
         count = len(self.faces)
-        plural = 's' if count > 1 else ''
-        return f'{count} face{plural} restored' if count else 'no face found, only enlarged'
+        done = f'{count} face{"s" if count > 1 else ""} restored'
+        return done if count else 'no face found, only enlarged'
 
 
 class PhotographRestorer:

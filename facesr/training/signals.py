@@ -5,7 +5,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import current_thread, main_thread
-from types import FrameType
+from types import FrameType, SimpleNamespace
 
 from ..errors import StoppedError
 from ..files import write_file
@@ -18,13 +18,7 @@ STOP_FILE = 'FACESR_STOP_FILE'
 SIGNALS = (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT)
 
 
-class _State:
-    taking = False
-    begun = False
-    asked: str | None = None
-
-
-_state = _State()
+_state = SimpleNamespace(taking=False, begun=False, asked=None)  # asked: the signal's name
 
 
 @contextmanager
@@ -69,12 +63,13 @@ def begin() -> None:
 
 def has_begun() -> bool:
     """Whether the training has begun, so that there is something to save."""
-    return _state.begun
+    return bool(_state.begun)
 
 
 def asked() -> str | None:
     """The name of the last signal, if any came."""
-    return _state.asked
+    name: str | None = _state.asked
+    return name
 
 
 def _take(number: int, frame: FrameType | None) -> None:
