@@ -56,14 +56,6 @@ def test_import_brings_none_of_the_heavy_packages():
     assert result.stdout.strip() == '[]', result.stderr
 
 
-def test_lazy_packages_resolve_names_stars_and_twins():
-    from mmagic.evaluation import SSIM, ssim
-    from mmagic.models import EDSRNet, L1Loss  # through two levels of star imports
-
-    assert isinstance(SSIM, type) and isinstance(EDSRNet, type) and isinstance(L1Loss, type)
-    assert callable(ssim), 'the function, not the submodule of the same name'
-
-
 def test_missing_mmagic_names_the_one_command(monkeypatch: pytest.MonkeyPatch):
     find_spec = compat.find_spec
     monkeypatch.setattr(

@@ -1,11 +1,7 @@
 import json
 from pathlib import Path
 
-import pytest
 from conftest import TINY
-
-from benchmarks.compare import list_recipes
-from facesr.errors import UserError
 
 
 def test_one_command_trains_scores_and_resumes(tool_here, tiny_options: list[str], tmp_path: Path):
@@ -47,27 +43,3 @@ def test_one_command_trains_scores_and_resumes(tool_here, tiny_options: list[str
     ):
         result = tool_here('benchmarks.compare', *command, *options, *more)
         assert result.returncode == 1 and message in result.stderr
-
-
-def test_equal_time_gives_a_slower_recipe_fewer_iterations(
-    tool_here, tiny_options: list[str], tmp_path: Path
-):
-    out = tmp_path / 'arena'
-    out.mkdir()
-    (out / 'pace.json').write_text('{"tiny_srresnet": 0.5}')
-    command = [TINY, '--seconds', 2, '--out', out, '--cfg-options', *tiny_options]
-    result = tool_here('benchmarks.compare', *command)
-    assert result.returncode == 0, result.stderr
-    assert (out / 'tiny_srresnet_seed0/iter_4.pth').is_file()
-    (out / 'pace.json').unlink()
-    [recipe] = list_recipes([str(TINY)], tiny_options, [0], None, out, seconds=1)
-    pace = json.loads((out / 'pace.json').read_text())['tiny_srresnet']
-    assert pace > 0 and recipe.iterations == max(1, round(1 / pace))
-
-
-def test_a_recipe_without_validation_pairs(tiny_options: list[str], tmp_path: Path):
-    path = tmp_path / 'blind.py'
-    path.write_text(f"_base_ = ['{TINY}']\nval_dataloader = val_cfg = val_evaluator = None\n")
-    options = [option for option in tiny_options if not option.startswith('val_')]
-    with pytest.raises(UserError, match=r'blind.py: no validation pairs in it'):
-        list_recipes([str(path)], options, [0], 2, tmp_path)

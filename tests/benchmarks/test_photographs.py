@@ -14,10 +14,3 @@ def test_a_run(tool_here, faces: Path, tmp_path: Path):
     figures = json.loads(out.read_text())['results']
     assert figures['faces'] >= figures['found']['MTCNN']
     assert 'MTCNN: ' in result.stdout and 'cascade: ' in result.stdout
-
-
-def test_the_frame_of_a_folder(tool_here, faces: Path):
-    """The astronaut is no aligned face: its points are its own."""
-    result = tool_here('benchmarks.photographs', '--measure-frame', faces / 'val/GT')
-    assert result.returncode == 0, result.stderr
-    assert '2 of 2 faces' in result.stdout and 'mean [' in result.stdout

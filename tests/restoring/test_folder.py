@@ -89,9 +89,7 @@ def test_ctrl_c_ends_what_is_in_flight(restorer: Restorer, tmp_path: Path):
     assert not (tmp_path / 'out').exists()
 
 
-def test_lpips_is_refused_before_anything_is_restored(
-    restorer: Restorer, faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_lpips_is_refused_before_anything_is_restored(restorer, faces, tmp_path: Path, monkeypatch):
     folders = faces / 'val/LQ', tmp_path / 'out'
     with pytest.raises(UserError, match='--lpips compares with ground truths; name their folder'):
         restore_and_score(restorer, *folders, lpips='alex')
@@ -141,15 +139,11 @@ def test_one_net_is_for_aligned_faces_only(size: tuple[int, int], tmp_path: Path
     net = open_exported(ROOT / 'weights/face_unet.pth', 'cpu')
     width, height = size
     write_png(tmp_path / 'in/a.png', np.zeros((height, width, 3), np.uint8))
-    with pytest.raises(
-        UserError, match=f'a {width}x{height} image: FaceUNet needs .*: tools/cut_faces.py'
-    ):
+    with pytest.raises(UserError, match=f'a {width}x{height} image: FaceUNet needs .*: tools/cut_'):
         restore_and_score(net, tmp_path / 'in', tmp_path / 'out')
 
 
-def test_a_checkpoint_of_ours_and_its_config_are_not_replaced(
-    restorer: Restorer, faces: Path, tmp_path: Path
-):
+def test_a_checkpoint_of_ours_and_its_config_are_not_replaced(restorer, faces, tmp_path: Path):
     exported = tmp_path / 'net.pth'
     export(load_config(TINY), 'tiny', restorer.checkpoint, exported)
     net = Restorer(load_config(TINY), exported, device='cpu')
@@ -161,16 +155,12 @@ def test_a_checkpoint_of_ours_and_its_config_are_not_replaced(
 
 
 @pytest.mark.parametrize('batch_size', [1, 2])
-def test_a_net_that_gives_no_numbers_is_not_scored(
-    restorer: Restorer, faces: Path, tmp_path: Path, batch_size: int
-):
+def test_a_net_that_gives_no_numbers_is_not_scored(restorer, faces, tmp_path, batch_size: int):
     shutil.copytree(faces / 'val/LQ', tmp_path / 'lq')
     write_png(tmp_path / 'lq/00000.png', np.zeros((128, 128, 3), np.uint8))
     with torch.no_grad():  # all are finite, and so is what they make of black
         for weight in restorer.generator.parameters():
             weight.mul_(1e9 if weight.ndim > 1 else 0)
-    with pytest.raises(
-        UserError, match=r'lq/00001\.png: SRResNet gives values that are not finite; take other we'
-    ):
+    with pytest.raises(UserError, match=r'lq/00001\.png: SRResNet gives values that are not finit'):
         restore_and_score(restorer, tmp_path / 'lq', tmp_path / 'out', batch_size=batch_size)
     assert sorted(tmp_path.glob('out*')) == [tmp_path / 'out']

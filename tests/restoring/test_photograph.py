@@ -117,11 +117,6 @@ def test_a_result_of_too_many_pixels_is_refused(restorer):
         restorer.restore(photograph, Options(scale=1, background='net'))
 
 
-def test_a_training_checkpoint_does_not_say_its_net(tiny_checkpoint: Path):
-    with pytest.raises(UserError, match=r'does not say which net it is for; export it first'):
-        PhotographRestorer(tiny_checkpoint, 'cpu')
-
-
 def test_files(restorer, degraded, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     """A folder with a bad file, a photograph without a face, a sideways one."""
     folder, out = tmp_path / 'in', tmp_path / 'out'
@@ -172,9 +167,7 @@ def test_no_photograph_is_replaced(restorer, tmp_path: Path):
     assert all(path.read_bytes() == content for path, content in before.items())
     made = {path.name for path in set(tmp_path.glob('*.png')) - set(before)}
     assert made == {'a_restored.png', 'b_restored.png', 'c.png'}
-    with pytest.raises(
-        UserError, match=r'out/a\.png: two results would have this name; rename one'
-    ):
+    with pytest.raises(UserError, match=r'out/a\.png: two results would have this name; rename on'):
         alike = [tmp_path / 'a.png', tmp_path / 'other/a.png']
         restore_photographs(restorer, alike, tmp_path / 'out')
     for folder in (tmp_path, tmp_path / 'out'):
@@ -216,9 +209,6 @@ def test_faces_to_train_on_are_large_and_sharp(tmp_path, capsys):
 
     cut_faces([tmp_path / 'blurred.png'], tmp_path / 'out', 512, 200, 1, device='cpu')
     assert [path.name for path in (tmp_path / 'out').glob('*.png')] == ['blurred.png']
-
-
-@pytest.mark.parametrize('value', [math.nan, math.inf, -1])
-def test_a_sharpness_that_cannot_be(value: float):
-    with pytest.raises(UserError, match=f'--min-sharpness {value}: a number, at least 0, expect'):
-        cut_faces([Path('a.png')], Path('out'), min_sharpness=value)
+    for value in (math.nan, math.inf, -1):
+        with pytest.raises(UserError, match=f'--min-sharpness {value}: a number, at least 0, exp'):
+            cut_faces([Path('a.png')], Path('out'), min_sharpness=value)

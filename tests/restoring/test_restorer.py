@@ -52,15 +52,6 @@ def test_tiles_show_no_seams(restorer: Restorer, faces: Path):
     assert np.abs(tiled.astype(int) - whole).max() <= 1 and (tiled == whole).mean() > 0.999
 
 
-def test_a_large_image_is_tiled_on_a_cpu(restorer: Restorer, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module, 'MOST_PIXELS', 60 * 60)
-    monkeypatch.setattr(module, 'ONE_AT_A_TIME', 50 * 50)
-    monkeypatch.setattr(module, 'CPU_TILE', 32)
-    for height, expected in ((60, None), (61, 32)):
-        [(_, tile)] = restorer.restore_batch([np.zeros((height, 60, 3), np.uint8)])
-        assert tile == expected
-
-
 def limit_memory(restorer: Restorer, axes: slice, most: int) -> list[int]:
     """Let no input be larger along some axes; gives the sizes that are tried."""
     forward, tried = Restorer._forward, []

@@ -129,9 +129,7 @@ def list_files(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.rglob('*') if path.is_file())
 
 
-def test_a_photograph_is_restored_as_by_the_tool(
-    opened: Page, temporary: Path, tool, tmp_path: Path
-):
+def test_a_photograph_is_restored_as_by_the_tool(opened, temporary: Path, tool, tmp_path: Path):
     photograph = tmp_path / 'me & _you_.jpg'
     exif = Image.Exif()
     exif[0x0112] = 6  # turn it by 90 degrees to the right
@@ -216,9 +214,7 @@ def test_ctrl_c(server: tuple[subprocess.Popen[str], str], temporary: Path):
 def test_addresses_that_cannot_be_listened_on():
     with socket.create_server(('127.0.0.1', 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(
-            UserError, match=rf'^127\.0\.0\.1, port {port}: Address already in use; take'
-        ):
+        with pytest.raises(UserError, match=rf'^127\.0\.0\.1, port {port}: Address already in use'):
             serve(None, Options(), port=port)
     with pytest.raises(UserError, match=r'^none\.invalid, port 7860: .*; take another --host or'):
         serve(None, Options(), 'none.invalid')

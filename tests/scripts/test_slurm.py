@@ -97,9 +97,7 @@ def config(tiny_options: list[str], tmp_path: Path) -> Path:
     return path
 
 
-def test_cut_by_its_limit_it_ends_as_the_uncut_run(
-    submit: Submit, slurm: dict[str, str], config: Path, tiny_options: list[str], tmp_path: Path
-):
+def test_cut_by_its_limit_it_ends_as_the_uncut_run(submit, slurm, config, tiny_options, tmp_path):
     """Two tasks, told to stop 300 s before the limit, which is set to that while they train.
 
     Slurm looks at the limits twice a minute. The uncut run comes while the cut one is held.
@@ -133,18 +131,14 @@ def test_a_task_has_the_processors_that_were_asked_for(
     assert '2 processors, 2 threads' in log.read_text()
 
 
-def test_a_test_set_is_restored(
-    submit: Submit, slurm: dict[str, str], tiny_checkpoint: Path, faces: Path, tmp_path: Path
-):
+def test_a_test_set_is_restored(submit, slurm, tiny_checkpoint, faces, tmp_path: Path):
     options = ['--input', faces / 'test/LQ', '--out', tmp_path / 'out']
     job = submit([], TINY, tiny_checkpoint, *options, script='slurm_test')
     assert end_of(job, slurm)['JobState'] == 'COMPLETED', (tmp_path / 'job.log').read_text()
     assert (tmp_path / 'out/00001.png').is_file()
 
 
-def test_an_error_that_would_come_back_ends_the_job(
-    submit: Submit, slurm: dict[str, str], tmp_path: Path
-):
+def test_an_error_that_would_come_back_ends_the_job(submit, slurm: dict[str, str], tmp_path: Path):
     job = submit([], TINY, '--cfg-options', f'work_dir={tmp_path}/work', 'train_cfg.max_itres=3')
     ended = end_of(job, slurm)
     assert (ended['JobState'], ended['ExitCode']) == ('FAILED', '1:0')

@@ -76,12 +76,6 @@ def test_best_by_its_average_gives_its_average(options, pretraining: Path, tmp_p
     assert same_generator(tmp_path / 'work/iter_1.pth', tmp_path / 'average.pth')
 
 
-def test_a_name_that_begins_with_ema_means_nothing(options, pretraining: Path, tmp_path: Path):
-    given = (pretraining / 'iter_200.pth').rename(tmp_path / 'ema_net.pth')
-    train(TINY_GAN, [*options, f'default_hooks.pretrained.source={given}'])
-    assert same_generator(tmp_path / 'work/iter_1.pth', given)
-
-
 def test_load_from_comes_first(options, pretraining: Path, tmp_path: Path):
     given = pretraining / 'iter_200.pth'
     source = f'default_hooks.pretrained.source={pretraining}'

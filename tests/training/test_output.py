@@ -77,9 +77,7 @@ def test_a_run_whose_lines_are_not_taken_trains_on_in_silence(
 
 @pytest.mark.filterwarnings('ignore::pytest.PytestUnhandledThreadExceptionWarning')
 @pytest.mark.parametrize('backend', [TolerantLocalVisBackend, TolerantTensorboardVisBackend])
-def test_a_disk_that_takes_no_more_ends_no_run(
-    backend: type, tmp_path: Path, caplog: pytest.LogCaptureFixture
-):
+def test_a_disk_that_takes_no_more_ends_no_run(backend: type, tmp_path: Path, caplog):
     MMLogger.get_current_instance().addHandler(caplog.handler)
     log = backend(str(tmp_path / 'log'))
     log.add_scalar('loss', 1.0, step=0)

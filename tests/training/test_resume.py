@@ -23,9 +23,7 @@ def work(trained: Runner) -> Path:
 
 
 @pytest.mark.parametrize('name', ['iter_2.pth', 'best.pth'])
-def test_a_used_work_directory_takes_no_second_run(
-    name: str, work: Path, tiny_options: list[str], tmp_path: Path
-):
+def test_a_used_work_directory_takes_no_second_run(name: str, work: Path, tiny_options, tmp_path):
     shutil.copy(work / 'iter_2.pth', tmp_path / name)
     for way in {}, {'dry_run': True}:
         with pytest.raises(UserError, match=rf'holds a run \({name}\).*--resume.*--work-dir'):
@@ -73,24 +71,17 @@ def test_what_has_changed_is_said_a_line_each(work: Path, tiny_options: list[str
         ('optim_wrapper.paramwise_cfg.bias_lr_mult=2', r'.*bias_lr_mult is not set in this run, 2'),
         ('model.generator.num_blocks=3', r'model\.generator\.num_blocks is 2 in this run, 3 in'),
         ('optim_wrapper.optimizer.type=AdamW', r'.*\.type is "Adam" in this run, "AdamW" in'),
-        (
-            'param_scheduler.0.type=CosineRestartMomentum',
-            r'.*\.type is "CosineRestartLR" in this run, "CosineRestartMomentum" in',
-        ),
+        ('param_scheduler.0.type=CosineRestartMomentum', r'.*\.type is "CosineRestartLR" in this'),
         ('randomness.seed=1', r'randomness\.seed is 0 in this run, 1 in the config, and cannot'),
     ],
 )
-def test_what_cannot_change_is_refused(
-    override: str, key: str, work: Path, tiny_options: list[str]
-):
+def test_what_cannot_change_is_refused(override: str, key: str, work: Path, tiny_options):
     config = load_config(TINY, [*tiny_options, 'train_cfg.max_iters=6', override])
     with pytest.raises(UserError, match=rf'iter_4\.pth: {key}'):
         choose_start(config, f'{work}/iter_4.pth')
 
 
-def test_only_the_last_of_a_work_directory_is_resumed_in_it(
-    work: Path, tiny_options: list[str], tmp_path: Path
-):
+def test_only_the_last_of_a_work_directory_is_resumed_in_it(work: Path, tiny_options, tmp_path):
     shutil.copy(work / 'iter_2.pth', tmp_path / 'iter_3.pth')
     shutil.copy(work / 'iter_2.pth', tmp_path / 'iter_2.pth')
     config = load_config(TINY, [*tiny_options, f'work_dir={tmp_path}'])

@@ -7,7 +7,6 @@ import pytest
 import torch
 from conftest import TINY, TINY_GAN
 from mmagic.registry import HOOKS
-from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -15,7 +14,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from facesr.checkpoint import read_checkpoint
 from facesr.config import load_config
 from facesr.errors import UserError
-from facesr.training import PRIORITIES
 from facesr.training.train import train
 
 LOSSES = {'loss_pix', 'loss_perceptual', 'loss_gan', 'loss_d_real', 'loss_d_fake'}
@@ -57,18 +55,6 @@ def test_a_resume_takes_the_configs_rates_and_length(tiny_options: list[str], tm
     assert [group['initial_lr'] for group in groups] == [1e-4, 8e-4]
 
 
-def test_runner_needs_the_config_alone(tiny_options: list[str], tmp_path: Path):
-    config = Config.fromfile(TINY)
-    config.merge_from_dict(dict(option.split('=') for option in tiny_options[:3]))
-    config.merge_from_dict({'train_dataloader.dataset.gt_patch_size': 64})
-    config.train_cfg.max_iters, config.work_dir = 1, str(tmp_path / 'work')
-    Runner.from_cfg(config).train()
-    assert (tmp_path / 'work/last_checkpoint').exists()
-    config.default_hooks.checkpoint.max_keep_ckpt = 3
-    with pytest.raises(UserError, match="did you mean 'max_keep_ckpts'"):
-        Runner.from_cfg(config).train()
-
-
 def test_resume_auto_without_a_checkpoint_starts_fresh(tiny_options, tmp_path: Path, capsys):
     (tmp_path / 'work').mkdir()
     (tmp_path / 'work/last_checkpoint').write_text('lost.pth')
@@ -79,18 +65,14 @@ def test_resume_auto_without_a_checkpoint_starts_fresh(tiny_options, tmp_path: P
     assert (tmp_path / 'work/iter_1.pth').exists()
 
 
-def test_a_resume_from_what_lacks_an_optimiser_is_refused(
-    tiny_options: list[str], tiny_checkpoint: Path, trained: Runner
-):
+def test_a_resume_from_what_lacks_an_optimiser_is_refused(tiny_options, tiny_checkpoint, trained):
     with pytest.raises(UserError, match=r'holds weights only.*load_from='):
         train(TINY, tiny_options, resume=str(tiny_checkpoint))
     with pytest.raises(UserError, match=r'weights only \(optimizer and param_schedulers miss'):
         train(TINY, tiny_options, resume=f'{trained.work_dir}/best.pth')
 
 
-def test_resume_in_another_folder_leaves_the_first_runs_best_alone(
-    tiny_options: list[str], trained: Runner, tmp_path: Path
-):
+def test_resume_in_another_folder_leaves_the_first_runs_best_alone(tiny_options, trained, tmp_path):
     best = Path(trained.work_dir, 'best.pth').read_bytes()
     last = f'{trained.work_dir}/iter_4.pth'
     train(TINY, [*tiny_options, 'train_cfg.max_iters=6'], resume=last)
@@ -126,9 +108,7 @@ def test_a_config_in_its_own_work_directory_is_not_replaced(tiny_options, tmp_pa
     assert config.read_text().startswith('_base_')
 
 
-def test_a_dry_run_tells_what_the_run_will_take_and_writes_nothing(
-    tiny_options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
+def test_a_dry_run_tells_what_the_run_will_take_and_writes_nothing(tiny_options, tmp_path, capsys):
     options = [*tiny_options, 'train_cfg.max_iters=1000', 'train_cfg.val_interval=300']
     train(TINY, options, dry_run=True)
     said = capsys.readouterr().out
@@ -147,29 +127,6 @@ def test_a_dry_run_looks_at_the_work_directory_too(tiny_options: list[str], tmp_
     for work_dir in taken, taken / 'below':
         with pytest.raises(UserError, match=r'cannot be written: .*taken is no folder'):
             train(TINY, tiny_options, work_dir=str(work_dir), dry_run=True)
-
-
-def test_hooks_act_in_the_order_of_the_table(tiny_options: list[str]):
-    config = load_config(TINY_GAN, tiny_options)
-    config.default_hooks.ema = dict(type='GeneratorEMAHook')
-    config.default_hooks.fast_step = dict(type='FastStepHook')
-    runner = Runner.from_cfg(config)
-    assert [type(hook).__name__ for hook in runner.hooks] == [
-        'GeneratorEMAHook',
-        'LossHook',
-        'RunSummaryHook',
-        'PretrainedGeneratorHook',
-        'ProgressHook',
-        'DistSamplerSeedHook',
-        'PanelHook',
-        'LoggerHook',
-        'ParamSchedulerHook',
-        'StopHook',
-        'FastStepHook',
-        'SafeCheckpointHook',
-    ]
-    for name, priority in PRIORITIES.items():
-        assert HOOKS.get(name).priority == priority, name
 
 
 def test_an_adversarial_run_logs_and_saves_both_nets(tiny_options: list[str], tmp_path: Path):
