@@ -19,12 +19,7 @@ def parse_args() -> argparse.Namespace:
     add('--zip', type=Path, metavar='FILE', help='also pack a submission')
     add('--ema', action='store_true', help='the average of the weights (see GeneratorEMAHook)')
     add('--device', help='cuda, cuda:1 or cpu; default: a CUDA GPU if there is one')
-    add(
-        '--tile',
-        type=int,
-        metavar='SIDE',
-        help='of tiles; default: only if memory does not suffice',
-    )
+    add('--tile', type=int, metavar='SIDE', help='of tiles; default: if memory does not suffice')
     add('--batch-size', type=int, default=1, metavar='N', help='images of one size; default: 1')
     add(
         '--precision',

@@ -64,18 +64,15 @@ def write_report(
     shared = draw_shared_curves(runs)
     curves = save_figure(shared, 'curves.png') if shared else None
     run_curves = [save_figure(draw_curves(run), f'curves_{run.name}.png') for run in runs]
-    panels_of = []
+    panels_of: list[dict[str, dict[str, str]]] = []
     for group in groups:
         panels = draw_group(group, images, crops)
         if panels:
             joined = [join_columns(stem, [*row.values()], crops) for stem, row in panels.items()]
             files[out / f'panel_{group.name}.png'] = _encode(stack_panels(joined), 'PNG')
-        panels_of.append(
-            {
-                stem: {caption: _jpeg_uri(column) for caption, column in row.items()}
-                for stem, row in panels.items()
-            }
-        )
+        panels_of.append({})
+        for stem, row in panels.items():
+            panels_of[-1][stem] = {caption: _jpeg_uri(column) for caption, column in row.items()}
     templates = FileSystemLoader(Path(__file__).parent)
     environment = Environment(loader=templates, autoescape=True, undefined=StrictUndefined)
     page = environment.get_template('page.html').render(

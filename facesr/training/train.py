@@ -177,26 +177,24 @@ def _rehearse(config: Config, config_path: str | Path, begin: int) -> None:
         if not is_main_process():
             return
         megabytes = Path(folder, f'iter_{REHEARSED}.pth').stat().st_size / 1e6
-    hub = runner.message_hub
-    iterations = config.train_cfg.max_iters - begin
+    hub, plan, validation = runner.message_hub, config.train_cfg, config.get('val_dataloader')
+    iterations = plan.max_iters - begin
     seconds = hub.get_scalar('train/time').data[0][-1] * iterations
     lines = [f'{iterations:,} iterations: about {in_words(seconds)} by the second of two']
-    if config.get('val_dataloader'):
-        images = len(DATASETS.build(copy.deepcopy(config.val_dataloader.dataset)))
-        begun = config.train_cfg.get('val_begin', 1)
-        when = config.train_cfg.max_iters, config.train_cfg.val_interval, begun
+    if validation:
+        images = len(DATASETS.build(copy.deepcopy(validation.dataset)))
+        when = plan.max_iters, plan.val_interval, plan.get('val_begin', 1)
         times = count_validations(begin + 1, *when)
-        batches = math.ceil(images / config.val_dataloader.batch_size) * times
+        batches = math.ceil(images / validation.batch_size) * times
         # At most: the batch that was timed came before the device had warmed up.
         seconds = sum(hub.get_scalar('val/time').data[0]) * batches  # and that of an average
         lines.append(f'{times} validations of {images} images: at most {in_words(seconds)}')
     checkpoint = config.default_hooks.checkpoint
     saved = math.ceil(iterations / checkpoint.interval) if checkpoint.interval > 0 else 1
     kept = checkpoint.get('max_keep_ckpts', -1)
-    best = ' and the best' if config.get('val_dataloader') and checkpoint.get('save_best') else ''
+    best = ' and the best' if validation and checkpoint.get('save_best') else ''
     lines.append(
-        f'{min(kept, saved) if kept > 0 else saved} checkpoints{best}, at most '
-        f'{megabytes:.{0 if megabytes >= 10 else 1}f} MB each, in {work_dir}, where '
-        f'{shutil.disk_usage(disk).free / 1e9:.0f} GB are free'
+        f'{min(kept, saved) if kept > 0 else saved} checkpoints{best}, at most {megabytes:.1f} MB '
+        f'each, in {work_dir}, where {shutil.disk_usage(disk).free / 1e9:.0f} GB are free'
     )
     print('dry run passed; the real one takes and writes:\n  ' + '\n  '.join(lines))
