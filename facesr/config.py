@@ -9,6 +9,7 @@ import ast
 import inspect
 import math
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from difflib import get_close_matches
 from pathlib import Path
@@ -141,13 +142,21 @@ _KINDS: tuple[tuple[Any, str], ...] = (
 def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
     """Read a Python config file, put in the values after ``--cfg-options``, and check it.
 
+    Modules beside the file can be imported: ``custom_imports = dict(imports=['my_net'])``.
     ``work_dir`` is ``work_dirs/<the file's name>`` unless the file itself, not a base, sets it.
     """
     path = Path(path)
     if not path.is_file():
         raise UserError(f'{path}: no such config')
+    if (folder := str(path.absolute().parent)) not in sys.path:
+        sys.path.append(folder)
     try:
         config = Config.fromfile(str(path))
+    except ImportError as error:  # MMEngine's is many lines; the two below it are what is wrong
+        reasons: list[BaseException] = [error]
+        while reason := reasons[-1].__cause__ or reasons[-1].__context__:
+            reasons.append(reason)
+        raise UserError(f'{path}: {": ".join(map(str, reasons[-2:]))}') from error
     except SyntaxError as error:
         raise UserError(f'{path}, or a base of it, line {error.lineno}: {error.msg}') from error
     except (Exception, SystemExit) as error:  # a config is a program: it can fail in any way
@@ -167,6 +176,8 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
             config.merge_from_dict({key: value})
         except (AttributeError, KeyError, TypeError, IndexError, AssertionError) as error:
             raise UserError(f'--cfg-options {key}: there is no such place in {path}') from error
+    if isinstance(config.get('train_cfg'), Mapping):
+        _take_loop(config.train_cfg)
     check_config(config)
     hooks = config.get('default_hooks', {})
     for name in [name for name in hooks if hooks[name] is None and name != 'sampler_seed']:
@@ -176,6 +187,19 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
             config[name].persistent_workers = False  # PyTorch refuses both without processes
             config[name].pop('prefetch_factor', None)
     return config
+
+
+def _take_loop(settings: dict[str, Any]) -> None:
+    """Take our loop where MMEngine's that counts iterations is asked for; it loses no run."""
+    by_epoch = settings.pop('by_epoch', 'max_epochs' in settings)
+    kind = settings.setdefault('type', 'IterBasedTrainLoop')
+    if by_epoch or kind == 'EpochBasedTrainLoop':
+        raise UserError(
+            'config: train_cfg counts epochs, a run counts iterations: train_cfg=dict('
+            "_delete_=True, type='ResumableTrainLoop', max_iters=..., val_interval=...)"
+        )
+    if kind == 'IterBasedTrainLoop':
+        settings['type'] = 'ResumableTrainLoop'
 
 
 def entry(config: Any, place: str) -> Any:
@@ -295,7 +319,8 @@ def _check_keys(node: Any, place: str) -> None:
         for key in node:
             if allowed is not None and key not in allowed:
                 raise UserError(f'config: {place}: {unknown(key, allowed, taker=kind)}')
-        if kind and place.startswith('param_scheduler') and node.get('by_epoch', True):
+        by_epoch = node.get('by_epoch', True) and not str(kind).startswith('ReduceOnPlateau')
+        if kind and place.startswith('param_scheduler') and by_epoch:
             raise UserError(f'config: {place}: {kind} counts epochs; set by_epoch=False')
     else:
         return

@@ -92,6 +92,36 @@ def test_a_config_file_that_cannot_be(tmp_path: Path, text: str, message: str):
         load_config(path)
 
 
+@pytest.mark.parametrize(
+    'text', ['by_epoch=False', "type='IterBasedTrainLoop'", "type='ResumableTrainLoop'"]
+)
+def test_a_loop_of_iterations_is_ours(tmp_path: Path, text: str):
+    path = tmp_path / 'mine.py'
+    path.write_text(
+        f"_base_ = ['{CONFIG}']\ntrain_cfg = dict(_delete_=True, {text}, max_iters=5)\n"
+    )
+    assert load_config(path).train_cfg == dict(type='ResumableTrainLoop', max_iters=5)
+
+
+@pytest.mark.parametrize('text', ['max_epochs=2', "type='EpochBasedTrainLoop'", 'by_epoch=True'])
+def test_a_loop_of_epochs_is_refused_with_the_line_to_write(tmp_path: Path, text: str):
+    path = tmp_path / 'mine.py'
+    path.write_text(f"_base_ = ['{CONFIG}']\ntrain_cfg = dict(_delete_=True, {text})\n")
+    with pytest.raises(UserError, match=r'counts epochs, .* max_iters=\.\.\., val_interval='):
+        load_config(path)
+
+
+def test_a_module_beside_the_config_is_found(tmp_path: Path):
+    path = tmp_path / 'mine.py'
+    path.write_text(f"_base_ = ['{CONFIG}']\ncustom_imports = dict(imports=['beside_mine'])\n")
+    module = tmp_path / 'beside_mine.py'
+    module.write_text('import nothing_of_this_name\n')
+    with pytest.raises(UserError, match="beside_mine: No module named 'nothing_of_this_name'"):
+        load_config(path)
+    module.write_text('')
+    load_config(path)
+
+
 def test_loaders_without_processes_keep_none():
     config = load_config(CONFIG, ['train_dataloader.num_workers=0'])
     assert config.train_dataloader.persistent_workers is False
@@ -131,6 +161,7 @@ def test_what_the_stack_takes_is_allowed():
         ),
     )
     config.train_dataloader.collate_fn = dict(type='default_collate')
+    config.param_scheduler = [dict(type='ReduceOnPlateauLR', monitor='PSNR', by_epoch=True)]
     config.custom_hooks = [dict(type='EarlyStoppingHook', monitor='PSNR', priority='LOW')]
     config.val_dataloader_1 = dict(batch_size=1)  # a helper variable
     check_config(config)
