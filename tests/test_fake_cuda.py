@@ -23,7 +23,11 @@ from facesr.config import load_config
 from facesr.degradation.preprocessor import FacePreprocessor
 from facesr.restoring.restorer import Restorer
 
-CONFIGS = sorted((ROOT / 'configs').glob('*.py'))
+#: Each net, loss, precision and degradation of the shipped configs once.
+CONFIGS = (
+    *('srresnet_24b_fast', 'srresnet_24b_plus', 'srresnet_16b_2024', 'face_unet', 'face_unet_2024'),
+    *('srgan_26b', 'srgan_26b_fast', 'face_gan'),
+)
 #: One block of a kind is as good as many.
 SMALL = {
     'SRResNet': dict(num_blocks=1),
@@ -61,9 +65,9 @@ class DtypeHook(Hook):
         )
 
 
-@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
-def test_trains_and_validates_without_waiting(path: Path, load: Load, tmp_path: Path):
-    config = load(path)
+@pytest.mark.parametrize('name', CONFIGS)
+def test_trains_and_validates_without_waiting(name: str, load: Load, tmp_path: Path):
+    config = load(ROOT / f'configs/{name}.py')
     config.model.generator.update(SMALL[config.model.generator.type])
     config.custom_hooks = [dict(type='DtypeHook')]
     runner, (_, usual, _) = check(config)

@@ -168,13 +168,8 @@ class FirstOrderBatch(nn.Module):
         self.shrink, self.enlarge = settings.resizes
         self.jpeg = JPEG()
 
-    @torch.no_grad()
     def forward(self, gt: Tensor, inputs: Any, noise: BatchNoise) -> Tensor:
         """Degrade; see :meth:`.base.Degradation.make_batch`."""
-        with torch.autocast(gt.device.type, enabled=False):
-            return self._degrade(gt, inputs, noise)
-
-    def _degrade(self, gt: Tensor, inputs: Any, noise: BatchNoise) -> Tensor:
         x = self.blur(gt, inputs.kernel)
         x = self.shrink(x.transpose(1, 2), inputs.shrink)  # (N, row, channel, column)
         sigma = inputs.noise.float().view(-1, 1, 1, 1)

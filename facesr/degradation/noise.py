@@ -48,16 +48,12 @@ class PoissonNoise(RandomNoise):
         super().__init__(dict(noise_type=['poisson'], noise_prob=[1]), ['img'])
         self.scale, self.is_grey = scale, is_grey
 
-    def _apply_poisson_noise(self, imgs: Sequence[NDArray[Any]]) -> list[NDArray[np.float32]]:
-        return [image + self._noise(image) * np.float32(self.scale) for image in imgs]
-
-    def _noise(self, image: NDArray[Any]) -> NDArray[np.float32]:
-        if self.is_grey:
-            image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None]
-        steps = 2 ** np.ceil(np.log2(len(np.unique(image))))
-        counts = np.random.poisson(image / 255 * steps)
-        noise: NDArray[np.float32] = (counts / steps * 255 - image).astype(np.float32)
-        return noise
+    def _apply_poisson_noise(self, imgs: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+        [image] = imgs
+        of = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None] if self.is_grey else image
+        steps = 2 ** np.ceil(np.log2(len(np.unique(of))))
+        counts = np.random.poisson(of / 255 * steps)
+        return [image + (counts / steps * 255 - of) * self.scale]
 
 
 def poisson_noise(x: Tensor, lengths: Tensor, is_grey: Tensor, noise: BatchNoise) -> Tensor:

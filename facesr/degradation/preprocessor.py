@@ -60,7 +60,8 @@ class FacePreprocessor(DataPreprocessor):
             self._made = degradation, device, module._apply(lambda table: copy_to(table, device))
         gt, inputs = batch.gt.to(device, non_blocking=True), copy_to(batch.inputs, device)
         noise = BatchNoise(batch.noise_seeds.tolist(), device)
-        lq = self._made[2](gt.permute(0, 3, 1, 2), inputs, noise)
+        with torch.autocast(device.type, enabled=False):
+            lq = self._made[2](gt.permute(0, 3, 1, 2), inputs, noise)
         crops, length, scale = batch.crops.numpy(), batch.gt_patch_size, degradation.scale
         return (
             _crop(lq.permute(0, 2, 3, 1), crops, length // scale),

@@ -157,11 +157,7 @@ class SecondOrderDegradation(Degradation):
         self.check()
         for name, size in (('first', self.gt_size), ('second', self.lq_size)):
             settings = PassSettings(**getattr(self, f'{name}_pass'))
-            least = 5 / size  # JPEG in the batch takes 5 pixels or more
-            scales = (
-                f'(least, most), from {least:.4g} to 1 and from 1 to 4,',
-                lambda pair, least=least: least <= pair[0] <= 1 <= pair[1] <= 4,
-            )
+            scales = pair(5 / size, 4)  # JPEG in the batch takes 5 pixels or more
             check_settings(f'degradation.{name}_pass', settings, resize_scale=scales)
             object.__setattr__(self, name, settings)
 
@@ -325,13 +321,8 @@ class SecondOrderBatch(nn.Module):
         self.blurs = [BatchBlur(side, settings.kernel_sizes[1]) for side in sides]
         self.jpeg = JPEG(fancy=False)
 
-    @torch.no_grad()
     def forward(self, gt: Tensor, inputs: Any, noise: BatchNoise) -> Tensor:
         """Degrade; see :meth:`.base.Degradation.make_batch`."""
-        with torch.autocast(gt.device.type, enabled=False):
-            return self._degrade(gt, inputs, noise)
-
-    def _degrade(self, gt: Tensor, inputs: Any, noise: BatchNoise) -> Tensor:
         first, second, _, _, jpeg_first = inputs.values
         kernels = inputs.kernels.unbind(1)
 
