@@ -1,15 +1,12 @@
 """The order of the training images, the batches they make, and the loader's processes."""
 
 import os
-import random
 import signal
 from collections.abc import Iterator, Mapping, Sequence, Sized
 from itertools import count, islice
 from threading import Thread
 from typing import Any, NamedTuple
 
-import numpy as np
-import torch
 from mmagic.registry import DATA_SAMPLERS, DATASETS
 from mmengine.dataset import pseudo_collate
 from mmengine.dist import get_dist_info, sync_random_seed
@@ -18,6 +15,7 @@ from mmengine.runner import BaseLoop
 from numpy.random import SeedSequence
 from torch.utils.data import default_collate
 
+from ..degradation.base import seeded
 from ..degradation.preprocessor import FaceBatch
 
 
@@ -102,19 +100,13 @@ class SeededDataset:
 
     def __getitem__(self, key: SampleKey) -> Any:
         global _key
-        states = np.random.get_state(), random.getstate(), torch.get_rng_state()
         seed = int(SeedSequence((key.seed, key.number)).generate_state(1)[0])
         _key = key
         try:
-            np.random.seed(seed)
-            random.seed(seed)
-            torch.default_generator.manual_seed(seed)
-            return self.dataset[key.image]
+            with seeded(seed):
+                return self.dataset[key.image]
         finally:
             _key = None
-            np.random.set_state(states[0])
-            random.setstate(states[1])
-            torch.set_rng_state(states[2])
 
 
 def number_samples(loader: Any) -> Any:

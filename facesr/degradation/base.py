@@ -6,11 +6,13 @@ device that trains. Both take the values that :meth:`Degradation.sample` drew.
 
 import math
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import MISSING, field, fields
 from typing import Any
 
 import numpy as np
+import torch
 from mmagic.registry import TRANSFORMS
 from mmengine.config import Config
 from numpy.random import RandomState
@@ -132,24 +134,33 @@ def degradation_of(config: Config) -> Degradation:
         ) from None
 
 
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed NumPy's, Python's and PyTorch's global generators within; put them back after it."""
+    states = np.random.get_state(), random.getstate(), torch.get_rng_state()
+    try:
+        np.random.seed(seed)
+        random.seed(seed)
+        torch.default_generator.manual_seed(seed)
+        yield
+    finally:
+        np.random.set_state(states[0])
+        random.setstate(states[1])
+        torch.set_rng_state(states[2])
+
+
 def apply_transforms(
     image: Image8, transforms: Iterable[Callable[[dict[str, Any]], Any]], seed: int
 ) -> Image8:
     """Apply MMagic's transforms of ``img``, each with random numbers of a seed.
 
-    They draw from NumPy's and Python's global generators, whose states are put back. The result of
-    each is rounded to levels, as the next one sees it in a file.
+    They draw from the global generators. The result of each is rounded to levels, as the next one
+    sees it in a file.
     """
-    states = np.random.get_state(), random.getstate()
-    try:
-        for transform in transforms:
-            np.random.seed(seed)
-            random.seed(seed)
+    for transform in transforms:
+        with seeded(seed):
             result = transform({'img': image})['img']
-            if result.dtype != np.uint8:
-                result = np.clip(np.rint(result), 0, 255).astype(np.uint8)
-            image = result
-    finally:
-        np.random.set_state(states[0])
-        random.setstate(states[1])
+        if result.dtype != np.uint8:
+            result = np.clip(np.rint(result), 0, 255).astype(np.uint8)
+        image = result
     return image

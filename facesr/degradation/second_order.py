@@ -33,6 +33,7 @@ from .base import (
     check_settings,
     number,
     pair,
+    seeded,
     setting,
 )
 from .blur import BatchBlur
@@ -206,9 +207,8 @@ class SecondOrderDegradation(Degradation):
             kernel = np.ones((1, 1))
         elif sigmas is None or rng.random_sample() < self.sinc_prob:
             cutoff = rng.uniform(np.pi / (3 if sigmas is None or size < 13 else 5), np.pi)
-            state = np.random.get_state()  # MMagic's function draws the cut-off from its range
-            kernel = blur_kernels.random_circular_lowpass_kernel([cutoff, cutoff], size)
-            np.random.set_state(state)
+            with seeded(0):  # MMagic's function draws the cut-off from its range
+                kernel = blur_kernels.random_circular_lowpass_kernel([cutoff, cutoff], size)
         else:
             name = rng.choice([*self.kernels], p=[*self.kernels.values()])
             make, betas = _KERNELS[name]
