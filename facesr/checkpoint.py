@@ -103,12 +103,14 @@ def model_weights(
 
 
 def generator_weights(
-    checkpoint: Mapping[str, Any], generator: nn.Module, path: str | Path, ema: bool = False
+    checkpoint: Mapping[str, Any], generator: nn.Module, path: str | Path, ema: bool | None = None
 ) -> dict[str, Tensor]:
     """Get the weights for a generator, of a checkpoint of a complete model or only of a generator.
 
-    With ``ema`` the average that ``GeneratorEMAHook`` kept, instead of the raw weights.
+    With ``ema`` the average that ``GeneratorEMAHook`` kept, instead of the raw weights; None takes
+    those that :func:`takes_average` says.
     """
+    ema = takes_average(checkpoint) if ema is None else ema
     if ema and 'ema_state_dict' in checkpoint:
         average = dict(checkpoint['ema_state_dict'])
         average.pop('steps', None)
@@ -160,15 +162,19 @@ def _is_plain(value: Any) -> bool:
     return not strange and bool(torch.isfinite(value.float()).all())
 
 
-def load_generator(generator: nn.Module, path: str | Path, ema: bool = False) -> dict[str, Any]:
+def load_generator(
+    generator: nn.Module, path: str | Path, ema: bool | None = None
+) -> dict[str, Any]:
     """Load a checkpoint's generator by :func:`generator_weights`, and return its ``meta``, if any.
 
-    That is the iteration and the settings of its training.
+    That is the iteration and the settings of its training, and ``ema``: whether the weights are an
+    average.
     """
     checkpoint = read_checkpoint(path)
-    generator.load_state_dict(generator_weights(checkpoint, generator, path, ema))
     meta: dict[str, Any] = checkpoint.get('meta', {})
-    return meta
+    ema = takes_average(checkpoint) if ema is None else ema
+    generator.load_state_dict(generator_weights(checkpoint, generator, path, ema))
+    return {**meta, 'ema': ema or meta.get('ema', False)}
 
 
 def to_plain(value: Any) -> Any:
@@ -231,6 +237,7 @@ def find_checkpoint(work_dir: str | Path) -> Path | None:
     return best if best.is_file() else latest_checkpoint(work_dir)
 
 
-def is_of_average(score_name: str) -> bool:
-    """Whether a validation's score is that of the averaged weights: ``ema/PSNR``."""
-    return score_name.startswith('ema/')
+def takes_average(checkpoint: Mapping[str, Any]) -> bool:
+    """Whether a checkpoint is the best by the score of the averaged weights: ``ema/PSNR``."""
+    name: str = checkpoint.get('meta', {}).get('best_score_name', '')
+    return name.startswith('ema/')

@@ -91,10 +91,9 @@ def _one_of(words: str, *values: Any) -> tuple[str, Callable[[Any], bool]]:
 #: must be, in words and as a test, by a regular expression of their place in a config.
 ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     r'train_cfg\.(max_iters|val_interval|val_begin)': _whole(1),
-    r'\w+_dataloader\.num_workers': _whole(0, 256),  # more fill the memory
-    r'\w+_dataloader\.batch_size': _whole(1, 8192),
+    r'\w+_dataloader\.(\d+\.)?num_workers': _whole(0, 256),  # more fill the memory
+    r'\w+_dataloader\.(\d+\.)?batch_size': _whole(1, 8192),
     r'\w+_dataloader\.sampler\.seed': _one_of('leave it out; randomness.seed is for all', None),
-    r'val_dataloader\.0\..*': _one_of('one data loader expected, not a list'),
     r'val_cfg\.type': _one_of(
         "'MultiValLoop' expected, the only one that works with MMagic's Evaluator", 'MultiValLoop'
     ),
@@ -183,9 +182,10 @@ def load_config(path: str | Path, overrides: Iterable[str] = ()) -> Config:
     for name in [name for name in hooks if hooks[name] is None and name != 'sampler_seed']:
         del hooks[name]  # MMEngine leaves out only its own
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-        if entry(config, f'{name}.num_workers') == 0:
-            config[name].persistent_workers = False  # PyTorch refuses both without processes
-            config[name].pop('prefetch_factor', None)
+        for loader in as_list(config.get(name)):
+            if isinstance(loader, dict) and loader.get('num_workers') == 0:
+                loader['persistent_workers'] = False  # PyTorch refuses both without processes
+                loader.pop('prefetch_factor', None)
     return config
 
 
@@ -200,6 +200,16 @@ def _take_loop(settings: dict[str, Any]) -> None:
         )
     if kind == 'IterBasedTrainLoop':
         settings['type'] = 'ResumableTrainLoop'
+    loop = (
+        mmagic.registry.LOOPS.get(settings['type'])
+        if isinstance(settings['type'], str)
+        else settings['type']
+    )
+    if loop and 'ResumableTrainLoop' not in {base.__name__ for base in loop.__mro__}:
+        raise UserError(
+            f'config: train_cfg.type={kind}: a run in it could not be stopped and resumed; derive '
+            'it from facesr.training.loop.ResumableTrainLoop'
+        )
 
 
 def entry(config: Any, place: str) -> Any:
@@ -210,6 +220,17 @@ def entry(config: Any, place: str) -> Any:
         else:
             config = config.get(key) if isinstance(config, Mapping | Config) else None
     return config
+
+
+def as_list(value: Any) -> list[Any]:
+    """A config's value that may be one, a list of them or None, as a list."""
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def losses_of(model: Mapping[str, Any]) -> dict[str, Any]:
+    """The losses of a config's ``model`` by their names there."""
+    parts = {name: part for name, part in model.items() if name.endswith('_loss') and part}
+    return dict(model.get('losses') or parts)
 
 
 def leaves(node: Any, place: str = '') -> Iterator[tuple[str, Any]]:
@@ -303,11 +324,19 @@ def check_config(config: Mapping[str, Any]) -> None:
         for pattern, (words, is_allowed) in ALLOWED.items():
             if re.fullmatch(pattern, place) and not is_allowed(value):
                 raise UserError(f'config: {place}={value!r}: {words}')
-    metrics = entry(config, 'val_evaluator.metrics') or ()
+    sets, evaluators = as_list(config.get('val_dataloader')), as_list(config.get('val_evaluator'))
+    if evaluators and not any('metrics' in evaluator for evaluator in evaluators):
+        evaluators = [dict(metrics=evaluators)]  # MMagic takes a list of metrics for one
+    if len(sets) != len(evaluators):
+        raise UserError(
+            f'config: {len(sets)} of val_dataloader, {len(evaluators)} of val_evaluator; each '
+            "validation set needs its own, with its name as its metrics' prefix"
+        )
+    metrics = [metric for evaluator in evaluators for metric in as_list(evaluator.get('metrics'))]
     names = [(metric.get('type'), metric.get('prefix')) for metric in metrics]
     for name in names:
         if names.count(name) > 1:  # MMEngine would say so after the validation
-            raise UserError(f'config: val_evaluator.metrics: two {name[0]}; give one a prefix')
+            raise UserError(f'config: val_evaluator: two {name[0]}; give one a prefix')
 
 
 def _check_keys(node: Any, place: str) -> None:
@@ -334,7 +363,7 @@ def _allowed_keys(node: Mapping[str, Any], place: str) -> Set[str] | None:
     if place.endswith('.clip_grad'):  # its type is no component's
         return _CLIP_KEYS
     if 'type' not in node:
-        return _UNTYPED_KEYS.get(place)
+        return _UNTYPED_KEYS.get(re.sub(r'\.\d+$', '', place))
     kind = node['type']
     return _accepted(kind if callable(kind) else _find_component(str(kind), place))
 

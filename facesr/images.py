@@ -71,9 +71,19 @@ def list_images(folder: str | Path) -> dict[str, Path]:
     return images
 
 
-def pair_images(folders: dict[str, str | Path]) -> list[tuple[str, dict[str, Path]]]:
-    """Match the images of several folders, given by role: ``(stem, {role: path})``, sorted."""
+def pair_images(
+    folders: dict[str, str | Path], suffix: str = ''
+) -> list[tuple[str, dict[str, Path]]]:
+    """Match the images of several folders, given by role: ``(stem, {role: path})``, sorted.
+
+    With ``suffix='_x4'``, ``00001_x4.png`` in one belongs to ``00001.png`` in another; in a folder
+    with such names, other names do not count.
+    """
     listed = {role: list_images(folder) for role, folder in folders.items()}
+    for role, images in listed.items():
+        ending = [stem for stem in images if stem.endswith(suffix)]
+        if ending:
+            listed[role] = {stem.removesuffix(suffix): images[stem] for stem in ending}
     stems = set().union(*listed.values())
     if not set.intersection(*(set(images) for images in listed.values())):
         raise UserError(f'{" and ".join(map(str, folders.values()))}: no name is in both')

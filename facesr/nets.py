@@ -3,7 +3,7 @@
 import ctypes
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -15,7 +15,8 @@ from mmengine.config import Config
 from mmengine.model import is_model_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from .errors import UserError
 
@@ -27,6 +28,26 @@ def build_part(config: Config, part: str) -> Any:
         return MODELS.build(config.model[part])
     except (AssertionError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f'model: cannot be built: {error}') from error
+
+
+def size_multiple(config: Config, generator: nn.Module) -> int:
+    """What a generator's input must have sides in multiples of: the model's or its own word."""
+    own = getattr(generator, 'size_multiple', 1)
+    return int(config.model.get('size_multiple') or own)
+
+
+def run_padded(net: Callable[[Tensor], Tensor], lq: Tensor, multiple: int) -> Tensor:
+    """Run a net that takes only sides that are multiples of a number: (N, C, H, W).
+
+    The last row and column are repeated up to the next multiple, and what they give is cut off.
+    """
+    if multiple == 1:
+        return net(lq)
+    height, width = lq.shape[2:]
+    down, right = -height % multiple, -width % multiple
+    sr = net(pad(lq, (0, right, 0, down), 'replicate'))
+    scale = sr.shape[3] // (width + right)
+    return sr[:, :, : height * scale, : width * scale]
 
 
 def unwrap(module: nn.Module) -> Any:

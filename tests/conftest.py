@@ -8,6 +8,7 @@ import io
 import os
 import runpy
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -171,6 +172,12 @@ def forbid() -> Iterator[Callable[[Path], None]]:
 
     yield take
     os.seteuid(user)
+
+
+def free_port() -> str:
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        return str(free.getsockname()[1])
 
 
 def run_tool(

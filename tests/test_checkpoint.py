@@ -72,9 +72,13 @@ def test_the_average_is_taken_where_it_is_asked_for():
             **{f'module.{name}': value for name, value in average.generator.state_dict().items()},
         },
     }
-    for ema, source in ((False, raw), (True, average)):
+    for ema, source in ((False, raw), (True, average), (None, raw)):
         weights = generator_weights(checkpoint, raw.generator, 'a.pth', ema=ema)
         assert torch.equal(weights['weight'], source.generator.weight)
+    best = checkpoint | {'meta': {'best_score_name': 'ema/PSNR'}}
+    for ema, source in ((None, average), (False, raw)):
+        weights = generator_weights(best, raw.generator, 'a.pth', ema=ema)
+        assert torch.equal(weights['weight'], source.generator.weight), 'by its score'
     del checkpoint['ema_state_dict']
     with pytest.raises(UserError, match=r'a\.pth: holds no average of the weights; leave --ema ou'):
         generator_weights(checkpoint, raw.generator, 'a.pth', ema=True)

@@ -25,8 +25,7 @@ from facesr.restoring.restorer import Restorer
 
 #: Each net, loss, precision and degradation of the shipped configs once.
 CONFIGS = (
-    *('srresnet_24b_fast', 'srresnet_24b_plus', 'srresnet_16b_2024', 'face_unet', 'face_unet_2024'),
-    *('srgan_26b', 'srgan_26b_fast', 'face_gan'),
+    *('srresnet_24b_plus', 'srresnet_16b_2024', 'face_unet_2024', 'srgan_26b_fast', 'face_gan'),
 )
 #: One block of a kind is as good as many.
 SMALL = {

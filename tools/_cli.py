@@ -67,15 +67,29 @@ def count(text: str) -> int:
     return int(text)
 
 
-def add_lpips_option(parser: argparse.ArgumentParser) -> None:
-    """Add what every tool that scores takes."""
+def add_ema_option(parser: argparse.ArgumentParser) -> None:
+    """Add what every tool that takes a training checkpoint takes."""
     parser.add_argument(
+        '--ema',
+        action=argparse.BooleanOptionalAction,
+        help='the average of the weights (see GeneratorEMAHook), or the raw ones; default: those '
+        'whose score made a checkpoint the best, else the raw ones',
+    )
+
+
+def add_score_options(parser: argparse.ArgumentParser) -> None:
+    """Add what every tool that scores takes."""
+    add = parser.add_argument
+    add(
         '--lpips',
         nargs='?',
         const='alex',
         choices=['alex', 'vgg'],
         help='also LPIPS, by AlexNet or VGG16; default: alex; needs tools/fetch_features.py lpips',
     )
+    add('--y', action='store_true', help='PSNR and SSIM of the luma (Y of BT.601) instead of RGB')
+    add('--border', type=int, default=0, metavar='PIXELS', help='that PSNR and SSIM leave out')
+    add('--suffix', default='', help="of the images' names: _x4 if 00001_x4.png is 00001.png")
 
 
 def add_config_options(parser: argparse.ArgumentParser, several: bool = False) -> None:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from _cli import add_config_options, add_overwrite, run
+from _cli import add_config_options, add_ema_option, add_overwrite, count, run
 
 
 def parse_args() -> argparse.Namespace:
@@ -12,7 +12,9 @@ def parse_args() -> argparse.Namespace:
     add = parser.add_argument
     add('checkpoint', help='training checkpoint')
     add('out', type=Path, metavar='FILE', help='.pth: weights, metadata; .onnx: a checked graph')
-    add('--ema', action='store_true', help='the average of the weights (see GeneratorEMAHook)')
+    add_ema_option(parser)
+    add('--half', action='store_true', help='.onnx in float16')
+    add('--opset', type=count, help=".onnx in this version; default: PyTorch's choice")
     add_overwrite(parser)
     return parser.parse_args()
 
@@ -23,7 +25,8 @@ def main(args: argparse.Namespace) -> None:
 
     config = load_config(args.config, args.cfg_options)
     name = Path(args.config).stem
-    print(export(config, name, args.checkpoint, args.out, args.ema, args.overwrite))
+    options = args.ema, args.overwrite, args.half, args.opset
+    print(export(config, name, args.checkpoint, args.out, *options))
 
 
 if __name__ == '__main__':

@@ -24,6 +24,7 @@ def parse_args() -> argparse.Namespace:
     add('--out', type=Path, metavar='DIR', help='for the results; a folder of photographs needs it')
     weights = ROOT / 'weights/face_unet.pth'
     add('--weights', type=Path, default=weights, help='by tools/export.py; default: face_unet.pth')
+    add('--config', help="the weights' config, for a net that is not facesr's own")
     add('--scale', type=int, choices=[1, 2, 4], default=2, help='of the result; default: 2')
     add(
         '--background',
@@ -48,11 +49,13 @@ def parse_args() -> argparse.Namespace:
 
 
 def main(args: argparse.Namespace) -> None:
+    from facesr.config import load_config
     from facesr.restoring.photograph import Options, PhotographRestorer, restore_photographs
     from facesr.restoring.serve import serve
 
     options = Options(args.scale, args.background, args.only_largest, args.min_face, args.strength)
-    restorer = PhotographRestorer(args.weights, args.device)
+    config = load_config(args.config) if args.config else None
+    restorer = PhotographRestorer(args.weights, args.device, config)
     if args.serve:
         try:
             serve(restorer, options, args.host or '127.0.0.1', args.port or 7860)

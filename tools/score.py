@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from _cli import add_lpips_option, add_overwrite, run
+from _cli import add_overwrite, add_score_options, run
 
 
 def parse_args() -> argparse.Namespace:
@@ -12,16 +12,17 @@ def parse_args() -> argparse.Namespace:
     add('folder', type=Path, help='images to score')
     add('--gt', type=Path, metavar='DIR', help='ground truths of the same names; without: NIQE')
     add('--csv', type=Path, metavar='FILE', help='also write a line for each image')
-    add_lpips_option(parser)
+    add_score_options(parser)
     add_overwrite(parser)
     return parser.parse_args()
 
 
 def main(args: argparse.Namespace) -> None:
-    from facesr.restoring.score import format_scores, score_folder
+    from facesr.restoring.score import Counting, format_scores, score_folder
 
-    scores = score_folder(args.folder, args.gt, args.lpips, args.csv, args.overwrite)
-    print(format_scores(scores))
+    counting = Counting(args.y, args.border)
+    options = args.lpips, args.csv, args.overwrite, counting, args.suffix
+    print(format_scores(score_folder(args.folder, args.gt, *options), counting))
 
 
 if __name__ == '__main__':

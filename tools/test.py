@@ -5,7 +5,7 @@ python tools/test.py configs/srresnet_24b.py CHECKPOINT
 import argparse
 from pathlib import Path
 
-from _cli import add_config_options, add_lpips_option, add_overwrite, run
+from _cli import add_config_options, add_ema_option, add_overwrite, add_score_options, run
 
 
 def parse_args() -> argparse.Namespace:
@@ -17,7 +17,7 @@ def parse_args() -> argparse.Namespace:
     add('--out', type=Path, metavar='DIR', help='for the PNGs; default: work_dirs/CONFIG/results')
     add('--gt', type=Path, metavar='DIR', help='ground truths of the same names')
     add('--zip', type=Path, metavar='FILE', help='also pack a submission')
-    add('--ema', action='store_true', help='the average of the weights (see GeneratorEMAHook)')
+    add_ema_option(parser)
     add('--device', help='cuda, cuda:1 or cpu; default: a CUDA GPU if there is one')
     add('--tile', type=int, metavar='SIDE', help='of tiles; default: if memory does not suffice')
     add('--batch-size', type=int, default=1, metavar='N', help='images of one size; default: 1')
@@ -33,7 +33,7 @@ def parse_args() -> argparse.Namespace:
         help="flip: mean with the mirrored image's result, twice the time; shift: with those of "
         'the image moved by a pixel too, six times the time',
     )
-    add_lpips_option(parser)
+    add_score_options(parser)
     add_overwrite(parser)
     return parser.parse_args()
 
@@ -43,6 +43,7 @@ def main(args: argparse.Namespace) -> None:
     from facesr.errors import UserError
     from facesr.restoring.folder import restore_and_score
     from facesr.restoring.restorer import Restorer
+    from facesr.restoring.score import Counting
 
     config = load_config(args.config, args.cfg_options)
     folder = args.input
@@ -56,8 +57,9 @@ def main(args: argparse.Namespace) -> None:
         config, args.checkpoint, args.device, args.tile, args.ema, args.precision, args.tta
     )
     out = args.out or Path(config.work_dir, 'results')
+    counting = Counting(args.y, args.border)
     options = args.gt, args.zip, args.batch_size, args.lpips, args.overwrite
-    restore_and_score(net, folder, out, *options)
+    restore_and_score(net, folder, out, *options, counting, args.suffix)
 
 
 if __name__ == '__main__':

@@ -16,7 +16,7 @@ train_dataloader = dict(
         # 'loader': image by image in the loader's processes; 'device': whole batches where the
         # net is; 'auto': the device if it is a CUDA GPU.
         degrade_on='auto',
-        gt_patch_size=512,  # the whole face; a smaller multiple of 4 crops the pair
+        gt_patch_size=None,  # pixels; None: all of gt_size; a multiple of the scale crops the pair
         flip_ratio=0.5,
         cache_dir='data/cache',  # faces decoded once, 0.8 MB each; None decodes them every time
     ),

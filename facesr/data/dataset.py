@@ -29,7 +29,7 @@ class FaceDataset(BaseDataset):
 
     MMagic's ``BasicImageDataset`` lists files in ``scandir`` order, which differs between copies of
     a folder; wants one file format for inputs and ground truth; and accepts an empty folder. This
-    one sorts, pairs by stem, and stops with the folder's name.
+    one sorts, pairs by stem, and stops with the folder's name. A net can be trained on such pairs.
 
     Args:
         data_root: folder above those of ``data_prefix``.
@@ -37,6 +37,9 @@ class FaceDataset(BaseDataset):
             only: ``dict(img='val/LQ', gt='val/GT')``.
         size: pixels a side that each must have: ``dict(img=128, gt=512)``; any where not named.
         indices: as in ``BaseDataset``: the first so many, or these.
+        gt_patch_size: to train: side of a random crop of the ground truth in pixels, and of the
+            same place in the input; None keeps the images.
+        flip_ratio: to train: probability of a horizontal flip of the pair.
     """
 
     METAINFO: ClassVar = {'dataset_type': 'faces'}
@@ -47,7 +50,12 @@ class FaceDataset(BaseDataset):
         data_prefix: Mapping[str, Any],
         size: Mapping[str, int] | None = None,
         indices: int | Sequence[int] | None = None,
+        gt_patch_size: int | None = None,
+        flip_ratio: float = 0.0,
     ) -> None:
+        if not 0 <= flip_ratio <= 1:
+            raise UserError(f'flip_ratio={flip_ratio}: from 0 to 1 expected')
+        self.gt_patch_size, self.flip_ratio = gt_patch_size, flip_ratio
         if not data_prefix or data_prefix.keys() - {'img', 'gt'}:
             raise UserError(f"data_prefix={data_prefix}: a folder for 'img', 'gt' or both expected")
         self.size = dict(size or {})
@@ -75,7 +83,22 @@ class FaceDataset(BaseDataset):
     def prepare_data(self, idx: int) -> Any:
         """Read an image and pack it: ``inputs`` (3, h, w) uint8, ``gt_img`` if there is one."""
         info = self.get_data_info(idx)
-        return self.pack_images(info, {role: self.read(info, role) for role in self.data_prefix})
+        images = {role: self.read(info, role) for role in self.data_prefix}
+        if self.gt_patch_size or self.flip_ratio:
+            (height, width), (rows, columns) = (images[role].shape[:2] for role in ('img', 'gt'))
+            scale = rows // height
+            if (rows, columns) != (height * scale, width * scale):
+                sides = f'{columns}x{rows} and {width}x{height}'
+                raise UserError(f'{info["gt_path"]} and its input: {sides}: not a multiple')
+            rng, length = random_of(idx), (self.gt_patch_size or 0) // scale
+            if length > min(height, width):
+                sides = f'{columns}x{rows} pixels, gt_patch_size={self.gt_patch_size}'
+                raise UserError(f'{info["gt_path"]}: {sides}; make that smaller')
+            length = length or max(height, width)
+            top, left = (rng.randint(max(side - length, 0) + 1) for side in (height, width))
+            flip = rng.random_sample() < self.flip_ratio
+            images = crop_pair(images, scale, (top, left), length, flip)
+        return self.pack_images(info, images)
 
     def read(self, info: Mapping[str, Any], role: str) -> Image8:
         """Read the file of a role, and check its size."""
@@ -93,6 +116,23 @@ class FaceDataset(BaseDataset):
         """Pack RGB images as MMagic's models expect them."""
         orders = {f'{role}_channel_order': 'rgb' for role in images}
         return self.pack({**info, **images, **orders})
+
+
+def random_of(index: int) -> RandomState:
+    """What is random in the sample that a data set is making; only its key decides it."""
+    key = sample_key(index)
+    return RandomState(MT19937(SeedSequence((key.seed, key.number))))
+
+
+def crop_pair(
+    pair: Mapping[str, Image8], scale: int, corner: tuple[int, int], length: int, flip: bool
+) -> dict[str, Image8]:
+    """Crop ``length`` pixels a side of the input at its top and left, and the same of ``gt``."""
+    cropped = {}
+    for role, zoom in (('img', 1), ('gt', scale)):
+        rows, columns = (slice(start * zoom, (start + length) * zoom) for start in corner)
+        cropped[role] = np.ascontiguousarray(pair[role][rows, columns][:, :: -1 if flip else 1])
+    return cropped
 
 
 def _are_indices(indices: int | Sequence[int], count: int) -> bool:
@@ -115,8 +155,8 @@ class BlindFaceDataset(FaceDataset):
         degradation: its ``type`` and settings, see ``facesr/degradation``.
         degrade_on: ``'loader'``: image by image, in the loader's processes; ``'device'``: whole
             batches where the net is; ``'auto'``: the device if PyTorch sees a CUDA GPU.
-        gt_patch_size: side of the ground truth's crop in pixels, a multiple of the scale;
-            ``gt_size`` keeps the whole face.
+        gt_patch_size: side of the ground truth's crop in pixels, a multiple of the scale; None
+            keeps all ``gt_size`` pixels.
         flip_ratio: probability of a horizontal flip of the pair, after the degradation: JPEG and
             area resizing give another result for the mirrored face.
         augmentation: of the ground truth before it is degraded, see
@@ -131,7 +171,7 @@ class BlindFaceDataset(FaceDataset):
         data_prefix: Mapping[str, Any],
         degradation: Mapping[str, Any],
         degrade_on: str = 'auto',
-        gt_patch_size: int = 512,
+        gt_patch_size: int | None = None,
         flip_ratio: float = 0.5,
         augmentation: Mapping[str, Any] | None = None,
         cache_dir: str | None = None,
@@ -142,18 +182,16 @@ class BlindFaceDataset(FaceDataset):
             raise UserError(f"degrade_on={degrade_on!r}: 'auto', 'device' or 'loader' expected")
         self.augmentation = Augmentation(**augmentation) if augmentation else None
         side, scale = self.degradation.gt_size, self.degradation.scale
-        if gt_patch_size not in range(scale, side + 1, scale):
+        if gt_patch_size not in (None, *range(scale, side + 1, scale)):
             raise UserError(
                 f'gt_patch_size={gt_patch_size}: a multiple of {scale}, at most {side}, expected'
             )
-        if not 0 <= flip_ratio <= 1:
-            raise UserError(f'flip_ratio={flip_ratio}: from 0 to 1 expected')
         self.on_device = degrade_on == 'device' or (
             degrade_on == 'auto' and torch.cuda.is_available()
         )
-        self.gt_patch_size, self.flip_ratio, self.cache_dir = gt_patch_size, flip_ratio, cache_dir
+        self.cache_dir = cache_dir
         self.cache: ImageCache | None = None
-        super().__init__(data_root, data_prefix, {'gt': side}, indices)
+        super().__init__(data_root, data_prefix, {'gt': side}, indices, gt_patch_size, flip_ratio)
 
     def _join_prefix(self) -> None:
         prefix: Any = self.data_prefix
@@ -187,9 +225,9 @@ class BlindFaceDataset(FaceDataset):
 
     def prepare_data(self, idx: int) -> Any:
         """Make a training sample: a packed pair, or what :class:`FaceBatch` has for one image."""
-        info, key = self.get_data_info(idx), sample_key(idx)
-        degradation, length, scale = self.degradation, self.gt_patch_size, self.degradation.scale
-        rng = RandomState(MT19937(SeedSequence((key.seed, key.number))))
+        info, rng = self.get_data_info(idx), random_of(idx)
+        degradation, scale = self.degradation, self.degradation.scale
+        length = self.gt_patch_size or degradation.gt_size
         gt = self.read_gt(idx, rng)
         values = degradation.sample(rng)
         noise_seed = int(rng.randint(2**32, dtype=np.int64))
@@ -205,11 +243,7 @@ class BlindFaceDataset(FaceDataset):
             seed = torch.tensor(noise_seed)
             return FaceBatch(torch.from_numpy(gt), inputs, crop, seed, degradation, length)
         pair = {'img': self.degrade(gt, values, noise_seed), 'gt': gt}
-        for role, zoom in (('img', 1), ('gt', scale)):
-            size = length // scale * zoom
-            rows, columns = (slice(start * zoom, start * zoom + size) for start in (top, left))
-            pair[role] = np.ascontiguousarray(pair[role][rows, columns][:, :: -1 if flip else 1])
-        return self.pack_images(info, pair)
+        return self.pack_images(info, crop_pair(pair, scale, (top, left), length // scale, flip))
 
     def read_gt(self, index: int, rng: RandomState) -> Image8:
         """Read ``gt_size`` pixels a side from the cache, or from the file where that has none."""

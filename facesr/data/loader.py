@@ -8,7 +8,7 @@ from threading import Thread
 from typing import Any, NamedTuple
 
 from mmagic.registry import DATA_SAMPLERS, DATASETS
-from mmengine.dataset import pseudo_collate
+from mmengine.dataset import DefaultSampler, pseudo_collate
 from mmengine.dist import get_dist_info, sync_random_seed
 from mmengine.registry import FUNCTIONS
 from mmengine.runner import BaseLoop
@@ -77,6 +77,20 @@ class NumberedSampler:
             if hasattr(sampler, 'set_epoch'):
                 sampler.set_epoch(epoch)
             yield from sampler
+
+
+@DATA_SAMPLERS.register_module()
+class FirstSampler(DefaultSampler):
+    """MMEngine's ``DefaultSampler``, but only the first ``number`` images of each process."""
+
+    num_samples: int
+
+    def __init__(self, *args: Any, number: int, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.num_samples = min(self.num_samples, number)
+
+    def __iter__(self) -> Iterator[int]:
+        return islice(super().__iter__(), self.num_samples)
 
 
 @DATASETS.register_module()
@@ -158,8 +172,9 @@ def outlive_signals(worker_id: int) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    Thread(target=_obey, args=(os.getppid(),), daemon=True).start()
+    if hasattr(signal, 'sigwaitinfo'):  # macOS, which has none, does not say who sent a signal
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        Thread(target=_obey, args=(os.getppid(),), daemon=True).start()
 
 
 def _obey(parent: int) -> None:

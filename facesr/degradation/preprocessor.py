@@ -30,21 +30,33 @@ class FacePreprocessor(DataPreprocessor):
     """MMagic's ``DataPreprocessor``, which also makes training pairs of a :class:`FaceBatch`.
 
     Everything random comes with the batch, so that a sample is the same in any batch and process.
+
+    ``grey`` is for a net with one channel: it gets, and is compared with, the images' grey levels.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, *args: Any, grey: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.grey = grey
+        if grey:
+            self.mean, self.std = self.mean[:1], self.std[:1]
+            self._conversion_warning_raised = True  # that a grey image has no channel order
         self._made: tuple[Degradation, torch.device, nn.Module] | None = None
 
     def forward(self, data: Any, training: bool = False) -> Any:
         """Copy to the device, make pairs where there are none, normalise.
 
         Returns:
-            ``inputs`` (N, 3, h, w) float32 and ``data_samples`` with ``gt_img`` (N, 3, H, W).
+            ``inputs`` (N, 3, h, w) float32 and ``data_samples`` with ``gt_img`` (N, 3, H, W); one
+            channel if ``grey``.
         """
         if not isinstance(data, FaceBatch):
-            return super().forward(data, training)
+            return super().forward(_take_grey(data) if self.grey else data, training)
         lq, gt = self.make_pairs(data)
+        if self.grey:
+            lq, gt = to_grey(lq), to_grey(gt)
         mean, std = self.mean.float(), self.std.float()
         return {
             'inputs': (lq - mean).div_(std),
@@ -67,6 +79,22 @@ class FacePreprocessor(DataPreprocessor):
             _crop(lq.permute(0, 2, 3, 1), crops, length // scale),
             _crop(gt, crops * [scale, scale, 1], length),
         )
+
+
+def to_grey(images: Tensor) -> Tensor:
+    """Levels of grey (luma of ITU-R BT.601) of (..., 3, H, W) 8-bit RGB: (..., 1, H, W) 8-bit."""
+    red, green, blue = images.float().unbind(-3)
+    grey = 0.299 * red + 0.587 * green + 0.114 * blue
+    return grey.round_().to(torch.uint8).unsqueeze(-3)
+
+
+def _take_grey(data: dict[str, Any]) -> dict[str, Any]:
+    """Make the images of a packed batch grey, as MMagic knows them."""
+    for sample in data['data_samples']:
+        sample.set_metainfo(dict(img_channel_order='single', gt_channel_order='single'))
+        if 'gt_img' in sample:
+            sample.set_tensor_data(dict(gt_img=to_grey(sample.gt_img)))
+    return {**data, 'inputs': [to_grey(image) for image in data['inputs']]}
 
 
 def copy_to(table: Any, device: torch.device) -> Any:

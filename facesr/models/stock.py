@@ -1,5 +1,7 @@
-"""MMagic's SRResNet, editing model and SRGAN, with one or two changes each."""
+"""MMagic's SRResNet, editing model and SRGAN, with a few changes each."""
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,9 +11,10 @@ from mmagic.registry import MODELS
 from mmagic.structures import DataSample
 from mmengine.dist import get_rank
 from mmengine.logging import MessageHub
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import UserError
+from ..nets import run_padded
 
 
 @MODELS.register_module()
@@ -29,11 +32,70 @@ class SRResNet(MSRResNet):
 
 @MODELS.register_module()
 class FaceEditModel(BaseEditModel):
-    """MMagic's ``BaseEditModel``, whose predictions stay on the device.
+    """MMagic's ``BaseEditModel`` with several losses and nets that need multiples of a size.
 
-    The stock model copies each batch to the host, which waits for it; but the validation's metrics
-    work on the device.
+    The stock model copies each prediction to the host, which waits for it; here they stay on the
+    device, where the validation's metrics are computed.
+
+    Args:
+        losses: by their names in the log, in place of the stock model's one ``pixel_loss``; each is
+            called with output and ground truth, and their sum is trained on.
+        size_multiple: what the sides of the generator's input must be multiples of; other inputs
+            are padded. None: the generator's own ``size_multiple``, or 1.
     """
+
+    def __init__(
+        self,
+        generator: Any,
+        pixel_loss: Mapping[str, Any] | None = None,
+        losses: Mapping[str, Mapping[str, Any]] | None = None,
+        size_multiple: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if not (pixel_loss or losses):
+            raise UserError('model: pixel_loss expected, or losses=dict(NAME=dict(type=...), ...)')
+        parts = {name: MODELS.build(loss) for name, loss in (losses or {}).items()}
+        super().__init__(generator, pixel_loss=pixel_loss or dict(type='L1Loss'), **kwargs)
+        self.losses = nn.ModuleDict(parts)
+        own = getattr(self.generator, 'size_multiple', 1)
+        self.size_multiple = own if size_multiple is None else size_multiple
+
+    def forward_tensor(
+        self, inputs: Tensor, data_samples: DataSample | None = None, **kwargs: Any
+    ) -> Tensor:
+        """Restore (N, C, h, w), padded if need be, in the net's own range of values."""
+        run = partial(super().forward_tensor, data_samples=data_samples, **kwargs)
+        return run_padded(run, inputs, self.size_multiple)
+
+    def val_step(self, data: dict[str, Any]) -> Any:
+        """Restore a batch; images of several sizes, which the stock model cannot, one by one."""
+        if len({image.shape for image in data['inputs']}) == 1:
+            return super().val_step(data)
+        parts = ({key: [part[i]] for key, part in data.items()} for i in range(len(data['inputs'])))
+        return [sample for part in parts for sample in super(FaceEditModel, self).val_step(part)]
+
+    test_step = val_step
+
+    def forward_train(self, inputs: Tensor, data_samples: Any = None, **kwargs: Any) -> Any:
+        """Compute the losses by their names; of ``FaceSRGAN`` only the output."""
+        if not self.losses:
+            return super().forward_train(inputs, data_samples, **kwargs)
+        output = self.forward_tensor(inputs, data_samples, **kwargs)
+        values = {name: loss(output, data_samples.gt_img) for name, loss in self.losses.items()}
+        return {name: _as_one(value) for name, value in values.items()}
+
+    def parse_losses(self, losses: dict[str, Tensor]) -> Any:
+        """Add the losses; the stock model adds only those with ``loss`` in their names."""
+        if not self.losses:
+            return super().parse_losses(losses)
+        named = {name: value.mean() for name, value in losses.items()}
+        total = torch.stack([*named.values()]).sum()
+        return total, {'loss': total, **named}
+
+
+def _as_one(loss: Any) -> Any:
+    """One number of a loss; MMagic's ``PerceptualLoss`` gives two, either of which may be None."""
+    return sum(part for part in loss if part is not None) if isinstance(loss, tuple) else loss
 
     def forward_inference(
         self, inputs: Tensor, data_samples: DataSample | None = None, **kwargs: Any

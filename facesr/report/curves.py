@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, cycle
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +143,7 @@ def draw_shared_curves(runs: Sequence[Run]) -> Figure | None:
             lines = [Line(run.name, run.training[name], colours[run.name]) for run in alike]
             plots.append(Plot(_loss_title(alike[0], name), LOSS_UNIT, lines))
     for metric, unit in SCORE_HEADINGS.items():
-        scored = [run for run in runs if metric in run.validation]
+        scored = [run for run in runs if any(name.endswith(metric) for name in run.validation)]
         if len(scored) < 2:
             continue
         lines, reference = [], []
@@ -185,14 +186,15 @@ def published_curves(run: Run) -> dict[str, Curve]:
 
 def _loss_names(run: Run) -> list[str]:
     """The losses a run logged, in the order of ``LOSSES``; their sum only if it is the only one."""
-    logged = [name for name in run.training if name.startswith('loss')]
+    own = run.entry('model.losses') or {}
+    logged = [name for name in run.training if name.startswith('loss') or name in own]
     names = list(dict.fromkeys([*(name for name in LOSSES if name in logged), *logged]))
     return names[1:] if len(names) > 1 and names[0] == 'loss' else names
 
 
 def _loss_settings(run: Run, name: str) -> Any:
     _, key = LOSSES.get(name, ('', f'{name.removeprefix("loss_")}_loss'))
-    return run.entry(f'model.{key}')
+    return run.entry(f'model.losses.{name}') or run.entry(f'model.{key}')
 
 
 def _loss_title(run: Run, name: str) -> str:
@@ -206,11 +208,14 @@ def _loss_title(run: Run, name: str) -> str:
 def _validation_lines(
     run: Run, metric: str, label: str, colour: str, average: str
 ) -> Iterator[Line]:
-    if metric in run.validation:
-        yield Line(label, run.validation[metric], colour)
-    name = f'ema/{metric}'
-    if name in run.validation:
-        yield Line(f'{label}, average of the weights', run.validation[name], average, '-.')
+    colours = [chain([first], cycle(COLOURS[2:])) for first in (colour, average)]
+    for name, curve in run.validation.items():
+        *parts, kind = name.split('/')  # 'ema', of the average; the set's, if there are several
+        if kind == metric:
+            of_average = parts[:1] == ['ema']
+            notes = [label] + ['average of the weights'] * of_average + parts[of_average:]
+            style = '-.' if of_average else '-'
+            yield Line(', '.join(notes), curve, next(colours[of_average]), style)
 
 
 def smooth(curve: Curve) -> Curve:

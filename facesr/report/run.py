@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from ..config import entry, parse_config
+from ..config import as_list, entry, losses_of, parse_config
 from ..errors import UserError
 
 #: Logged values by iteration, ascending.
@@ -79,9 +79,8 @@ def describe_settings(run: Run) -> dict[str, str]:
         'trainable parameters': _text(facts.get('parameters'), '{:,}' + limit),
         'discriminator': as_call(model.get('discriminator')),
     }
-    for name, part in model.items():
-        if name.endswith('_loss') and part:
-            settings[name.replace('_', ' ')] = as_call(part)
+    for name, part in losses_of(model).items():
+        settings[f'{name.removesuffix("_loss")} loss'] = as_call(part)
     if model.get('perceptual_loss'):
         settings['VGG weights'] = str(run.entry('model.perceptual_loss.pretrained'))
     optim = run.entry('optim_wrapper') or {}
@@ -132,10 +131,12 @@ def border_note(run: Run, metric: str) -> str:
 
 
 def _data(run: Run, split: str, images: int | None, interval: str = '') -> str:
-    root = run.entry(f'{split}_dataloader.dataset.data_root')
-    folders = run.entry(f'{split}_dataloader.dataset.data_prefix') or {}
-    where = f'{root}: {", ".join(map(str, folders.values()))}' if root else ''
-    return ' | '.join(filter(None, [where, _text(images, '{:,} images' + interval)]))
+    parts = []
+    for loader in as_list(run.entry(f'{split}_dataloader')):
+        root, folders = entry(loader, 'dataset.data_root'), entry(loader, 'dataset.data_prefix')
+        if root:
+            parts.append(f'{root}: {", ".join(map(str, (folders or {}).values()))}')
+    return ' | '.join(filter(None, [*parts, _text(images, '{:,} images' + interval)]))
 
 
 def _time(run: Run) -> str:

@@ -38,16 +38,16 @@ def measure_sharpness(face: Image8) -> float:
     return float(cv2.Laplacian(grey, cv2.CV_32F).var())
 
 
-def keep_detail(face: Image8, restored: Image8) -> Image8:
+def keep_detail(face: Image8, restored: Image8, lq_size: int = LQ_SIZE) -> Image8:
     """Take the photograph back where it is sharper than what the net saw of a large face.
 
-    The net sees 128x128 pixels; what is finer may be detail, blur or noise. So the photograph's
-    weight is, around each pixel, the share of the net's fine detail that it has too (squared: a
-    blurred photograph keeps nothing), times the share of their difference that is not noise, as
-    in a Wiener filter.
+    The net sees ``lq_size`` pixels a side; what is finer may be detail, blur or noise. So the
+    photograph's weight is, around each pixel, the share of the net's fine detail that it has too
+    (squared: a blurred photograph keeps nothing), times the share of their difference that is not
+    noise, as in a Wiener filter.
     """
     photo, net = face.astype(np.float32), restored.astype(np.float32)
-    fine, net_fine = (image - _coarse(image) for image in (photo, net))
+    fine, net_fine = (image - _coarse(image, lq_size) for image in (photo, net))
 
     def average(product: NDArray[np.float32]) -> NDArray[np.float32]:
         mean = cv2.blur(product.mean(axis=2), (DETAIL_WINDOW, DETAIL_WINDOW))
@@ -60,9 +60,9 @@ def keep_detail(face: Image8, restored: Image8) -> Image8:
     return np.asarray(np.rint(net + weight * (photo - net)), np.uint8)
 
 
-def _coarse(image: NDArray[np.float32]) -> NDArray[np.float32]:
+def _coarse(image: NDArray[np.float32], lq_size: int) -> NDArray[np.float32]:
     """What is left of an image that the net sees."""
-    small = cv2.resize(image, (LQ_SIZE, LQ_SIZE), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(image, (lq_size, lq_size), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.resize(small, image.shape[1::-1], interpolation=cv2.INTER_CUBIC))
 
 

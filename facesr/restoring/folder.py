@@ -22,6 +22,8 @@ from ..nets import use_tf32, use_threads
 from .metrics import LPIPS
 from .restorer import Restorer
 from .score import (
+    LEADERBOARD,
+    Counting,
     ImageScore,
     bicubic,
     format_scores,
@@ -48,6 +50,8 @@ class Manifest:
     images: int  # how many were restored
     precision: str = 'float32'
     tta: str | None = None  # the restorer's
+    y: bool = False  # how PSNR and SSIM were counted
+    border: int = 0
 
     def write(self, path: Path) -> None:
         """Write the manifest."""
@@ -84,13 +88,16 @@ def restore_and_score(
     batch_size: int = 1,
     lpips: str | None = None,
     overwrite: bool = False,
+    counting: Counting = LEADERBOARD,
+    suffix: str = '',
 ) -> None:
     """Restore a folder of images of any size into ``out``, score the PNGs, draw and pack them.
 
     Beside ``out`` come ``<out>.csv`` (a line for each image), ``<out>_panel.png``, and
     ``<out>.json`` (:class:`Manifest`). ``gt`` has ground truths of the same names; without them
     the score is NIQE. ``zip_file`` is the submission to write, if any. ``lpips`` is the net by
-    which LPIPS is computed too, ``'alex'`` or ``'vgg'``.
+    which LPIPS is computed too, ``'alex'`` or ``'vgg'``; ``suffix`` that of
+    :func:`facesr.images.pair_images`.
     """
     if batch_size < 1:
         raise UserError(f'--batch-size {batch_size}: at least 1 image expected')
@@ -101,9 +108,11 @@ def restore_and_score(
         where = f'among the images of {out.parent}'
         raise UserError(f'{out}: its panel would be {where}; choose another')
     images = list_images(folder)
-    truths = None if gt is None else list_images(gt)
+    truths = None
     if gt is not None:
-        pair_images({'input': folder, 'gt': gt})
+        pairs = [pair for _, pair in pair_images({'input': folder, 'gt': gt}, suffix)]
+        images = {pair['input'].stem: pair['input'] for pair in pairs}
+        truths = {pair['input'].stem: pair['gt'] for pair in pairs}
     scorer = open_lpips(lpips, gt)
     pngs = [out / f'{stem}.png' for stem in images]
     table, manifest, panel = (
@@ -117,15 +126,23 @@ def restore_and_score(
             print(f'computing in {restorer.precision}; for scores to compare, take float32')
         shown = spread(list(images), PANEL_ROWS)
         restored = restore_folder(
-            restorer, images, out, truths, batch_size, lpips=scorer, shown=shown
+            restorer,
+            images,
+            out,
+            truths,
+            batch_size,
+            lpips=scorer,
+            shown=shown,
+            counting=counting,
         )
         scores = [result.score for result in restored if result.score]
         baseline = [result.baseline for result in restored if result.baseline]
         write_csv(table, scores)
-        print(f'{len(images)} images in {out}')
-        print(f' output: {format_scores(scores)}')
+        which = 'averaged' if restorer.ema else 'raw'
+        print(f'{len(images)} images in {out}, by the {which} weights of {restorer.checkpoint}')
+        print(f' output: {format_scores(scores, counting)}')
         if baseline:
-            print(f'bicubic: {format_scores(baseline)}')
+            print(f'bicubic: {format_scores(baseline, counting)}')
         Manifest(
             input=str(folder.resolve()),
             gt=None if gt is None else str(gt.resolve()),
@@ -136,6 +153,7 @@ def restore_and_score(
             images=len(images),
             precision=restorer.precision,
             tta=restorer.tta,
+            **asdict(counting),
         ).write(manifest)
         print(f'scores of each image: {table}')
         write_png(panel, stack_panels([row.panel for row in restored if row.panel is not None]))
@@ -154,6 +172,7 @@ def restore_folder(
     scored: bool = True,
     lpips: LPIPS | None = None,
     shown: Collection[str] = (),
+    counting: Counting = LEADERBOARD,
 ) -> list[Restored]:
     """Restore images into ``out``, an 8-bit RGB PNG for each, and score the PNGs.
 
@@ -168,7 +187,7 @@ def restore_folder(
     device = ThreadPoolExecutor(1) if restorer.device.type == 'cuda' else None
     if lpips is not None:
         lpips.to(restorer.device)
-    job = _Job(restorer, images, out, truths or {}, scored, lpips, shown, device)
+    job = _Job(restorer, images, out, truths or {}, scored, lpips, shown, counting, device)
     stems = list(images)
     batches = [stems[first : first + batch_size] for first in range(0, len(stems), batch_size)]
     threads = torch.get_num_threads()
@@ -184,7 +203,8 @@ def restore_folder(
                 for result in future.result():
                     results.append(result)
                     if result.tile is not None:
-                        console.print(f'{result.path}: restored in tiles of {result.tile} pixels')
+                        text = f'{result.path}: restored in tiles of {result.tile} pixels'
+                        console.print(text, markup=False)  # a name may have brackets
         finally:  # also after an error or Ctrl-C: running batches end soon, waiting never start
             restorer.stop.set()
             executor.shutdown(cancel_futures=True)
@@ -205,6 +225,7 @@ class _Job:
     scored: bool
     lpips: LPIPS | None
     shown: Collection[str]
+    counting: Counting
     device: ThreadPoolExecutor | None  # in which a GPU's nets run; on a CPU each worker runs them
 
     def run(self, stems: Sequence[str]) -> list[Restored]:
@@ -238,9 +259,11 @@ class _Job:
         gt = read_image(self.truths[stem]) if self.truths else None
         written = read_image(png)
         compute = partial(self._on_device, score_image) if self.lpips else score_image
-        score = compute(png.name, written, gt, self.lpips)
+        score = compute(png.name, written, gt, self.lpips, self.counting)
         enlarged = bicubic(lq, *written.shape[:2])
-        baseline = None if gt is None else compute(png.name, enlarged, gt, self.lpips)
+        baseline = (
+            None if gt is None else compute(png.name, enlarged, gt, self.lpips, self.counting)
+        )
         panel = None
         if stem in self.shown:
             row = {} if gt is None else {'ground truth': gt}

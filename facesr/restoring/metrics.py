@@ -4,6 +4,7 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -26,6 +27,18 @@ CPU_ROWS = 64  # that a CPU scores at a time: few enough for its cache, enough f
 _LAYERS = {'alex': (1, 4, 7, 9, 11), 'vgg': (3, 8, 15, 22, 29)}
 #: The least side of an image in pixels that leaves a pixel in the last of them.
 LEAST_SIDE = {'alex': 31, 'vgg': 16}
+
+
+def compared(images: Tensor, y: bool, border: int) -> Tensor:
+    """What is scored of (N, C, H, W) RGB or grey, levels of 0-255: without a border of pixels.
+
+    With ``y`` only the luma of RGB, (N, 1, H, W): ITU-R BT.601, 16-235, not rounded.
+    """
+    if y and images.shape[1] == 3:
+        red, green, blue = images.float()[:, :, None].unbind(1)
+        images = (65.481 * red + 128.553 * green + 24.966 * blue) / 255 + 16
+    height, width = images.shape[2:]
+    return images[:, :, border : height - border, border : width - border]
 
 
 @torch.no_grad()
@@ -186,10 +199,12 @@ class BatchPSNR(PSNR):
             raise UserError(f'crop_border={self.crop_border}: a whole number to 255 expected')
 
     def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
-        """Score a batch of images of one size."""
+        """Score a batch of images."""
         images = [sample['output'][self.pred_key] for sample in data_samples]
         truths = [sample[self.gt_key] for sample in data_samples]
-        self.results.append(self.score(self._stack(images), self._stack(truths)))
+        for _, same in groupby(zip(images, truths, strict=True), lambda pair: pair[0].shape):
+            batches = map(self._stack, zip(*same, strict=True))
+            self.results.append(self.score(*batches))
 
     def evaluate(self) -> dict[str, float]:
         """Gather the scores of all processes, and return their mean by the metric's name."""
@@ -198,14 +213,10 @@ class BatchPSNR(PSNR):
         means: dict[str, float] = super().evaluate()
         return means
 
-    def _stack(self, images: list[Tensor]) -> Tensor:
-        """The part of each image that is compared: (N, C, H, W)."""
-        batch = torch.stack(images)
-        if self.convert_to == 'Y':  # luma of ITU-R BT.601, 16-235
-            blue, green, red = batch[:, :, None].unbind(1)
-            batch = (24.966 * blue + 128.553 * green + 65.481 * red) / 255 + 16
-        border, (height, width) = self.crop_border, batch.shape[2:]
-        return batch[:, :, border : height - border, border : width - border]
+    def _stack(self, images: Sequence[Tensor]) -> Tensor:
+        """The part of each image that is compared: (N, C, H, W), RGB or Y."""
+        batch = torch.stack([*images])
+        return compared(batch.flip(1), self.convert_to == 'Y', self.crop_border)
 
 
 @METRICS.register_module()
@@ -238,8 +249,8 @@ class BatchLPIPS(BatchPSNR):
             self.lpips = None
 
     def score(self, images: Tensor, truths: Tensor) -> Tensor:
-        """Score (N, 3, H, W), BGR as MMagic's models give them: (N,)."""
+        """Score (N, 3, H, W) RGB: (N,)."""
         if self.lpips is None:
             return images.new_full((len(images),), math.nan, dtype=torch.float32)
-        scores: Tensor = self.lpips.to(images.device)(images.flip(1), truths.flip(1))
+        scores: Tensor = self.lpips.to(images.device)(images, truths)
         return scores

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from mmengine.config import Config
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
@@ -52,7 +53,7 @@ class RestoredPhotograph:
 
     image: Image8  # (H, W, 3); (H, W) if the photograph was grey
     faces: list[Face]  # where they were found, in pixels of the input
-    cut: list[Image8]  # each face as the net saw it, (128, 128, 3)
+    cut: list[Image8]  # each face as the net saw it, 128x128 or as it was trained
     restored: list[Image8]  # what is pasted in its place, (512, 512, 3)
 
     @property
@@ -67,10 +68,15 @@ class PhotographRestorer:
     """Restores the faces of photographs."""
 
     def __init__(
-        self, weights: str | Path = WEIGHTS / 'face_unet.pth', device: str | None = None
+        self,
+        weights: str | Path = WEIGHTS / 'face_unet.pth',
+        device: str | None = None,
+        config: Config | None = None,
     ) -> None:
+        """Open weights that ``tools/export.py`` wrote, or any checkpoint with its config."""
         self.detector = FaceDetector(device)
-        self.net = open_exported(weights, device)
+        self.net = Restorer(config, weights, device) if config else open_exported(weights, device)
+        self.lq_size = self.net.lq_size or LQ_SIZE
         self._device = device
         self._background: Restorer | None = None
 
@@ -87,15 +93,16 @@ class PhotographRestorer:
         canvas = self._enlarge(photograph, options)
         faces = self.detector.find(photograph, options.min_face)
         faces = faces[:1] if options.only_largest else faces
-        cut = [cut_face(photograph, face) for face in faces]
+        cut = [cut_face(photograph, face, self.lq_size) for face in faces]
         restored: list[Image8] = []
         for first in range(0, len(cut), BATCH):
             on_progress(first, len(cut))
-            restored += [sr for sr, _ in self.net.restore_batch(cut[first : first + BATCH])]
+            results = self.net.restore_batch(cut[first : first + BATCH])
+            restored += [np.dstack([sr] * 3) if sr.ndim == 2 else sr for sr, _ in results]
         for index, face in enumerate(faces):  # of two, the smaller in front
-            if math.hypot(*face.to_frame(LQ_SIZE)[:, 0]) < 1:
+            if math.hypot(*face.to_frame(self.lq_size)[:, 0]) < 1:
                 large = cut_face(photograph, face, len(restored[index]))
-                restored[index] = keep_detail(large, restored[index])
+                restored[index] = keep_detail(large, restored[index], self.lq_size)
             paste_face(canvas, restored[index], face, options.scale, options.strength)
         on_progress(len(cut), len(cut))
         if (photograph == photograph[..., :1]).all():

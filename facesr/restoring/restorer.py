@@ -14,15 +14,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmagic.registry import MODELS
 from mmengine.config import Config
 from torch import Tensor
 from torch.nn import Module
 from torch.nn.functional import pad
 
 from ..checkpoint import load_generator, read_checkpoint
+from ..config import entry
+from ..degradation.preprocessor import to_grey
 from ..errors import UserError
 from ..images import Image8
-from ..nets import build_part, find_device, use_tf32
+from ..nets import build_part, find_device, run_padded, size_multiple, use_tf32
 
 # What is averaged: the image moved right and down by so many pixels, and whether mirrored too.
 FLIP = [(0, 0, False), (0, 0, True)]
@@ -49,7 +52,8 @@ class Restorer:
         tile: longer images are restored in tiles of this side, in pixels of the input; None: on a
             GPU what does not fit into its memory, on a CPU what has more than 192x192 pixels, in
             tiles of 128. A net with ``whole_images`` refuses tiles.
-        ema: take the average of the weights that the checkpoint holds beside the raw ones.
+        ema: take the average of the weights that the checkpoint holds beside the raw ones, or not;
+            None: if the checkpoint is the best by the average's score.
         precision: ``float32``, without TF32; or ``bf16`` or ``fp16`` by autocast: faster on a GPU,
             and a few levels off.
         tta: take the mean of several passes, before rounding: ``flip``, with the mirrored image's
@@ -64,13 +68,13 @@ class Restorer:
         checkpoint: str | Path,
         device: str | None = None,
         tile: int | None = None,
-        ema: bool = False,
+        ema: bool | None = None,
         precision: str = 'float32',
         tta: str | None = None,
     ) -> None:
         if tile is not None and tile < 1:
             raise UserError(f'--tile {tile}: at least 1 pixel expected')
-        self.checkpoint, self.ema = str(checkpoint), ema
+        self.checkpoint = str(checkpoint)
         #: What was read: the checkpoint, and the config's file if it is from one.
         self.files = [Path(path) for path in (checkpoint, config.filename) if path is not None]
         self.tile, self.precision, self.tta = tile, precision, tta
@@ -79,11 +83,17 @@ class Restorer:
         self._large = Lock()
         self.device = find_device(device)
         self.preprocessor = build_part(config, 'data_preprocessor').to(self.device)
+        self.grey: bool = getattr(self.preprocessor, 'grey', False)
         self.generator = build_part(config, 'generator')
-        load_generator(self.generator, checkpoint, ema)
+        #: Whether the weights are an average.
+        self.ema: bool = load_generator(self.generator, checkpoint, ema)['ema']
         self.generator.to(self.device, memory_format=torch.channels_last).eval()
         self.name = type(self.generator).__name__
         self.whole = getattr(self.generator, 'whole_images', False)
+        self.multiple = size_multiple(config, self.generator)
+        sizes = entry(config, 'train_dataloader.dataset.degradation') or {}
+        #: Side of the inputs that it was trained on, in pixels, if it is known.
+        self.lq_size: int | None = sizes.get('lq_size')
         if tile is not None and self.whole:
             raise UserError(f'--tile {tile}: {self.name} needs the whole face; leave --tile out')
         for module in self.generator.modules():
@@ -91,13 +101,20 @@ class Restorer:
         if precision != 'float32':
             try:
                 with torch.inference_mode():
-                    self._generate(torch.zeros(1, 3, 8, 8, device=self.device))
+                    channels = 1 if self.grey else 3
+                    self._generate(torch.zeros(1, channels, 8, 8, device=self.device))
             except RuntimeError as error:
                 reason = f'{self.name} cannot compute in it on {self.device} ({error})'
                 raise UserError(f'--precision {precision}: {reason}; take float32') from error
 
     def restore(self, lq: Image8) -> Image8:
-        """Restore one image: (H, W, 3) -> (4H, 4W, 3), or the generator's scale, uint8 RGB."""
+        """Restore one image: (H, W, 3) -> (4H, 4W, 3), or the generator's scale, uint8 RGB.
+
+        A net with one channel gives (4H, 4W), grey. A UserError for any other array.
+        """
+        if lq.dtype != np.uint8 or lq.shape[2:] != (3,):
+            found = f'{lq.dtype} of shape {lq.shape}'
+            raise UserError(f'{found}: 8-bit RGB expected, (H, W, 3) uint8 of 0-255')
         return self.restore_batch([lq])[0][0]
 
     @torch.inference_mode()
@@ -149,14 +166,15 @@ class Restorer:
             [restored] = self._forward(outer[None])
             scale = len(restored) // len(outer)
             if not result.size:
-                result = np.empty((height * scale, width * scale, 3), np.uint8)
+                sides = height * scale, width * scale
+                result = np.empty((*sides, *restored.shape[2:]), np.uint8)
             area = result[top * scale : (top + tile) * scale, left * scale : (left + tile) * scale]
             inner = restored[(top - outer_top) * scale :, (left - outer_left) * scale :]
             area[:] = inner[: area.shape[0], : area.shape[1]]
         return result
 
     def _forward(self, lq: Image8) -> Image8:
-        """(N, H, W, 3) -> (N, 4H, 4W, 3), both uint8 RGB."""
+        """(N, H, W, 3) -> (N, 4H, 4W, 3), both uint8 RGB, or (N, 4H, 4W), grey."""
         large = self.device.type == 'cpu' and lq.size > 3 * ONE_AT_A_TIME
         with self._large if large else nullcontext():
             return self._compute(lq)
@@ -164,13 +182,14 @@ class Restorer:
     def _compute(self, lq: Image8) -> Image8:
         mean, std = self.preprocessor.mean, self.preprocessor.std
         # Permuted from NHWC, the batch is NCHW in channels-last layout.
-        x = torch.from_numpy(np.ascontiguousarray(lq)).to(self.device).permute(0, 3, 1, 2).float()
-        x = (x - mean) / std
+        x = torch.from_numpy(np.ascontiguousarray(lq)).to(self.device).permute(0, 3, 1, 2)
+        x = ((to_grey(x) if self.grey else x).float() - mean) / std
         y = self._generate(x) if self.tta is None else self._average(x, TTA[self.tta])
         # Comes with the image: to ask for it earlier, the host would wait for the GPU once more.
         strange = (~torch.isfinite(y)).any().to('cpu', non_blocking=True)
         levels = (y * std + mean).clamp(0, 255).round().to(torch.uint8)
-        result: Image8 = levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        levels = levels[:, 0] if self.grey else levels.permute(0, 2, 3, 1)
+        result: Image8 = levels.contiguous().cpu().numpy()
         if strange:
             remedy = 'other weights' if self.precision == 'float32' else '--precision float32'
             raise UserError(f'{self.name} gives values that are not finite; take {remedy}')
@@ -191,7 +210,7 @@ class Restorer:
     def _generate(self, x: Tensor) -> Tensor:
         dtype = PRECISIONS[self.precision]
         with use_tf32(False), torch.autocast(self.device.type, dtype, dtype != torch.float32):
-            return Tensor.float(self.generator(x))
+            return Tensor.float(run_padded(self.generator, x, self.multiple))
 
     def _check_stop(self, module: Module, inputs: Any) -> None:
         # Ctrl-C reaches only the main thread; a net in another thread looks here.
@@ -205,9 +224,16 @@ def open_exported(weights: str | Path, device: str | None = None) -> Restorer:
     if not {'generator', 'mean', 'std'} <= meta.keys():
         export = f'python tools/export.py CONFIG {weights} FILE.pth'
         raise UserError(f'{weights}: does not say which net it is for; export it first: {export}')
-    scaling = dict(type='DataPreprocessor', mean=meta['mean'], std=meta['std'])
+    kind = meta['generator'].get('type')
+    if MODELS.get(kind) is None:  # no file of weights causes an import
+        raise UserError(f"{weights}: {kind} is no net of facesr's; name its config: --config FILE")
+    scaling = dict(mean=meta['mean'], std=meta['std'], grey=meta.get('grey', False))
+    scaling['type'] = 'FacePreprocessor'
     model = dict(generator=meta['generator'], data_preprocessor=scaling)
-    return Restorer(Config(dict(model=model)), weights, device)
+    model['size_multiple'] = meta.get('size_multiple')
+    dataset = dict(degradation=dict(lq_size=meta.get('lq_size')))
+    config = Config(dict(model=model, train_dataloader=dict(dataset=dataset)))
+    return Restorer(config, weights, device)
 
 
 def release_memory(error: MemoryError | RuntimeError, device: torch.device) -> None:

@@ -16,7 +16,7 @@ from rich.progress import track
 from ..errors import UserError
 from ..files import write_whole, writing_results
 from ..images import Image8, check_size, list_images, pair_images, read_image
-from .metrics import LEAST_SIDE, LPIPS, WINDOW, psnr, ssim
+from .metrics import LEAST_SIDE, LPIPS, WINDOW, compared, psnr, ssim
 
 # MMagic's NIQE fits a covariance over blocks of 96 pixels, and needs at least two blocks a side.
 NIQE_MIN_PIXELS = 192
@@ -65,8 +65,33 @@ class ImageScore:
 SCORES: dict[str, Score] = {part.name: part.metadata['score'] for part in fields(ImageScore)[1:]}
 
 
+@dataclass(frozen=True)
+class Counting:
+    """How PSNR and SSIM are counted."""
+
+    y: bool = False  # of the luma instead of RGB
+    border: int = 0  # pixels that are left out
+
+    def __post_init__(self) -> None:
+        if self.border < 0:
+            raise UserError(f'--border {self.border}: at least 0 pixels expected')
+
+    @property
+    def note(self) -> str:
+        """What differs from the leaderboard's, for people; empty if nothing."""
+        border = f'without a border of {self.border} pixels' if self.border else ''
+        return ', '.join(filter(None, ['PSNR and SSIM of Y' if self.y else '', border]))
+
+
+LEADERBOARD = Counting()
+
+
 def score_image(
-    name: str, image: Image8, gt: Image8 | None, lpips: LPIPS | None = None
+    name: str,
+    image: Image8,
+    gt: Image8 | None,
+    lpips: LPIPS | None = None,
+    counting: Counting = LEADERBOARD,
 ) -> ImageScore:
     """Score (H, W, 3) 8-bit RGB against ``gt``, of the same size: PSNR, SSIM, LPIPS; else NIQE.
 
@@ -84,9 +109,10 @@ def score_image(
     check_size(name, image, height, width, 'the size of its ground truth')
     pair = [torch.from_numpy(side).permute(2, 0, 1)[None] for side in (image, gt)]
     side = min(image.shape[:2])
-    scores = {'psnr': psnr(*pair).item()}
-    if side >= WINDOW:
-        scores['ssim'] = ssim(*pair).item()
+    inner = [compared(image, counting.y, counting.border) for image in pair]
+    scores = {'psnr': psnr(*inner).item()} if inner[0].numel() else {}
+    if side - 2 * counting.border >= WINDOW:
+        scores['ssim'] = ssim(*inner).item()
     if lpips is not None and side >= LEAST_SIDE[lpips.net]:
         scores[f'lpips_{lpips.net}'] = lpips(*pair).item()
     return ImageScore(name, **scores)
@@ -105,20 +131,26 @@ def score_folder(
     lpips: str | None = None,
     table: Path | None = None,
     overwrite: bool = False,
+    counting: Counting = LEADERBOARD,
+    suffix: str = '',
 ) -> list[ImageScore]:
-    """Score a folder's images with a progress bar: against ground truths, or by NIQE without."""
+    """Score a folder's images with a progress bar: against ground truths, or by NIQE without.
+
+    ``suffix`` is that of :func:`facesr.images.pair_images`.
+    """
     scorer = open_lpips(lpips, gt_folder)
     if gt_folder is None:
         pairs = [{'image': path} for path in list_images(folder).values()]
     else:
-        pairs = [pair for _, pair in pair_images({'image': folder, 'gt': gt_folder})]
+        pairs = [pair for _, pair in pair_images({'image': folder, 'gt': gt_folder}, suffix)]
     inputs = [path for pair in pairs for path in pair.values()]
     inputs += [scorer.path] if scorer else []
     scores = []
     with writing_results([table] if table else [], inputs, overwrite):
         for pair in track(pairs, 'scoring', transient=True):
             gt = read_image(pair['gt']) if 'gt' in pair else None
-            scores.append(score_image(pair['image'].name, read_image(pair['image']), gt, scorer))
+            image = read_image(pair['image'])
+            scores.append(score_image(pair['image'].name, image, gt, scorer, counting))
         if table:
             write_csv(table, scores)
     return scores
@@ -139,14 +171,14 @@ def _values(scores: Sequence[ImageScore], name: str) -> list[float]:
     return [value for score in scores if not math.isnan(value := getattr(score, name))]
 
 
-def format_scores(scores: Sequence[ImageScore]) -> str:
+def format_scores(scores: Sequence[ImageScore], counting: Counting = LEADERBOARD) -> str:
     """One line for people: ``PSNR 29.4400 dB, SSIM 0.8041 (mean of 400 images)``."""
     scored = sum(any(not math.isnan(value) for value in astuple(score)[1:]) for score in scores)
     reason = f'NIQE needs {NIQE_MIN_PIXELS} pixels a side and some texture'
     if not scored:
         return f'no score: {reason}'
     parts = [SCORES[name].format(value, 4) for name, value in mean_scores(scores).items()]
-    notes = [f'mean of {scored} images']
+    notes = [f'mean of {scored} images', *filter(None, [counting.note])]
     for name, kind in SCORES.items():
         if 0 < (count := len(_values(scores, name))) < scored:
             notes.append(f'{kind.name} of {count}: others are too small')

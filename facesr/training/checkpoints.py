@@ -1,6 +1,6 @@
 """Checkpoints that no kill, crash or full disk can take away, and how a run resumes from one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
@@ -13,12 +13,13 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import get_state_dict
 
-from ..checkpoint import BEST, generator_weights, model_weights, to_plain
+from ..checkpoint import BEST, generator_weights, model_weights, takes_average, to_plain
 from ..errors import UserError, describe_refusal
 from ..files import by_first, write_file
 from ..nets import unwrap, unwrap_generator
 from . import PRIORITIES
-from .optimiser import take_settings
+from .optimiser import put_waiting, take_settings, take_waiting
+from .output import tell
 from .resume import VALIDATED, check_complete
 
 #: What the stock hook notes of the files that it has written.
@@ -50,7 +51,8 @@ class SafeCheckpointHook(CheckpointHook):
 
     *Content*: MMEngine pickles ``HistoryBuffer`` objects, which ``torch.load`` refuses since 2.6
     (weights-only by default), and does not save the step counter of MMagic's ``SRGAN``. Here only
-    tensors and plain values are saved.
+    tensors and plain values are saved. Where gradients wait for their step
+    (``accumulative_counts``), they are saved too, for the resumed run's step.
 
     *Loading*: MMEngine only warns of weights that do not match; here they must. ``load_from`` takes
     only the generator. A run resumes by its config (``resume=True`` and ``load_from``), not by
@@ -61,6 +63,8 @@ class SafeCheckpointHook(CheckpointHook):
 
     #: Why the last checkpoint could not be written, if so.
     _failure: OSError | None = None
+    #: Each process's gradients that wait for their step, to be saved or of the checkpoint.
+    _waiting: Sequence[Mapping[str, Any]] = ()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, backend_args=dict(backend='durable'), **kwargs)
@@ -72,6 +76,11 @@ class SafeCheckpointHook(CheckpointHook):
         model = unwrap(runner.model)
         if hasattr(model, 'step_counter'):  # read in every iteration: on a GPU a wait each time
             model.step_counter = model.step_counter.cpu()
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        if self._waiting:  # after every before_train, where FastStepHook lays out the weights
+            put_waiting(unwrap(runner.model), runner.optim_wrapper, self._waiting)
+            self._waiting = ()
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
         runner.message_hub.update_info(VALIDATED, runner.iter)
@@ -98,18 +107,15 @@ class SafeCheckpointHook(CheckpointHook):
         self._save_checkpoint_with_step(runner, runner.iter, meta)
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict[str, Any]) -> None:
+        self._waiting = take_waiting(unwrap(runner.model), runner.optim_wrapper)
         with self._undone_on_failure(runner):
             super()._save_checkpoint_with_step(runner, step, meta)
+        self._waiting = ()
 
     def _save_best_checkpoint(self, runner: Runner, metrics: dict[str, float]) -> None:
         if not self.save_best:
             return
         [name] = self.key_indicators
-        if name not in metrics:
-            known = ', '.join(metrics)
-            raise UserError(
-                f'default_hooks.checkpoint.save_best={name!r}: no such score; there are {known}'
-            )
         score, worst = metrics[name], self.init_value_map[self.rules[0]]
         best_score = runner.message_hub.runtime_info.get('best_score', worst)
         if not self.is_better_than[name](score, best_score):
@@ -161,6 +167,8 @@ class SafeCheckpointHook(CheckpointHook):
         checkpoint['state_dict'] = dict(zip(get_state_dict(model), weights, strict=True))
         if hasattr(model, 'step_counter'):
             checkpoint['step_counter'] = int(model.step_counter)
+        if self._waiting:
+            checkpoint['waiting'] = self._waiting
         for key in checkpoint.keys() - {'state_dict'}:
             checkpoint[key] = to_plain(checkpoint[key])
 
@@ -172,7 +180,8 @@ class SafeCheckpointHook(CheckpointHook):
             checkpoint['state_dict'] = get_state_dict(model) | {
                 f'generator.{name}': value for name, value in weights.items()
             }
-            runner.logger.info(f'generator: weights of {path}')
+            averaged = 'averaged ' if takes_average(checkpoint) else ''
+            tell(runner.logger, f'generator: {averaged}weights of {path}')
             return
         check_complete(checkpoint, path)
         checkpoint['state_dict'] = model_weights(checkpoint, model, path)
@@ -181,7 +190,9 @@ class SafeCheckpointHook(CheckpointHook):
         hub = checkpoint['message_hub']
         for name, (values, counts) in hub['log_scalars'].items():
             hub['log_scalars'][name] = HistoryBuffer(values, counts)
+        hub['resumed_keys'].pop('loop_stage', None)  # gone at a run's end; MMEngine would warn
         self._find_best(runner, hub)
+        self._waiting = checkpoint.get('waiting', ())
         if hasattr(model, 'step_counter'):
             model.step_counter.fill_(checkpoint['step_counter'])
 

@@ -69,6 +69,8 @@ def _join(config: Config, launcher: str) -> None:
     torch.distributed.init_process_group('gloo')
     # MMEngine's wrapper hands a CUDA device to PyTorch.
     wrapper = config.get('model_wrapper_cfg') or dict(
-        type='MMDistributedDataParallel', broadcast_buffers=False
+        type='MMDistributedDataParallel',
+        broadcast_buffers=False,
+        find_unused_parameters=config.get('find_unused_parameters', False),
     )
     config.model_wrapper_cfg = {**wrapper, 'device_ids': None}

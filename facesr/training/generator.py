@@ -11,7 +11,7 @@ from mmengine.model import ExponentialMovingAverage
 from mmengine.runner import Runner
 from mmengine.runner.amp import autocast
 
-from ..checkpoint import find_checkpoint, generator_weights, is_of_average, read_checkpoint
+from ..checkpoint import find_checkpoint, load_generator
 from ..errors import UserError
 from ..files import by_first
 from ..nets import unwrap_generator
@@ -50,12 +50,9 @@ class PretrainedGeneratorHook(Hook):
                 'load_from=CHECKPOINT, or start from scratch: --cfg-options '
                 'default_hooks.pretrained.source=None'
             )
-        checkpoint, generator = read_checkpoint(path), unwrap_generator(runner)
-        meta = checkpoint.get('meta', {})
-        ema = is_of_average(meta.get('best_score_name', ''))  # what it was best with
-        generator.load_state_dict(generator_weights(checkpoint, generator, path, ema))
+        meta = load_generator(unwrap_generator(runner), path)
         runner.message_hub.update_info(GENERATOR_ITERATIONS, meta.get('iter'))
-        which = f'{"averaged " if ema else ""}weights of {path}'
+        which = f'{"averaged " if meta["ema"] else ""}weights of {path}'
         tell(runner.logger, f'generator: {which}, iteration {meta.get("iter", "unknown")}')
 
 

@@ -1,14 +1,16 @@
 """``MuonAdam``, and how the state of any optimiser resumes under a changed config."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from mmagic.registry import OPTIMIZERS
+from mmengine.dist import all_gather_object, get_rank, get_world_size
 from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor
+from torch.nn import Module
 from torch.optim import Adam, Optimizer
 
 from ..nets import is_fast_in_bf16
@@ -52,7 +54,12 @@ class MuonAdam(Optimizer):
         super().__init__(params, {})  # makes groups of any form of parameters
         given, self.param_groups, self.defaults = self.param_groups, [], muon
         for group in given:
-            share = group.get('lr', lr) / lr if lr else 1.0  # of the rate, for Adam's too
+            # MMEngine's paramwise_cfg gives a rate and a decay to all; Adam's has its own of both.
+            shares = {
+                key: group[key] / muon[key] if muon[key] else 1.0
+                for key in ('lr', 'weight_decay')
+                if key in group
+            }
             allowed = group.get('matrices', True)
             for matrices, own in ((True, muon), (False, self._adam.defaults)):
                 weights = [
@@ -60,7 +67,8 @@ class MuonAdam(Optimizer):
                     for weight in group['params']
                     if (allowed and is_matrix(weight)) == matrices
                 ]
-                settings = {**own, **group, 'matrices': matrices, 'lr': share * own['lr']}
+                settings = {**own, **group, 'matrices': matrices}
+                settings |= {key: share * own[key] for key, share in shares.items()}
                 if weights:
                     self.add_param_group({**settings, 'params': weights})
 
@@ -148,6 +156,41 @@ def take_settings(wrapper: OptimWrapper | OptimWrapperDict, saved: dict[str, Any
             share = group['lr'] / before if before else 1.0
             group.update({key: value for key, value in own.items() if key != 'params'})
             group['lr'] = rate * share
+
+
+def take_waiting(model: Module, wrapper: OptimWrapper | OptimWrapperDict) -> list[dict[str, Any]]:
+    """Copy what waits for a step of ``accumulative_counts``: gradients and counts, of each process.
+
+    Empty if every gradient has had its step.
+    """
+    parts = wrappers_of(wrapper)
+    if not any(part._inner_count % part._accumulative_counts for part in parts.values()):
+        return []
+    counts = {net: part._inner_count for net, part in parts.items()}
+    grads = {name: weight.grad for name, weight in _named(model)}
+    gradients = {name: grad.cpu() for name, grad in grads.items() if grad is not None}
+    found: list[dict[str, Any]] = all_gather_object({'counts': counts, 'gradients': gradients})
+    return found
+
+
+def put_waiting(
+    model: Module, wrapper: OptimWrapper | OptimWrapperDict, waiting: Sequence[Mapping[str, Any]]
+) -> None:
+    """Give a process what waited in it; in another number of processes, the mean of all."""
+    own = [waiting[get_rank()]] if len(waiting) == get_world_size() else waiting
+    for net, part in wrappers_of(wrapper).items():
+        part._inner_count = own[0]['counts'][net]
+    for name, weight in _named(model):
+        gradients = [part['gradients'][name] for part in own if name in part['gradients']]
+        if gradients:
+            mean = torch.stack(gradients).sum(0) / len(own)
+            weight.grad = torch.empty_like(weight).copy_(mean)
+
+
+def _named(model: Module) -> Iterator[tuple[str, Tensor]]:
+    """A model's weights by their names without those of wrappers for several processes."""
+    for name, weight in model.named_parameters():
+        yield name.replace('module.', ''), weight
 
 
 def match_layout(wrapper: OptimWrapper | OptimWrapperDict) -> None:

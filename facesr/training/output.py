@@ -33,6 +33,7 @@ _IDLE_WARNINGS = (
     '"FileClient" will be deprecated',
     '"HardDiskBackend" is the alias',
     'The dataset metainfo from the resumed checkpoint',
+    'Resumed iteration number is not divisible',  # of gradients that our checkpoints hold
 )
 
 
@@ -173,10 +174,13 @@ class PanelHook(Hook):
                         if images.get(name) is not None
                     }
                 )
-                runner.visualizer.add_image(Path(images['img_path']).stem, panel, runner.iter)
+                name, loop = Path(images['img_path']).stem, runner.val_loop
+                if len(loop.dataloaders) > 1:
+                    name = f'{loop.evaluator.metrics[0].prefix}_{name}'
+                runner.visualizer.add_image(name, panel, runner.iter)
 
 
 def _to_image8(image: Tensor) -> Image8:
-    """(3, H, W) BGR, 0-255 float, on any device -> (H, W, 3) uint8 RGB."""
-    levels = image.detach().flip(0).clamp(0, 255).round().to('cpu', torch.uint8)
+    """(3, H, W) BGR or (1, H, W), 0-255 float, on any device -> (H, W, 3) uint8 RGB."""
+    levels = image.detach().flip(0).expand(3, -1, -1).clamp(0, 255).round().to('cpu', torch.uint8)
     return np.ascontiguousarray(levels.permute(1, 2, 0).numpy())

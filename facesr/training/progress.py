@@ -18,7 +18,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
 
-from ..config import check_config
+from ..config import as_list, check_config, leaves
 from ..errors import UserError
 from ..files import write_file
 from ..nets import count_parameters, is_fast_in_bf16, unwrap_generator
@@ -107,6 +107,16 @@ class RunSummaryHook(Hook):
             facts |= {'generator_iterations': iterations}
         if is_main_process():
             write_file(Path(runner.log_dir, 'run.json'), json.dumps(facts, indent=2) + '\n')
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        for place, names in leaves(runner.cfg):
+            if place.endswith(('.monitor', '.save_best')):
+                for name in as_list(names):
+                    if metrics is not None and name not in metrics:
+                        known = ', '.join(metrics)
+                        raise UserError(
+                            f'config: {place}={name!r}: no such score; there are {known}'
+                        )
 
 
 def _origin(runner: Runner) -> str:

@@ -14,9 +14,10 @@ def scale_schedule(config: Config, iterations: int, chosen: Collection[str] = ()
     """Make a config train ``iterations`` iterations, with its schedule scaled to them, in place.
 
     Scaled are ``train_cfg``'s ``max_iters``, ``val_interval`` and ``val_begin``, the intervals of
-    log lines and checkpoints, and where every scheduler begins, ends and changes. Rates of change
-    (momentum, the decay of averaged weights, ``gamma``) stay, and so do those that were ``chosen``.
-    Those are entries of the config, such as ``train_cfg.val_interval``.
+    log lines and checkpoints, and where every scheduler begins, ends and changes; of one that
+    changes in every iteration by a factor, the factor. Momentum and the decay of averaged weights
+    stay, and so do those that were ``chosen``: entries of the config, such as
+    ``train_cfg.val_interval``. A UserError where a scheduler counts no iterations.
     """
     former: int = config.train_cfg.max_iters
     if iterations < 1:
@@ -36,10 +37,17 @@ def scale_schedule(config: Config, iterations: int, chosen: Collection[str] = ()
         if part and part.get(key, 0) > 0 and f'{place}.{key}' not in chosen:
             part[key] = scale(part[key])
     for scheduler in _list_schedulers(config.get('param_scheduler')):
-        begin, end = scheduler.get('begin', 0), scheduler.get('end')
-        for key in ('begin', 'end', 'T_max', 'step_size', 'total_iters'):
+        begin, end, kind = scheduler.get('begin', 0), scheduler.get('end'), str(scheduler.type)
+        if kind.startswith('ReduceOnPlateau'):
+            raise UserError(
+                f'--iterations {iterations}: {kind} changes with a score, not at an iteration; set '
+                'train_cfg.max_iters instead'
+            )
+        for key in ('begin', 'end', 'T_max', 'step_size', 'total_iters', 'total_steps'):
             if isinstance(scheduler.get(key), int):
                 scheduler[key] = scale(scheduler[key], least=0 if key == 'begin' else 1)
+        if kind.startswith('Exponential'):
+            scheduler.gamma **= former / iterations
         if 'milestones' in scheduler:
             scheduler.milestones = [scale(milestone, least=0) for milestone in scheduler.milestones]
         if 'periods' in scheduler:

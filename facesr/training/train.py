@@ -13,14 +13,13 @@ from multiprocessing.util import get_temp_dir
 from pathlib import Path
 
 import torch
-from mmagic.registry import DATASETS
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import BaseLoop, Runner
 from mmengine.visualization import Visualizer
 
-from ..checkpoint import BEST, is_of_average
-from ..config import load_config, parse_overrides
+from ..checkpoint import BEST
+from ..config import as_list, load_config, parse_overrides
 from ..data.loader import end_workers
 from ..errors import StoppedError, UserError
 from ..files import by_first
@@ -102,7 +101,7 @@ def _read_config(
 
 def pin_batches(config: Config) -> None:
     """Keep batches in memory from which a CUDA GPU copies them while it computes."""
-    for loader in (config.train_dataloader, config.get('val_dataloader')):
+    for loader in (config.train_dataloader, *as_list(config.get('val_dataloader'))):
         if torch.cuda.is_available() and isinstance(loader, dict):
             loader.setdefault('pin_memory', True)
 
@@ -141,7 +140,7 @@ def _say_end(runner: Runner, config_path: str | Path, overrides: Iterable[str]) 
         kept, which = Path(folder, BEST), f'its best checkpoint ({name} {infos["best_score"]:.4f})'
     options = [option for option in overrides if option.startswith(('model.', 'test_'))]
     command = ['python', 'tools/test.py', config_path, kept, '--out', Path(folder, 'results')]
-    command += ['--ema'] * is_of_average(name) + ['--cfg-options', *options] * bool(options)
+    command += ['--cfg-options', *options] * bool(options)
     tell(
         runner.logger,
         f'finished after iteration {runner.iter:,}; {which}: {kept}\n'
@@ -163,8 +162,8 @@ def _rehearse(config: Config, config_path: str | Path, begin: int) -> None:
         raise UserError(f'{work_dir}: cannot be written: {disk} is no folder that you may write to')
     small = copy.deepcopy(config)
     small.train_cfg.update(max_iters=REHEARSED, val_interval=REHEARSED, val_begin=1)
-    if small.get('val_dataloader'):
-        small.val_dataloader.dataset.indices = small.val_dataloader.batch_size
+    for loader in as_list(small.get('val_dataloader')):
+        loader.sampler = dict(type='FirstSampler', shuffle=False, number=loader.batch_size)
     small.default_hooks.checkpoint.update(interval=REHEARSED)
     small.log_level = 'WARNING'
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
@@ -177,22 +176,23 @@ def _rehearse(config: Config, config_path: str | Path, begin: int) -> None:
         if not is_main_process():
             return
         megabytes = Path(folder, f'iter_{REHEARSED}.pth').stat().st_size / 1e6
-    hub, plan, validation = runner.message_hub, config.train_cfg, config.get('val_dataloader')
+    hub, plan = runner.message_hub, config.train_cfg
     iterations = plan.max_iters - begin
     seconds = hub.get_scalar('train/time').data[0][-1] * iterations
     lines = [f'{iterations:,} iterations: about {in_words(seconds)} by the second of two']
-    if validation:
-        images = len(DATASETS.build(copy.deepcopy(validation.dataset)))
+    if runner.val_loop is not None:
+        sets = runner.val_loop.dataloaders
+        images = sum(len(loader.dataset) for loader in sets)
         when = plan.max_iters, plan.val_interval, plan.get('val_begin', 1)
         times = count_validations(begin + 1, *when)
-        batches = math.ceil(images / validation.batch_size) * times
-        # At most: the batch that was timed came before the device had warmed up.
-        seconds = sum(hub.get_scalar('val/time').data[0]) * batches  # and that of an average
+        batches = sum(math.ceil(len(loader.dataset) / loader.batch_size) for loader in sets)
+        # At most: the batch that was timed, and one of an average, came before the device was warm.
+        seconds = sum(hub.get_scalar('val/time').data[0]) * times * batches
         lines.append(f'{times} validations of {images} images: at most {in_words(seconds)}')
     checkpoint = config.default_hooks.checkpoint
     saved = math.ceil(iterations / checkpoint.interval) if checkpoint.interval > 0 else 1
     kept = checkpoint.get('max_keep_ckpts', -1)
-    best = ' and the best' if validation and checkpoint.get('save_best') else ''
+    best = ' and the best' if runner.val_loop and checkpoint.get('save_best') else ''
     lines.append(
         f'{min(kept, saved) if kept > 0 else saved} checkpoints{best}, at most {megabytes:.1f} MB '
         f'each, in {work_dir}, where {shutil.disk_usage(disk).free / 1e9:.0f} GB are free'

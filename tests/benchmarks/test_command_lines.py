@@ -9,21 +9,19 @@ from conftest import TINY
     ('name', 'sides', 'agreement'),
     [
         ('loader', 3, {}),
-        ('degradation', 3, {'psnr': (75, 200)}),
         ('restoring', 4, {'worst': (0, 1)}),
         ('validation', 3, {'PSNR': (0, 1e-4), 'SSIM': (0, 1e-6)}),
         ('training', 2, {}),
     ],
 )
 def test_a_benchmark_prints_and_keeps_its_figures(
-    tool, tool_here, tiny_options: list[str], tmp_path: Path, name: str, sides: int, agreement: dict
+    tool_here, tiny_options: list[str], tmp_path: Path, name: str, sides: int, agreement: dict
 ):
     out = tmp_path / 'figures.json'
     options = [*tiny_options, f'train_dataloader.dataset.cache_dir={tmp_path}/cache']
     number = dict(loader=[], training=['--iterations', '1']).get(name, ['--images', '2'])
     arguments = [*number, '--rounds', '1', '--json', out]
-    start = tool if name == 'degradation' else tool_here  # it registers what others import
-    result = start(f'benchmarks.{name}', TINY, *arguments, '--cfg-options', *options)
+    result = tool_here(f'benchmarks.{name}', TINY, *arguments, '--cfg-options', *options)
     assert result.returncode == 0, result.stderr
     figures = json.loads(out.read_text())['results']
     assert len(figures['seconds']) == sides

@@ -8,7 +8,7 @@ import pytest
 from facesr.data.dataset import BlindFaceDataset, FaceDataset
 from facesr.data.loader import SampleKey, SeededDataset
 from facesr.errors import UserError
-from facesr.images import write_png
+from facesr.images import read_image, write_png
 
 GT = {'gt': 'train/GT'}
 
@@ -54,3 +54,29 @@ def test_of_a_larger_image_a_random_part_is_taken(tmp_path: Path, degradation):
     parts = [SeededDataset(dataset)[SampleKey(0, 0, number)].gt for number in (1, 1, 2)]
     assert parts[0].shape == (512, 512, 3)
     assert (parts[0] == parts[1]).all() and (parts[0] != parts[2]).any()
+
+
+def test_pairs_of_ones_own_are_cropped_and_flipped_together(faces: Path):
+    folders = {'img': 'val/LQ', 'gt': 'val/GT'}
+    pairs = FaceDataset(str(faces), folders, gt_patch_size=64, flip_ratio=0.5)
+    samples = [SeededDataset(pairs)[SampleKey(0, 0, number)] for number in range(20)]
+    lq, gt = (read_image(faces / f'val/{role}/00000.png') for role in ('LQ', 'GT'))
+    flipped = 0
+    for sample in samples:
+        shown = [sample['inputs'], sample['data_samples'].gt_img]
+        small, large = (image.permute(1, 2, 0).numpy().astype(np.uint8) for image in shown)
+        assert (small.shape, large.shape) == ((16, 16, 3), (64, 64, 3))
+        [place] = [
+            (mirrored, top, left)
+            for mirrored in (False, True)
+            for top in range(113)
+            for left in range(113)
+            if (lq[top : top + 16, left : left + 16][:, :: -1 if mirrored else 1] == small).all()
+        ]
+        mirrored, top, left = place
+        part = gt[4 * top : 4 * top + 64, 4 * left : 4 * left + 64]
+        assert (part[:, :: -1 if mirrored else 1] == large).all()
+        flipped += mirrored
+    assert 4 < flipped < 16
+    with pytest.raises(UserError, match=r'512x512 pixels, gt_patch_size=600; make that smaller'):
+        FaceDataset(str(faces), folders, gt_patch_size=600)[0]

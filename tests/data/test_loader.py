@@ -1,11 +1,12 @@
+import os
 import random
-import subprocess
-import sys
 from itertools import islice
 
 import numpy as np
 import pytest
 import torch
+import warm
+from conftest import free_port
 
 from facesr.data.loader import NumberedSampler, SampleKey, SeededDataset
 
@@ -45,8 +46,20 @@ def test_processes_share_the_draws(tmp_path):
         "keys = [f'{key.image} {key.number}' for key in islice(sampler, 6)]\n"
         "open(f'{get_rank()}.txt', 'w').write('\\n'.join(keys))\n"
     )
-    command = ['-m', 'torch.distributed.run', '--nproc-per-node=2', '--standalone', 'both.py']
-    subprocess.run([sys.executable, *command], cwd=tmp_path, check=True, capture_output=True)
+    joined = {**os.environ, 'WORLD_SIZE': '2', 'MASTER_ADDR': '127.0.0.1'}
+    joined['MASTER_PORT'] = free_port()
+    processes = {
+        tmp_path / f'errors_{rank}': warm.start(
+            ['both.py'],
+            tmp_path,
+            stderr=tmp_path / f'errors_{rank}',
+            environment={**joined, 'RANK': rank},
+        )
+        for rank in '01'
+    }
+    for errors, process in processes.items():
+        process.join(timeout=60)
+        assert process.exitcode == 0, errors.read_text()
     lines = [(tmp_path / f'{rank}.txt').read_text().split('\n') for rank in (0, 1)]
     drawn = [f'{key.image} {key.number}' for key in draw(14)[2:]]
     assert [line for pair in zip(*lines, strict=True) for line in pair] == drawn

@@ -45,6 +45,7 @@ def test_weights_alone_restore_as_the_checkpoint_does(trained, faces, tmp_path: 
     assert exported['meta']['generator']['num_blocks'] == 2
     assert exported['meta']['iter'] == 7 and exported['meta']['ema'] is ema
     assert exported['meta']['losses'] == {'pixel_loss': 'L1Loss'}
+    assert (exported['meta']['gt_size'], exported['meta']['lq_size']) == (512, 128)
     assert 'home' not in str(exported['meta'])
     assert (tmp_path / 'a.pth').stat().st_size < 60_000 < trained.stat().st_size
     lq = read_image(faces / 'test/LQ/00000.png')
@@ -71,6 +72,34 @@ def test_onnx_restores_an_image_of_any_size(trained: Path, faces: Path, tmp_path
     props = {prop.key: prop.value for prop in onnx.load(tmp_path / 'a.onnx').metadata_props}
     assert json.loads(props['std']) == [255, 255, 255]
     assert json.loads(props['generator'])['upscale_factor'] == 4
+
+
+@pytest.mark.parametrize('options', [dict(half=True), dict(opset=20)], ids=str)
+def test_onnx_in_float16_and_in_another_opset(options: dict, trained: Path, tmp_path: Path):
+    assert 'agrees with PyTorch to' in export(
+        load_config(TINY), 'tiny', trained, tmp_path / 'a.onnx', **options
+    )
+    graph = onnx.load(tmp_path / 'a.onnx')
+    kind = graph.graph.input[0].type.tensor_type.elem_type
+    assert kind == (onnx.TensorProto.FLOAT16 if 'half' in options else onnx.TensorProto.FLOAT)
+    if 'opset' in options:
+        assert next(part.version for part in graph.opset_import if not part.domain) == 20
+    with pytest.raises(UserError, match=r'a\.pth: --half and --opset are for \.onnx'):
+        export(load_config(TINY), 'tiny', trained, tmp_path / 'a.pth', **options)
+
+
+def test_a_net_in_windows_is_padded_in_the_graph(tmp_path: Path):
+    config = load_config(TINY, ['model.size_multiple=8'])
+    torch.save(MODELS.build(config.model).state_dict(), tmp_path / 'a.ckpt')
+    export(config, 'tiny', tmp_path / 'a.ckpt', tmp_path / 'a.onnx')
+    session = onnxruntime.InferenceSession(tmp_path / 'a.onnx')
+    image = np.random.default_rng(0).integers(0, 256, (21, 30, 3), dtype=np.uint8)
+    [sr] = session.run(None, {'lq': image.astype(np.float32).transpose(2, 0, 1)[None] / 255})
+    found = (sr[0].transpose(1, 2, 0).clip(0, 1) * 255).round()
+    restorer = Restorer(config, tmp_path / 'a.ckpt', 'cpu')
+    assert np.abs(found - restorer.restore(image)).max() <= 1
+    restorer.multiple = 1
+    assert np.abs(found - restorer.restore(image)).max() > 1, 'the padding is seen'
 
 
 def test_mistakes_leave_nothing_behind(trained: Path, tmp_path: Path):

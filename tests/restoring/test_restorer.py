@@ -6,6 +6,7 @@ import pytest
 import torch
 from conftest import ROOT, TINY
 from mmagic.registry import MODELS
+from PIL import Image
 
 from facesr import nets
 from facesr.config import load_config
@@ -13,7 +14,8 @@ from facesr.data.dataset import FaceDataset
 from facesr.errors import UserError
 from facesr.images import read_image
 from facesr.restoring import restorer as module
-from facesr.restoring.restorer import Restorer
+from facesr.restoring.export import export
+from facesr.restoring.restorer import Restorer, open_exported
 
 
 @pytest.fixture
@@ -40,6 +42,44 @@ def test_agrees_with_the_validation_path(restorer: Restorer, faces: Path):
 @pytest.mark.parametrize('size', [(1, 1), (7, 33), (40, 24)])
 def test_any_size(restorer: Restorer, size: tuple[int, int]):
     assert restorer.restore(np.zeros((*size, 3), np.uint8)).shape == (4 * size[0], 4 * size[1], 3)
+
+
+@pytest.mark.parametrize(
+    'image', [np.zeros((8, 8, 3), np.float32), np.zeros((8, 8), np.uint8)], ids=['float', 'grey']
+)
+def test_what_is_no_8_bit_rgb_is_refused(restorer: Restorer, image: np.ndarray):
+    with pytest.raises(UserError, match=r'of shape .*: 8-bit RGB expected, \(H, W, 3\) uint8'):
+        restorer.restore(image)
+
+
+@pytest.mark.parametrize('scale', [1, 2, 3])
+def test_a_net_of_another_scale_and_one_channel(scale: int, faces: Path, tmp_path: Path):
+    options = [f'model.generator.{way}_channels=1' for way in ('in', 'out')]
+    options += [f'model.generator.upscale_factor={scale}', 'model.data_preprocessor.grey=True']
+    config = load_config(TINY, options if scale > 1 else options[2:])
+    if scale == 1:
+        config.model.generator = dict(type='AddNothing')
+    torch.save(MODELS.build(config.model).state_dict(), tmp_path / 'net.ckpt')
+    said = export(config, 'tiny', tmp_path / 'net.ckpt', tmp_path / 'net.pth')
+    assert 'parameters' in said
+    lq = read_image(faces / 'val/LQ/00000.png')
+    restored = open_exported(tmp_path / 'net.pth', 'cpu').restore(lq)
+    assert restored.shape == (128 * scale, 128 * scale)
+    restorer = Restorer(config, tmp_path / 'net.ckpt', 'cpu', tile=40)
+    assert np.abs(restorer.restore(lq).astype(int) - restored).max() <= 1
+    if scale == 1:
+        grey = np.asarray(Image.fromarray(lq).convert('L'))
+        assert np.abs(restored.astype(int) - grey).max() <= 1
+
+
+@MODELS.register_module()
+class AddNothing(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(1))
+
+    def forward(self, x):
+        return x * self.weight
 
 
 def test_tiles_show_no_seams(restorer: Restorer, faces: Path):

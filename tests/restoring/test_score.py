@@ -10,6 +10,7 @@ from facesr.errors import UserError
 from facesr.files import writing_results
 from facesr.images import read_image, write_png
 from facesr.restoring.score import (
+    Counting,
     ImageScore,
     bicubic,
     format_scores,
@@ -32,6 +33,33 @@ def test_psnr_is_the_challenges_definition():
     expected = 20 * math.log10(255 / math.sqrt(total / image.size))
     assert psnr(image, gt) == pytest.approx(expected, abs=1e-9)
     assert psnr(gt, gt) == math.inf
+
+
+def test_the_luma_and_without_a_border():
+    rng = np.random.default_rng(0)
+    image, gt = rng.integers(0, 256, (2, 40, 48, 3), dtype=np.uint8)
+    # ITU-R BT.601 in levels of 16 to 235, as BasicSR and MATLAB count it.
+    y, y_gt = (side @ np.array([65.481, 128.553, 24.966]) / 255 + 16 for side in (image, gt))
+    inner = (slice(4, -4), slice(4, -4))
+    expected = 10 * math.log10(255**2 / ((y[inner] - y_gt[inner]) ** 2).mean())
+    score = score_image('', image, gt, counting=Counting(y=True, border=4))
+    assert score.psnr == pytest.approx(expected, abs=1e-4)
+    assert score.ssim > score_image('', image, gt).ssim + 0.001
+    assert math.isnan(score_image('', image, gt, counting=Counting(border=20)).psnr)
+    said = format_scores([score], Counting(y=True, border=4))
+    assert said.endswith('(mean of 1 images; PSNR and SSIM of Y, without a border of 4 pixels)')
+    with pytest.raises(UserError, match='--border -1: at least 0 pixels expected'):
+        Counting(border=-1)
+
+
+def test_names_with_a_suffix_belong_to_those_without(faces: Path, tmp_path: Path):
+    gt = read_image(faces / 'val/GT/00000.png')
+    for index in range(2):
+        write_png(tmp_path / f'{index:05d}_x4.png', gt)
+        write_png(tmp_path / f'{index:05d}.png', gt[:8, :8].copy())
+    scores = score_folder(tmp_path, faces / 'val/GT', suffix='_x4')
+    assert [score.name for score in scores] == ['00000_x4.png', '00001_x4.png']
+    assert scores[0].psnr == math.inf
 
 
 def test_folder_is_read_back_scored_and_written(faces: Path, tmp_path: Path):

@@ -3,13 +3,12 @@ import json
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+import warm
 from conftest import ROOT, TINY, TINY_GAN
 
 from facesr.errors import UserError
@@ -184,11 +183,12 @@ for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
     else:
         run(work, Namespace(number=number, path=Path(sys.argv[1], f'{number}.csv')))
 """
-    command = [sys.executable, '-c', script, tmp_path]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    (tmp_path / 'ended.py').write_text(script)
+    out = tmp_path / 'out'
+    warm.start([tmp_path / 'ended.py', tmp_path], ROOT, stdout=out, stderr=out).join(timeout=60)
     numbers = [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1]
-    assert result.stdout.splitlines() == [f'{number} {number}' for number in numbers]
-    assert not result.stderr and all(is_ours(tmp_path / f'{number}.csv') for number in numbers)
+    assert out.read_text().splitlines() == [f'{number} {number}' for number in numbers]
+    assert all(is_ours(tmp_path / f'{number}.csv') for number in numbers)
 
 
 def test_options_of_restoring_that_do_not_go_together(tool_here):

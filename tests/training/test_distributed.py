@@ -1,7 +1,7 @@
+import itertools
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT, TINY, TINY_GAN
+import warm
+from conftest import ROOT, TINY, TINY_GAN, free_port
 
 from facesr.checkpoint import read_checkpoint
 from facesr.config import load_config
@@ -29,7 +30,7 @@ val_evaluator = dict(metrics=metrics)
 """
 # Adam makes a full step of a gradient's last bit.
 SGD = "optim_wrapper = dict(optimizer=dict(_delete_=True, type='SGD', lr=0.1))\n"
-Launch = Callable[..., list[subprocess.Popen[str]]]
+Launch = Callable[..., list['Launched']]
 
 
 @pytest.fixture
@@ -83,36 +84,41 @@ def options(tiny_options: list[str]) -> list[str]:
     return [*tiny_options, 'train_dataloader.dataset.gt_patch_size=128']
 
 
-@pytest.fixture
-def launch(options: list[str]) -> Launch:
-    """Start two processes, each with its own arguments, by no launcher that would end the other."""
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = str(free.getsockname()[1])
+class Launched:
+    """One of several processes, and the file of its errors."""
 
-    def start(*arguments: list[object], **environment: str) -> list[subprocess.Popen[str]]:
+    def __init__(self, arguments: list[object], errors: Path, environment: dict[str, str]) -> None:
+        self.errors = errors
+        command = ['tools/train.py', *arguments]
+        self.process = warm.start(command, ROOT, stderr=errors, environment=environment)
+
+    def wait(self) -> tuple[int | None, str]:
+        """Its exit code, and what it said."""
+        self.process.join(timeout=120)
+        return self.process.exitcode, self.errors.read_text()
+
+
+@pytest.fixture
+def launch(options: list[str], tmp_path: Path) -> Launch:
+    """Start two processes, each with its own arguments, by no launcher that would end the other."""
+    port, errors = free_port(), (tmp_path / f'errors_{number}' for number in itertools.count())
+
+    def start(*arguments: list[object], **environment: str) -> list[Launched]:
         environment |= dict(WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT=port)
-        environment['PYTHONPATH'] = str(ROOT / 'tests')
+        environment = {**os.environ, **environment, 'PYTHONPATH': str(ROOT / 'tests')}
         common = ['--launcher', 'pytorch', '--cfg-options', *options]
         return [
-            subprocess.Popen(
-                [sys.executable, 'tools/train.py', *map(str, own), *common],
-                cwd=ROOT,
-                env={**os.environ, **environment, 'RANK': str(rank), 'LOCAL_RANK': str(rank)},
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            for rank, own in enumerate(arguments)
+            Launched([*own, *common], next(errors), environment | dict(RANK=rank, LOCAL_RANK=rank))
+            for rank, own in zip('01', arguments, strict=True)
         ]
 
     return start
 
 
-def end_of(process: subprocess.Popen[str]) -> tuple[int, str]:
+def end_of(launched: Launched) -> tuple[int | None, str]:
     """Wait for a process: its exit code and the last line of what it said."""
-    said = process.communicate(timeout=120)[1].splitlines()
-    return process.returncode, said[-1] if said else ''
+    code, said = launched.wait()
+    return code, said.splitlines()[-1] if said else ''
 
 
 @pytest.mark.parametrize('config', [(TINY_GAN, '')], indirect=True)
@@ -120,8 +126,8 @@ def test_an_srgan_is_stopped_and_resumed(config: Path, launch, options: list[str
     """None leaves before the first has saved; any number of processes resumes."""
     last, record = tmp_path / 'work/iter_3.pth', tmp_path / 'stopped'
     first, second = launch([config], [config], FACESR_STOP_FILE=str(record))
-    assert 'stopped by' not in second.communicate(timeout=120)[1], 'the first prints it'
-    assert second.returncode == 75
+    code, said = second.wait()
+    assert code == 75 and 'stopped by' not in said, 'the first prints it'
     saved = read_checkpoint(last)
     assert saved['meta']['iter'] == 3
     said = record.read_text().strip()

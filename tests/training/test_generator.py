@@ -146,6 +146,13 @@ def test_is_validated_beside_the_raw_weights(tiny_options: list[str], tmp_path: 
     assert set(scores) == {'PSNR', 'SSIM', 'ema/PSNR', 'ema/SSIM'}
     assert abs(scores['PSNR'] - scores['ema/PSNR']) > 1e-3
     assert read_checkpoint(tmp_path / 'work/best.pth')['meta']['best_score_name'] == 'ema/PSNR'
+    average = weights(tmp_path / 'work/best.pth', average=True)
+    options = [*tiny_options[:-2], f'load_from={tmp_path}/work/best.pth', f'work_dir={tmp_path}/2']
+    options += ['optim_wrapper.optimizer.lr=0.0', 'train_cfg.max_iters=1', 'experiment_name=second']
+    begun = run(TINY, options).model.generator.state_dict()
+    assert all(torch.equal(begun[name], average[name]) for name in average), (
+        'the best, by load_from'
+    )
     # the raw weights are back in their place
     saved = weights(tmp_path / 'work/iter_4.pth', average=False)
     live = runner.model.generator.state_dict()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import TINY, train
+from conftest import TINY, TINY_GAN, options_for, train
 from mmagic.registry import HOOKS
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -160,3 +160,27 @@ def test_stops_saved_and_goes_on_as_if_uncut(
         assert runs[0] == runs[1], key
     if average:
         assert len(resumed.message_hub.get_scalar('val/ema/PSNR').data[0]) == 2
+
+
+@pytest.mark.parametrize('config', [TINY, TINY_GAN])
+def test_gradients_that_wait_for_their_step_are_saved(config: Path, faces: Path, tmp_path: Path):
+    """Iterations 4 and 5 lie within the three of one step."""
+
+    def run(name: str, *options: str) -> dict[str, torch.Tensor]:
+        counts = 'optim_wrapper.accumulative_counts=3'
+        if config is TINY_GAN:
+            counts = 'optim_wrapper.generator.accumulative_counts=3'
+            options += ('optim_wrapper.discriminator.accumulative_counts=2',)
+        more = ['train_cfg.max_iters=6', 'default_hooks.checkpoint.interval=1', counts]
+        more += ['train_dataloader.dataset.gt_patch_size=128', 'train_cfg.val_interval=6']
+        return train(
+            [*options_for(faces, tmp_path / name), *more, *options], config=config
+        ).model.state_dict()
+
+    uncut = run('uncut')
+    for iteration in (4, 5):
+        path = tmp_path / f'uncut/work/iter_{iteration}.pth'
+        assert read_checkpoint(path)['waiting'][0]['gradients']
+        resumed = run(f'from_{iteration}', 'resume=True', f'load_from={path}')
+        for name, weight in resumed.items():
+            assert torch.equal(weight, uncut[name]), name

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import train
+from mmengine.optim import build_optim_wrapper
 from torch import nn
 
 from facesr.training.optimiser import MuonAdam, orthogonalise
@@ -61,6 +62,36 @@ def test_weight_decay_is_of_matrices_only():
     plain = step(again, lr=0.1)
     torch.testing.assert_close(shrunk['weight'], plain['weight'] - 0.05 * weight)
     torch.testing.assert_close(shrunk['bias'], plain['bias'])
+
+
+def test_paramwise_settings_change_what_they_name_and_nothing_else():
+    net = nn.ModuleDict(dict(first=nn.Conv2d(16, 32, 3), last=nn.Conv2d(32, 32, 3)))
+    optimizer = dict(type='MuonAdam', lr=3e-3, adam_lr=1e-3, weight_decay=0.05)
+
+    def settings(**paramwise) -> dict[str, tuple[float, float]]:
+        wrapper = build_optim_wrapper(net, dict(optimizer=optimizer, paramwise_cfg=paramwise))
+        names = {id(weight): name for name, weight in net.named_parameters()}
+        return {
+            names[id(weight)]: (group['lr'], group['weight_decay'])
+            for group in wrapper.optimizer.param_groups
+            for weight in group['params']
+        }
+
+    plain = settings()
+    assert plain == {
+        **{f'{part}.weight': (3e-3, 0.05) for part in net},
+        **{f'{part}.bias': (1e-3, 0) for part in net},
+    }
+    slower = settings(custom_keys={'last': dict(lr_mult=0.1)})
+    assert slower == plain | {
+        'last.weight': (pytest.approx(3e-4), 0.05),
+        'last.bias': (pytest.approx(1e-4), 0),
+    }
+    assert settings(bias_decay_mult=1, bias_lr_mult=2) == plain | {
+        f'{part}.bias': (2e-3, 0) for part in net
+    }
+    more = settings(custom_keys={'last.weight': dict(decay_mult=2)})
+    assert more == plain | {'last.weight': (3e-3, 0.1)}
 
 
 def test_a_resumed_run_is_the_uncut_one_bit_for_bit(tiny_options: list[str], tmp_path: Path):

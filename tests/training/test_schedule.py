@@ -64,6 +64,20 @@ def test_each_optimiser_of_a_gan():
     assert config.param_scheduler.discriminator.step_size == 2000
 
 
+def test_other_schedulers_keep_their_shape():
+    parts = [
+        dict(type='OneCycleLR', by_epoch=False, eta_max=1e-3, total_steps=1000, end=1000),
+        dict(type='ExponentialLR', by_epoch=False, gamma=0.99),
+    ]
+    config = Config(dict(train_cfg=dict(max_iters=1000), default_hooks={}, param_scheduler=parts))
+    scale_schedule(config, 100)
+    assert (config.param_scheduler[0].total_steps, config.param_scheduler[0].end) == (100, 100)
+    assert config.param_scheduler[1].gamma == pytest.approx(0.99**10)
+    config.param_scheduler = [dict(type='ReduceOnPlateauLR', monitor='PSNR')]
+    with pytest.raises(UserError, match=r'--iterations 5: ReduceOnPlateauLR changes with a score'):
+        scale_schedule(config, 5)
+
+
 def test_refused():
     late = dict(type='CosineAnnealingLR', by_epoch=False, begin=900, end=1000, T_max=100)
     train_cfg = dict(max_iters=1000)

@@ -185,3 +185,28 @@ def test_cut_and_resumed_ends_as_the_uncut_run(tiny_options: list[str], tmp_path
     for name in logs[0]:
         if name.startswith('train/') and 'time' not in name and 'memory' not in name:
             assert logs[0][name] == logs[1][name], name
+
+
+def test_each_validation_set_has_its_own_scores(tiny_options: list[str], tmp_path: Path):
+    path = tmp_path / 'sets.py'
+    sets = """_base_ = ['BASE']
+val_dataloader = [_base_.val_dataloader, {**_base_.val_dataloader, 'batch_size': 1}]
+val_evaluator = [
+    dict(type='Evaluator', metrics=[dict(type='BatchPSNR', prefix=name)]) for name in ('a', 'b')]
+train_cfg = dict(max_iters=2)
+default_hooks = dict(checkpoint=dict(save_best='b/PSNR'), panels=dict(interval=1))
+"""
+    path.write_text(sets.replace('BASE', str(TINY)))
+    options = [*tiny_options[:1], *tiny_options[2:]]
+    root = tiny_options[1].partition('=')[2]
+    options += [f'val_dataloader.{index}.dataset.data_root={root}' for index in (0, 1)]
+    train(path, options, dry_run=True)
+    train(path, options)
+    [line] = [line for line in scalars(tmp_path / 'work') if 'a/PSNR' in line]
+    first, second = line['a/PSNR'], line['b/PSNR']
+    assert first == pytest.approx(second) and first > 5
+    panels = {panel.name for panel in (tmp_path / 'work').glob('*/vis_data/vis_image/*')}
+    assert panels == {f'{name}_0000{image}_2.png' for name in ('a', 'b') for image in (0, 1)}
+    path.write_text(sets.replace('BASE', str(TINY)).replace("('a', 'b')", "('a',)"))
+    with pytest.raises(UserError, match=r'config: 2 of val_dataloader, 1 of val_evaluator; each'):
+        load_config(path, options)
