@@ -48,5 +48,5 @@ test_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(type='FaceDataset', data_root='data/FFHQ', data_prefix=dict(img='test/LQ')),
 )
-test_evaluator = dict(type='Evaluator', metrics=[dict(type='NIQE', input_order='CHW')])
+test_evaluator = dict(type='Evaluator', metrics=[dict(type='BlindNIQE', input_order='CHW')])
 test_cfg = dict(type='MultiTestLoop')

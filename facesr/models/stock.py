@@ -92,11 +92,6 @@ class FaceEditModel(BaseEditModel):
         total = torch.stack([*named.values()]).sum()
         return total, {'loss': total, **named}
 
-
-def _as_one(loss: Any) -> Any:
-    """One number of a loss; MMagic's ``PerceptualLoss`` gives two, either of which may be None."""
-    return sum(part for part in loss if part is not None) if isinstance(loss, tuple) else loss
-
     def forward_inference(
         self, inputs: Tensor, data_samples: DataSample | None = None, **kwargs: Any
     ) -> DataSample:
@@ -104,6 +99,11 @@ def _as_one(loss: Any) -> Any:
         output = self.forward_tensor(inputs, data_samples, **kwargs)
         output = output + output * 0  # infinite becomes nan: MMagic makes 255 of it, and a score
         return DataSample(pred_img=self.data_preprocessor.destruct(output, data_samples))
+
+
+def _as_one(loss: Any) -> Any:
+    """One number of a loss; MMagic's ``PerceptualLoss`` gives two, either of which may be None."""
+    return sum(part for part in loss if part is not None) if isinstance(loss, tuple) else loss
 
 
 @MODELS.register_module()

@@ -15,6 +15,7 @@ from ..config import entry, losses_of
 from ..errors import UserError
 from ..files import write_whole, writing_results
 from ..nets import build_part, count_parameters, run_padded, size_multiple
+from .restorer import NEEDS_MULTIPLES
 
 # Of pixel values 0-1, between PyTorch in float32 and ONNX Runtime, by the graph's numbers.
 TOLERANCE = {torch.float32: 1e-4, torch.float16: 1e-2}
@@ -109,7 +110,11 @@ def _write_onnx(
     images = [
         torch.rand(number, channels, *sides, generator=random) for number, *sides in CHECKED_SIZES
     ]
-    expected = [net(lq) for lq in images]
+    try:
+        expected = [net(lq) for lq in images]
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f'the net refuses an image: {reason}; {NEEDS_MULTIPLES}') from error
     torch.onnx.export(
         net.to(dtype),
         (torch.rand(2, channels, 32, 32, dtype=dtype),),

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 import torch
-from mmagic.evaluation import PSNR
+from mmagic.evaluation import NIQE, PSNR
 from mmagic.registry import METRICS
 from mmengine.logging import print_log
 from torch import Tensor, nn
@@ -254,3 +254,12 @@ class BatchLPIPS(BatchPSNR):
             return images.new_full((len(images),), math.nan, dtype=torch.float32)
         scores: Tensor = self.lpips.to(images.device)(images, truths)
         return scores
+
+
+@METRICS.register_module()
+class BlindNIQE(NIQE):
+    """MMagic's ``NIQE``, which looks at no ground truth, without asking for one."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.gt_key = 'input'

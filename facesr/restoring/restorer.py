@@ -40,6 +40,9 @@ CPU_TILE = 128  # pixels a side, without its margins
 # values, by one level; with 24 in none.
 TILE_MARGIN = 32
 SMALLEST_TILE = 32
+NEEDS_MULTIPLES = (
+    'if it needs sides that are multiples of 8, say: set model.size_multiple=8 in the config'
+)
 SMALLEST_INPUT = 32  # pixels a side of an aligned face
 
 
@@ -237,9 +240,10 @@ def open_exported(weights: str | Path, device: str | None = None) -> Restorer:
 
 
 def release_memory(error: MemoryError | RuntimeError, device: torch.device) -> None:
-    """After running out of memory, free what PyTorch caches; raise any other error again."""
+    """After running out of memory, free what PyTorch caches; any other error is a UserError."""
     out_of_memory = isinstance(error, torch.OutOfMemoryError | MemoryError)
     if not out_of_memory and 'DefaultCPUAllocator' not in str(error):  # a CPU's RuntimeError
-        raise error
+        reason = str(error).splitlines()[0]
+        raise UserError(f'the net refuses it: {reason}; {NEEDS_MULTIPLES}') from error
     if device.type == 'cuda':
         torch.cuda.empty_cache()
