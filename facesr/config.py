@@ -375,6 +375,10 @@ def _find_component(name: str, place: str) -> Any:
         for name, registry in vars(mmagic.registry).items()
         if isinstance(registry, Registry) and not name.startswith(('MMENGINE_', 'DIFFUSION_'))
     ]
+    for registry in registries:  # get() would also try to import the name from many places
+        for near in filter(None, (registry, registry.parent)):
+            if name in near.module_dict:
+                return near.module_dict[name]
     for registry in registries:
         if (component := registry.get(name)) is not None:
             return component
