@@ -98,9 +98,13 @@ def test_saves_and_resumes(load: Load, tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ('precision', 'tta'), [('float32', None), ('bf16', 'flip'), ('fp16', 'shift')]
+    ('name', 'precision', 'tta'),
+    [
+        ('srresnet_24b', 'float32', None),
+        ('face_unet', 'bf16', 'flip'),
+        ('srresnet_24b', 'fp16', 'shift'),
+    ],
 )
-@pytest.mark.parametrize('name', ['srresnet_24b', 'face_unet'])
 def test_restores(name: str, precision: str, tta: str | None, tmp_path: Path):
     config = load_config(ROOT / f'configs/{name}.py')
     checkpoint = tmp_path / 'net.pth'

@@ -1,7 +1,7 @@
 """``MuonAdam``, and how the state of any optimiser resumes under a changed config."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -167,8 +167,9 @@ def take_waiting(model: Module, wrapper: OptimWrapper | OptimWrapperDict) -> lis
     if not any(part._inner_count % part._accumulative_counts for part in parts.values()):
         return []
     counts = {net: part._inner_count for net, part in parts.items()}
-    grads = {name: weight.grad for name, weight in _named(model)}
-    gradients = {name: grad.cpu() for name, grad in grads.items() if grad is not None}
+    gradients = [
+        None if weight.grad is None else weight.grad.cpu() for weight in model.parameters()
+    ]
     found: list[dict[str, Any]] = all_gather_object({'counts': counts, 'gradients': gradients})
     return found
 
@@ -180,17 +181,11 @@ def put_waiting(
     own = [waiting[get_rank()]] if len(waiting) == get_world_size() else waiting
     for net, part in wrappers_of(wrapper).items():
         part._inner_count = own[0]['counts'][net]
-    for name, weight in _named(model):
-        gradients = [part['gradients'][name] for part in own if name in part['gradients']]
-        if gradients:
-            mean = torch.stack(gradients).sum(0) / len(own)
-            weight.grad = torch.empty_like(weight).copy_(mean)
-
-
-def _named(model: Module) -> Iterator[tuple[str, Tensor]]:
-    """A model's weights by their names without those of wrappers for several processes."""
-    for name, weight in model.named_parameters():
-        yield name.replace('module.', ''), weight
+    for weight, *gradients in zip(
+        model.parameters(), *(part['gradients'] for part in own), strict=True
+    ):
+        if None not in gradients:
+            weight.grad = torch.empty_like(weight).copy_(torch.stack(gradients).mean(0))
 
 
 def match_layout(wrapper: OptimWrapper | OptimWrapperDict) -> None:
