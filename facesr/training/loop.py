@@ -18,6 +18,11 @@ from .optimiser import match_layout
 from .resume import VALIDATED
 from .schedule import is_validation_due
 
+NOT_RESUMABLE = (
+    'train_dataloader: built outside of the config, or with a batch_sampler: such a run cannot be '
+    'resumed; give its dictionary, with batch_size and sampler'
+)
+
 
 class LeaveValidation(Exception):  # noqa: N818  (no error)
     """How ``StopHook`` leaves a validation; a resumed run repeats it."""
@@ -39,6 +44,8 @@ class ResumableTrainLoop(IterBasedTrainLoop):
     ) -> None:
         super().__init__(runner, number_samples(dataloader), *args, **kwargs)
         self.tf32 = tf32
+        if not self._is_resumable:
+            runner.logger.warning(NOT_RESUMABLE)
 
     def run(self) -> Any:
         """Train until ``max_iters``, or until ``stop_training`` is set."""
@@ -61,13 +68,15 @@ class ResumableTrainLoop(IterBasedTrainLoop):
             runner.call_hook('after_train')
             return runner.model
 
+    @property
+    def _is_resumable(self) -> bool:
+        loader = self.dataloader
+        return isinstance(loader.sampler, NumberedSampler) and loader.batch_size is not None
+
     def _start_in_the_middle(self) -> None:
+        if not self._is_resumable:
+            raise UserError(NOT_RESUMABLE)
         sampler = self.dataloader.sampler
-        if not isinstance(sampler, NumberedSampler):
-            raise UserError(
-                f'train_dataloader: built outside of the config, it cannot resume at iteration '
-                f'{self._iter}; give its dictionary instead'
-            )
         sampler.start = self._iter * self.dataloader.batch_size
         sampler.seed = self.runner.seed  # the checkpoint's
         self.dataloader_iterator = _InfiniteDataloaderIterator(self.dataloader)
