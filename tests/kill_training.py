@@ -31,11 +31,10 @@ from typing import Any
 import torch
 from conftest import ROOT, TINY, load_degradation, make_faces
 
-from facesr.checkpoint import read_checkpoint
+from facesr.checkpoint import latest_checkpoint, read_checkpoint
 from facesr.training.signals import SIGNALS
 from facesr.training.train import train
 
-ITERATIONS = 60
 FORK = multiprocessing.get_context('fork')  # a process that need not import everything again
 
 
@@ -97,7 +96,9 @@ def kill_once(options: list[str], work_dir: Path, rng: random.Random) -> str:
     return 'killed in the middle of a checkpoint' if left else 'killed elsewhere'
 
 
-def stop_once(options: list[str], work_dir: Path, rng: random.Random, life: float) -> str:
+def stop_once(
+    options: list[str], work_dir: Path, rng: random.Random, life: float, iterations: int
+) -> str:
     """Resume a run of the tool, and send it a signal within its life; returns how it ended."""
     command = [sys.executable, ROOT / 'tools/train.py', TINY, '--work-dir', work_dir, '--resume']
     one_thread = {**os.environ, 'OMP_NUM_THREADS': '1'}  # as the uncut run
@@ -111,7 +112,7 @@ def stop_once(options: list[str], work_dir: Path, rng: random.Random, life: floa
         )
     try:
         wait(lambda: is_listening(process.pid), process)
-        last = work_dir / f'iter_{ITERATIONS}.pth'
+        last = work_dir / f'iter_{iterations}.pth'
         if rng.random() < 1 / 3:
             wait(last.exists, process)
             time.sleep(rng.uniform(0, 1.5))
@@ -145,7 +146,7 @@ def is_listening(process: int) -> bool:
 
 def ends_alike(work_dir: Path, uncut: Path) -> bool:
     """Whether all weights and all logged losses of two runs are equal."""
-    ends = [read_checkpoint(folder / f'iter_{ITERATIONS}.pth') for folder in (work_dir, uncut)]
+    ends = [read_checkpoint(latest_checkpoint(folder)) for folder in (work_dir, uncut)]
     first, second = (end['state_dict'] for end in ends)
     losses = [end['message_hub']['log_scalars']['train/loss'] for end in ends]
     return losses[0] == losses[1] and all(
@@ -159,6 +160,7 @@ def main() -> None:
     )
     parser.add_argument('--kills', type=int, default=50)
     parser.add_argument('--stops', type=int, default=0)
+    parser.add_argument('--iterations', type=int, default=60, help='of a training; default: 60')
     parser.add_argument('--seed', type=int, default=0)
     args = parser.parse_args()
     rng = random.Random(args.seed)
@@ -170,7 +172,7 @@ def main() -> None:
             *(f'{split}_dataloader.dataset.data_root={root}/faces' for split in ('train', 'val')),
             'train_dataloader.dataset.gt_patch_size=64',
             'train_dataloader.num_workers=1',
-            f'train_cfg.max_iters={ITERATIONS}',
+            f'train_cfg.max_iters={args.iterations}',
             'train_cfg.val_interval=20',
             'default_hooks.checkpoint.interval=1',
         ]
@@ -182,7 +184,7 @@ def main() -> None:
         if args.kills:
             results.append(repeat(kill_once, args.kills, options, root, rng))
         if args.stops:
-            results.append(repeat(stop_once, args.stops, options, root, rng, life))
+            results.append(repeat(stop_once, args.stops, options, root, rng, life, args.iterations))
     runs, equal = map(sum, zip(*results, strict=True))
     print(f'weights and losses equal to the uncut run: {equal} of {runs} trainings')
     if equal < runs:

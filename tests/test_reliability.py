@@ -23,7 +23,9 @@ def test_each_principle_names_its_tests():
 
 
 def test_killed_and_stopped_a_training_ends_as_the_uncut_one(tmp_path: Path):
-    output = run(tmp_path / 'out', 'kill_training', '--kills', '1', '--stops', '1', '--seed', '5')
+    output = run(
+        tmp_path / 'out', 'kill_training', '--kills', '1', '--stops', '1', '--iterations', '30'
+    )
     assert '1: killed ' in output
     assert 'equal to the uncut run: 2 of 2 trainings' in output
 
