@@ -11,7 +11,7 @@ are drawn beforehand, for the transforms draw from global generators.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,18 +42,13 @@ from .noise import BatchNoise, PoissonNoise, poisson_noise
 from .resize import HALVES_UP, METHODS, BatchResize, Taps, pytorch_taps
 
 Kernel = NDArray[np.float64]
-_GAUSSIAN = blur_kernels.bivariate_gaussian, None
-_GENERALIZED = blur_kernels.bivariate_generalized_gaussian, 'beta_gaussian'
-_PLATEAU = blur_kernels.bivariate_plateau, 'beta_plateau'
-#: MMagic's kernels by name: the function, and the setting of its exponent.
-_KERNELS: dict[str, tuple[Callable[..., Kernel], str | None]] = {
-    'iso': _GAUSSIAN,
-    'aniso': _GAUSSIAN,
-    'generalized_iso': _GENERALIZED,
-    'generalized_aniso': _GENERALIZED,
-    'plateau_iso': _PLATEAU,
-    'plateau_aniso': _PLATEAU,
+#: MMagic's kernels by name, without iso or aniso: the function, and the setting of its exponent.
+_KINDS: dict[str, tuple[Callable[..., Kernel], str | None]] = {
+    '': (blur_kernels.bivariate_gaussian, None),
+    'generalized_': (blur_kernels.bivariate_generalized_gaussian, 'beta_gaussian'),
+    'plateau_': (blur_kernels.bivariate_plateau, 'beta_plateau'),
 }
+_KERNELS = [kind + shape for kind in _KINDS for shape in ('iso', 'aniso')]
 
 
 class PassValues(NamedTuple):
@@ -136,7 +131,7 @@ class SecondOrderDegradation(Degradation):
     lq_size: int = setting(number(1))  # of the result; divides gt_size
     first_pass: Mapping[str, Any] = setting(PASS)  # see PassSettings
     second_pass: Mapping[str, Any] = setting(PASS)
-    kernels: Mapping[str, float] = setting(_shares([*_KERNELS]))  # probabilities by name
+    kernels: Mapping[str, float] = setting(_shares(_KERNELS))  # probabilities by name
     kernel_sizes: tuple[int, int] = setting(SIZES)  # of blurs and sinc filters, pixels
     # Of a sinc filter instead of a blur: it rings like an oversharpened photograph.
     sinc_prob: float = setting(PROBABILITY)
@@ -211,8 +206,9 @@ class SecondOrderDegradation(Degradation):
                 kernel = blur_kernels.random_circular_lowpass_kernel([cutoff, cutoff], size)
         else:
             name = rng.choice([*self.kernels], p=[*self.kernels.values()])
-            make, betas = _KERNELS[name]
-            shape = dict(is_isotropic=not name.endswith('aniso'))
+            kind, _, _ = name.replace('aniso', 'iso').partition('iso')
+            make, betas = _KINDS[kind]
+            shape = dict(is_isotropic='aniso' not in name)
             if betas is not None:
                 least, most = getattr(self, betas)
                 below = rng.random_sample() < 0.5
@@ -231,7 +227,7 @@ class SecondOrderDegradation(Degradation):
         padded = (resize.pad(each) for resize, each in zip(self.resizes, taps, strict=True))
         return SecondOrderInput(values, np.stack(kernels).astype(np.float32), tuple(padded))
 
-    @property
+    @cached_property
     def resizes(self) -> list[BatchResize]:
         """The batch's three."""
         (least, most), (then_least, then_most) = (
