@@ -18,11 +18,11 @@ def parse_args() -> argparse.Namespace:
 
 
 def main(args: argparse.Namespace) -> None:
-    from facesr.restoring.score import Counting, format_scores, score_folder
+    from facesr.restoring.score import format_scores, open_scoring, score_folder
 
-    counting = Counting(args.y, args.border)
-    options = args.lpips, args.csv, args.overwrite, counting, args.suffix
-    print(format_scores(score_folder(args.folder, args.gt, *options), counting))
+    scoring = open_scoring(args.gt, args.lpips, args.y, args.border, args.suffix)
+    scores = score_folder(args.folder, args.gt, scoring, args.csv, args.overwrite)
+    print(format_scores(scores, scoring))
 
 
 if __name__ == '__main__':

@@ -43,7 +43,7 @@ def main(args: argparse.Namespace) -> None:
     from facesr.errors import UserError
     from facesr.restoring.folder import restore_and_score
     from facesr.restoring.restorer import Restorer
-    from facesr.restoring.score import Counting
+    from facesr.restoring.score import open_scoring
 
     config = load_config(args.config, args.cfg_options)
     folder = args.input
@@ -57,9 +57,9 @@ def main(args: argparse.Namespace) -> None:
         config, args.checkpoint, args.device, args.tile, args.ema, args.precision, args.tta
     )
     out = args.out or Path(config.work_dir, 'results')
-    counting = Counting(args.y, args.border)
-    options = args.gt, args.zip, args.batch_size, args.lpips, args.overwrite
-    restore_and_score(net, folder, out, *options, counting, args.suffix)
+    scoring = open_scoring(args.gt, args.lpips, args.y, args.border, args.suffix)
+    options = args.gt, args.zip, args.batch_size, scoring, args.overwrite
+    restore_and_score(net, folder, out, *options)
 
 
 if __name__ == '__main__':

@@ -17,7 +17,7 @@ from ..images import Image8, find_images, read_image
 from ..models.features import LPIPS_NETS
 from ..restoring.folder import PANEL_ROWS, Manifest, spread
 from ..restoring.metrics import LPIPS
-from ..restoring.score import SCORES, ImageScore, bicubic, read_csv, score_image
+from ..restoring.score import SCORES, ImageScore, Scoring, bicubic, read_csv, score_image
 from .run import Run
 
 FACE = 512  # side of the face that crops refer to, in pixels
@@ -185,7 +185,9 @@ def draw_group(
             truth = read_image(truths[stem])
             images |= {'ground truth': truth, 'bicubic': bicubic(images['input'], *truth.shape[:2])}
             for caption in ('bicubic', *group.sets):
-                scores[caption] = _describe(score_image(stem, images[caption], truth, lpips))
+                scores[caption] = _describe(
+                    score_image(stem, images[caption], truth, Scoring(lpips))
+                )
         panels[stem] = draw_columns(images, scores, crops)
     return panels
 

@@ -19,16 +19,14 @@ from ..errors import UserError
 from ..files import write_file, write_whole, writing_results
 from ..images import Image8, list_images, pair_images, read_image, write_png
 from ..nets import use_tf32, use_threads
-from .metrics import LPIPS
 from .restorer import Restorer
 from .score import (
     LEADERBOARD,
-    Counting,
     ImageScore,
+    Scoring,
     bicubic,
     format_scores,
     mean_scores,
-    open_lpips,
     score_image,
     write_csv,
 )
@@ -86,18 +84,14 @@ def restore_and_score(
     gt: Path | None = None,
     zip_file: Path | None = None,
     batch_size: int = 1,
-    lpips: str | None = None,
+    scoring: Scoring = LEADERBOARD,
     overwrite: bool = False,
-    counting: Counting = LEADERBOARD,
-    suffix: str = '',
 ) -> None:
     """Restore a folder of images of any size into ``out``, score the PNGs, draw and pack them.
 
     Beside ``out`` come ``<out>.csv`` (a line for each image), ``<out>_panel.png``, and
     ``<out>.json`` (:class:`Manifest`). ``gt`` has ground truths of the same names; without them
-    the score is NIQE. ``zip_file`` is the submission to write, if any. ``lpips`` is the net by
-    which LPIPS is computed too, ``'alex'`` or ``'vgg'``; ``suffix`` that of
-    :func:`facesr.images.pair_images`.
+    the score is NIQE. ``zip_file`` is the submission to write, if any.
     """
     if batch_size < 1:
         raise UserError(f'--batch-size {batch_size}: at least 1 image expected')
@@ -110,39 +104,31 @@ def restore_and_score(
     images = list_images(folder)
     truths = None
     if gt is not None:
-        pairs = [pair for _, pair in pair_images({'input': folder, 'gt': gt}, suffix)]
+        pairs = [pair for _, pair in pair_images({'input': folder, 'gt': gt}, scoring.suffix)]
         images = {pair['input'].stem: pair['input'] for pair in pairs}
         truths = {pair['input'].stem: pair['gt'] for pair in pairs}
-    scorer = open_lpips(lpips, gt)
     pngs = [out / f'{stem}.png' for stem in images]
     table, manifest, panel = (
         out.with_name(f'{out.name}{end}') for end in ('.csv', '.json', '_panel.png')
     )
     targets = [*pngs, table, manifest, panel, *([zip_file] if zip_file else [])]
     inputs = [*images.values(), *(truths or {}).values(), *restorer.files]
-    inputs += [scorer.path] if scorer else []
+    inputs += [scoring.lpips.path] if scoring.lpips else []
     with writing_results(targets, inputs, overwrite, folders=[out]):
         if restorer.precision != 'float32':
             print(f'computing in {restorer.precision}; for scores to compare, take float32')
         shown = spread(list(images), PANEL_ROWS)
         restored = restore_folder(
-            restorer,
-            images,
-            out,
-            truths,
-            batch_size,
-            lpips=scorer,
-            shown=shown,
-            counting=counting,
+            restorer, images, out, truths, batch_size, shown=shown, scoring=scoring
         )
         scores = [result.score for result in restored if result.score]
         baseline = [result.baseline for result in restored if result.baseline]
         write_csv(table, scores)
         which = 'averaged' if restorer.ema else 'raw'
         print(f'{len(images)} images in {out}, by the {which} weights of {restorer.checkpoint}')
-        print(f' output: {format_scores(scores, counting)}')
+        print(f' output: {format_scores(scores, scoring)}')
         if baseline:
-            print(f'bicubic: {format_scores(baseline, counting)}')
+            print(f'bicubic: {format_scores(baseline, scoring)}')
         Manifest(
             input=str(folder.resolve()),
             gt=None if gt is None else str(gt.resolve()),
@@ -153,7 +139,8 @@ def restore_and_score(
             images=len(images),
             precision=restorer.precision,
             tta=restorer.tta,
-            **asdict(counting),
+            y=scoring.y,
+            border=scoring.border,
         ).write(manifest)
         print(f'scores of each image: {table}')
         write_png(panel, stack_panels([row.panel for row in restored if row.panel is not None]))
@@ -170,9 +157,8 @@ def restore_folder(
     truths: Mapping[str, Path] | None = None,
     batch_size: int = 1,
     scored: bool = True,
-    lpips: LPIPS | None = None,
     shown: Collection[str] = (),
-    counting: Counting = LEADERBOARD,
+    scoring: Scoring = LEADERBOARD,
 ) -> list[Restored]:
     """Restore images into ``out``, an 8-bit RGB PNG for each, and score the PNGs.
 
@@ -185,9 +171,9 @@ def restore_folder(
     consecutive images of one size go through the net together. Panels are drawn of ``shown`` stems.
     """
     device = ThreadPoolExecutor(1) if restorer.device.type == 'cuda' else None
-    if lpips is not None:
-        lpips.to(restorer.device)
-    job = _Job(restorer, images, out, truths or {}, scored, lpips, shown, counting, device)
+    if scoring.lpips is not None:
+        scoring.lpips.to(restorer.device)
+    job = _Job(restorer, images, out, truths or {}, scored, shown, scoring, device)
     stems = list(images)
     batches = [stems[first : first + batch_size] for first in range(0, len(stems), batch_size)]
     threads = torch.get_num_threads()
@@ -223,9 +209,8 @@ class _Job:
     out: Path
     truths: Mapping[str, Path]
     scored: bool
-    lpips: LPIPS | None
     shown: Collection[str]
-    counting: Counting
+    scoring: Scoring
     device: ThreadPoolExecutor | None  # in which a GPU's nets run; on a CPU each worker runs them
 
     def run(self, stems: Sequence[str]) -> list[Restored]:
@@ -258,12 +243,10 @@ class _Job:
             return Restored(self.images[stem], None, None, tile)
         gt = read_image(self.truths[stem]) if self.truths else None
         written = read_image(png)
-        compute = partial(self._on_device, score_image) if self.lpips else score_image
-        score = compute(png.name, written, gt, self.lpips, self.counting)
+        compute = partial(self._on_device, score_image) if self.scoring.lpips else score_image
+        score = compute(png.name, written, gt, self.scoring)
         enlarged = bicubic(lq, *written.shape[:2])
-        baseline = (
-            None if gt is None else compute(png.name, enlarged, gt, self.lpips, self.counting)
-        )
+        baseline = None if gt is None else compute(png.name, enlarged, gt, self.scoring)
         panel = None
         if stem in self.shown:
             row = {} if gt is None else {'ground truth': gt}

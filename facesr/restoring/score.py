@@ -66,15 +66,13 @@ SCORES: dict[str, Score] = {part.name: part.metadata['score'] for part in fields
 
 
 @dataclass(frozen=True)
-class Counting:
-    """How PSNR and SSIM are counted."""
+class Scoring:
+    """How images are scored; by default as the leaderboard does."""
 
-    y: bool = False  # of the luma instead of RGB
-    border: int = 0  # pixels that are left out
-
-    def __post_init__(self) -> None:
-        if self.border < 0:
-            raise UserError(f'--border {self.border}: at least 0 pixels expected')
+    lpips: LPIPS | None = None  # LPIPS too
+    y: bool = False  # PSNR and SSIM of the luma instead of RGB
+    border: int = 0  # pixels that PSNR and SSIM leave out
+    suffix: str = ''  # of the images' names, see pair_images()
 
     @property
     def note(self) -> str:
@@ -83,15 +81,11 @@ class Counting:
         return ', '.join(filter(None, ['PSNR and SSIM of Y' if self.y else '', border]))
 
 
-LEADERBOARD = Counting()
+LEADERBOARD = Scoring()
 
 
 def score_image(
-    name: str,
-    image: Image8,
-    gt: Image8 | None,
-    lpips: LPIPS | None = None,
-    counting: Counting = LEADERBOARD,
+    name: str, image: Image8, gt: Image8 | None, scoring: Scoring = LEADERBOARD
 ) -> ImageScore:
     """Score (H, W, 3) 8-bit RGB against ``gt``, of the same size: PSNR, SSIM, LPIPS; else NIQE.
 
@@ -108,49 +102,52 @@ def score_image(
     height, width = gt.shape[:2]
     check_size(name, image, height, width, 'the size of its ground truth')
     pair = [torch.from_numpy(side).permute(2, 0, 1)[None] for side in (image, gt)]
-    side = min(image.shape[:2])
-    inner = [compared(image, counting.y, counting.border) for image in pair]
+    side, lpips = min(image.shape[:2]), scoring.lpips
+    inner = [compared(image, scoring.y, scoring.border) for image in pair]
     scores = {'psnr': psnr(*inner).item()} if inner[0].numel() else {}
-    if side - 2 * counting.border >= WINDOW:
+    if side - 2 * scoring.border >= WINDOW:
         scores['ssim'] = ssim(*inner).item()
     if lpips is not None and side >= LEAST_SIDE[lpips.net]:
         scores[f'lpips_{lpips.net}'] = lpips(*pair).item()
     return ImageScore(name, **scores)
 
 
-def open_lpips(net: str | None, gt_folder: str | Path | None) -> LPIPS | None:
-    """Make what ``--lpips`` asks for, before anything takes time; None if it asks for nothing."""
-    if net is not None and gt_folder is None:
+def open_scoring(
+    gt_folder: str | Path | None,
+    lpips: str | None = None,
+    y: bool = False,
+    border: int = 0,
+    suffix: str = '',
+) -> Scoring:
+    """Make what the options of a tool ask for, before anything takes time; ``lpips`` is a net."""
+    if lpips is not None and gt_folder is None:
         raise UserError('--lpips compares with ground truths; name their folder: --gt DIR')
-    return None if net is None else LPIPS(net)
+    if border < 0:
+        raise UserError(f'--border {border}: at least 0 pixels expected')
+    return Scoring(None if lpips is None else LPIPS(lpips), y, border, suffix)
 
 
 def score_folder(
     folder: str | Path,
     gt_folder: str | Path | None,
-    lpips: str | None = None,
+    scoring: Scoring = LEADERBOARD,
     table: Path | None = None,
     overwrite: bool = False,
-    counting: Counting = LEADERBOARD,
-    suffix: str = '',
 ) -> list[ImageScore]:
-    """Score a folder's images with a progress bar: against ground truths, or by NIQE without.
-
-    ``suffix`` is that of :func:`facesr.images.pair_images`.
-    """
-    scorer = open_lpips(lpips, gt_folder)
+    """Score a folder's images with a progress bar: against ground truths, or by NIQE without."""
     if gt_folder is None:
         pairs = [{'image': path} for path in list_images(folder).values()]
     else:
-        pairs = [pair for _, pair in pair_images({'image': folder, 'gt': gt_folder}, suffix)]
+        folders = {'image': folder, 'gt': gt_folder}
+        pairs = [pair for _, pair in pair_images(folders, scoring.suffix)]
     inputs = [path for pair in pairs for path in pair.values()]
-    inputs += [scorer.path] if scorer else []
+    inputs += [scoring.lpips.path] if scoring.lpips else []
     scores = []
     with writing_results([table] if table else [], inputs, overwrite):
         for pair in track(pairs, 'scoring', transient=True):
             gt = read_image(pair['gt']) if 'gt' in pair else None
             image = read_image(pair['image'])
-            scores.append(score_image(pair['image'].name, image, gt, scorer, counting))
+            scores.append(score_image(pair['image'].name, image, gt, scoring))
         if table:
             write_csv(table, scores)
     return scores
@@ -171,14 +168,14 @@ def _values(scores: Sequence[ImageScore], name: str) -> list[float]:
     return [value for score in scores if not math.isnan(value := getattr(score, name))]
 
 
-def format_scores(scores: Sequence[ImageScore], counting: Counting = LEADERBOARD) -> str:
+def format_scores(scores: Sequence[ImageScore], scoring: Scoring = LEADERBOARD) -> str:
     """One line for people: ``PSNR 29.4400 dB, SSIM 0.8041 (mean of 400 images)``."""
     scored = sum(any(not math.isnan(value) for value in astuple(score)[1:]) for score in scores)
     reason = f'NIQE needs {NIQE_MIN_PIXELS} pixels a side and some texture'
     if not scored:
         return f'no score: {reason}'
     parts = [SCORES[name].format(value, 4) for name, value in mean_scores(scores).items()]
-    notes = [f'mean of {scored} images', *filter(None, [counting.note])]
+    notes = [f'mean of {scored} images', *filter(None, [scoring.note])]
     for name, kind in SCORES.items():
         if 0 < (count := len(_values(scores, name))) < scored:
             notes.append(f'{kind.name} of {count}: others are too small')

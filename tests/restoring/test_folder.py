@@ -89,16 +89,6 @@ def test_ctrl_c_ends_what_is_in_flight(restorer: Restorer, tmp_path: Path):
     assert not (tmp_path / 'out').exists()
 
 
-def test_lpips_is_refused_before_anything_is_restored(restorer, faces, tmp_path: Path, monkeypatch):
-    folders = faces / 'val/LQ', tmp_path / 'out'
-    with pytest.raises(UserError, match='--lpips compares with ground truths; name their folder'):
-        restore_and_score(restorer, *folders, lpips='alex')
-    monkeypatch.setattr('facesr.models.features.FOLDER', tmp_path)
-    with pytest.raises(UserError, match=r"LPIPS's weights are missing: no .*lpips_alex\.pth; run"):
-        restore_and_score(restorer, *folders, faces / 'val/GT', lpips='alex')
-    assert not (tmp_path / 'out').exists()
-
-
 def test_an_older_manifest_and_other_files(tmp_path: Path):
     older = {'input': 'LQ', 'gt': None, 'checkpoint': None, 'ema': False, 'scores': {'niqe': 9.0}}
     older |= {'bicubic': None, 'images': 2}

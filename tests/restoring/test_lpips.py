@@ -7,7 +7,7 @@ from skimage import color, data
 from torch import Tensor
 
 from facesr.restoring.metrics import LEAST_SIDE, LPIPS
-from facesr.restoring.score import score_image
+from facesr.restoring.score import Scoring, score_image
 
 PHOTOGRAPHS = (
     *('astronaut', 'brick', 'camera', 'chelsea', 'coffee'),
@@ -50,5 +50,5 @@ def test_ten_photographs_have_the_packages_scores(net: str, pairs: tuple[Tensor,
 def test_an_image_that_is_too_small_has_no_score(net: str):
     lpips, black = LPIPS(net), np.zeros((40, 40, 3), np.uint8)
     for side, has_score in ((LEAST_SIDE[net], True), (LEAST_SIDE[net] - 1, False)):
-        score = score_image('', black[:side] + 9, black[:side], lpips)
+        score = score_image('', black[:side] + 9, black[:side], Scoring(lpips))
         assert (getattr(score, f'lpips_{net}') > 0) == has_score

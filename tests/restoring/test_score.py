@@ -10,11 +10,12 @@ from facesr.errors import UserError
 from facesr.files import writing_results
 from facesr.images import read_image, write_png
 from facesr.restoring.score import (
-    Counting,
     ImageScore,
+    Scoring,
     bicubic,
     format_scores,
     mean_scores,
+    open_scoring,
     read_csv,
     score_folder,
     score_image,
@@ -42,14 +43,22 @@ def test_the_luma_and_without_a_border():
     y, y_gt = (side @ np.array([65.481, 128.553, 24.966]) / 255 + 16 for side in (image, gt))
     inner = (slice(4, -4), slice(4, -4))
     expected = 10 * math.log10(255**2 / ((y[inner] - y_gt[inner]) ** 2).mean())
-    score = score_image('', image, gt, counting=Counting(y=True, border=4))
+    score = score_image('', image, gt, Scoring(y=True, border=4))
     assert score.psnr == pytest.approx(expected, abs=1e-4)
     assert score.ssim > score_image('', image, gt).ssim + 0.001
-    assert math.isnan(score_image('', image, gt, counting=Counting(border=20)).psnr)
-    said = format_scores([score], Counting(y=True, border=4))
+    assert math.isnan(score_image('', image, gt, Scoring(border=20)).psnr)
+    said = format_scores([score], Scoring(y=True, border=4))
     assert said.endswith('(mean of 1 images; PSNR and SSIM of Y, without a border of 4 pixels)')
     with pytest.raises(UserError, match='--border -1: at least 0 pixels expected'):
-        Counting(border=-1)
+        open_scoring(None, border=-1)
+
+
+def test_lpips_is_refused_before_anything_is_scored(faces: Path, tmp_path: Path, monkeypatch):
+    with pytest.raises(UserError, match='--lpips compares with ground truths; name their folder'):
+        open_scoring(None, 'alex')
+    monkeypatch.setattr('facesr.models.features.FOLDER', tmp_path)
+    with pytest.raises(UserError, match=r"LPIPS's weights are missing: no .*lpips_alex\.pth; run"):
+        open_scoring(faces / 'val/GT', 'alex')
 
 
 def test_names_with_a_suffix_belong_to_those_without(faces: Path, tmp_path: Path):
@@ -57,7 +66,7 @@ def test_names_with_a_suffix_belong_to_those_without(faces: Path, tmp_path: Path
     for index in range(2):
         write_png(tmp_path / f'{index:05d}_x4.png', gt)
         write_png(tmp_path / f'{index:05d}.png', gt[:8, :8].copy())
-    scores = score_folder(tmp_path, faces / 'val/GT', suffix='_x4')
+    scores = score_folder(tmp_path, faces / 'val/GT', Scoring(suffix='_x4'))
     assert [score.name for score in scores] == ['00000_x4.png', '00001_x4.png']
     assert scores[0].psnr == math.inf
 
@@ -124,5 +133,5 @@ def test_no_table_replaces_what_is_scored(faces: Path, tmp_path: Path):
             write_png(path, gt)
     for overwrite in (False, True):
         with pytest.raises(UserError, match=r'00001\.png: is an input; choose another place'):
-            score_folder(images[0].parent, faces / 'val/GT', None, images[1], overwrite)
+            score_folder(images[0].parent, faces / 'val/GT', Scoring(), images[1], overwrite)
     assert (read_image(images[1]) == gt).all()
