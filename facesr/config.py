@@ -122,6 +122,10 @@ ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     r'log_level': _one_of(
         "'DEBUG', 'INFO', 'WARNING' or 'ERROR' expected", 'DEBUG', 'INFO', 'WARNING', 'ERROR'
     ),
+    r'model\.size_multiple': (
+        'a whole number, at least 1, expected',
+        lambda value: value is None or _is_whole(value, 1),
+    ),
     r'load_from': (
         "a checkpoint's path expected",
         lambda value: value is None or isinstance(value, str),
@@ -223,8 +227,8 @@ def entry(config: Any, place: str) -> Any:
 
 
 def as_list(value: Any) -> list[Any]:
-    """A config's value that may be one, a list of them or None, as a list."""
-    return value if isinstance(value, list) else [] if value is None else [value]
+    """A config's value that may be one, several of them or None, as a list."""
+    return [*value] if isinstance(value, list | tuple) else [] if value is None else [value]
 
 
 def losses_of(model: Mapping[str, Any]) -> dict[str, Any]:
@@ -325,12 +329,14 @@ def check_config(config: Mapping[str, Any]) -> None:
             if re.fullmatch(pattern, place) and not is_allowed(value):
                 raise UserError(f'config: {place}={value!r}: {words}')
     sets, evaluators = as_list(config.get('val_dataloader')), as_list(config.get('val_evaluator'))
-    if evaluators and not any('metrics' in evaluator for evaluator in evaluators):
-        evaluators = [dict(metrics=evaluators)]  # MMagic takes a list of metrics for one
+    if any('metrics' not in part for part in evaluators if isinstance(part, Mapping)):
+        evaluators = [evaluators]  # MMagic takes a list of metrics for an evaluator
+    evaluators = [dict(metrics=part) if isinstance(part, list) else part for part in evaluators]
     if len(sets) != len(evaluators):
         raise UserError(
             f'config: {len(sets)} of val_dataloader, {len(evaluators)} of val_evaluator; each '
-            "validation set needs its own, with its name as its metrics' prefix"
+            "validation set needs its own, with its name as its metrics' prefix; save_best='NAME/PSNR' "
+            'then chooses the best checkpoint'
         )
     metrics = [metric for evaluator in evaluators for metric in as_list(evaluator.get('metrics'))]
     names = [(metric.get('type'), metric.get('prefix')) for metric in metrics]

@@ -151,6 +151,11 @@ def _to_rgb(image: Image.Image, path: str | Path) -> Image.Image:
     return image.convert('RGB')
 
 
+def as_grey(image: Image8) -> Image8:
+    """Grey levels (luma of ITU-R BT.601) of (H, W, 3) RGB, in all three channels."""
+    return np.array(Image.fromarray(image).convert('L').convert('RGB'))
+
+
 def check_size(name: str | Path, image: Image8, height: int, width: int, remedy: str = '') -> None:
     """Raise a UserError that names the file if its image has another size."""
     if image.shape[:2] != (height, width):

@@ -55,6 +55,8 @@ class FaceDataset(BaseDataset):
     ) -> None:
         if not 0 <= flip_ratio <= 1:
             raise UserError(f'flip_ratio={flip_ratio}: from 0 to 1 expected')
+        if gt_patch_size is not None and gt_patch_size < 1:
+            raise UserError(f'gt_patch_size={gt_patch_size}: at least 1 pixel expected, or None')
         self.gt_patch_size, self.flip_ratio = gt_patch_size, flip_ratio
         if not data_prefix or data_prefix.keys() - {'img', 'gt'}:
             raise UserError(f"data_prefix={data_prefix}: a folder for 'img', 'gt' or both expected")
@@ -84,16 +86,16 @@ class FaceDataset(BaseDataset):
         """Read an image and pack it: ``inputs`` (3, h, w) uint8, ``gt_img`` if there is one."""
         info = self.get_data_info(idx)
         images = {role: self.read(info, role) for role in self.data_prefix}
-        if self.gt_patch_size or self.flip_ratio:
+        if len(images) == 2 and (self.gt_patch_size or self.flip_ratio):
             (height, width), (rows, columns) = (images[role].shape[:2] for role in ('img', 'gt'))
             scale = rows // height
             if (rows, columns) != (height * scale, width * scale):
                 sides = f'{columns}x{rows} and {width}x{height}'
                 raise UserError(f'{info["gt_path"]} and its input: {sides}: not a multiple')
             rng, length = random_of(idx), (self.gt_patch_size or 0) // scale
-            if length > min(height, width):
+            if length > min(height, width) or length * scale != (self.gt_patch_size or 0):
                 sides = f'{columns}x{rows} pixels, gt_patch_size={self.gt_patch_size}'
-                raise UserError(f'{info["gt_path"]}: {sides}; make that smaller')
+                raise UserError(f'{info["gt_path"]}: {sides}; take less, a multiple of {scale}')
             length = length or max(height, width)
             top, left = (rng.randint(max(side - length, 0) + 1) for side in (height, width))
             flip = rng.random_sample() < self.flip_ratio

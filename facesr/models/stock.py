@@ -38,8 +38,8 @@ class FaceEditModel(BaseEditModel):
     device, where the validation's metrics are computed.
 
     Args:
-        losses: by their names in the log, in place of the stock model's one ``pixel_loss``; each is
-            called with output and ground truth, and their sum is trained on.
+        losses: in place of the stock model's one ``pixel_loss``, by NAME; each is called with
+            output and ground truth, and logged as ``loss_NAME``. Their sum is trained on.
         size_multiple: what the sides of the generator's input must be multiples of; other inputs
             are padded. None: the generator's own ``size_multiple``, or 1.
     """
@@ -54,7 +54,7 @@ class FaceEditModel(BaseEditModel):
     ) -> None:
         if not (pixel_loss or losses):
             raise UserError('model: pixel_loss expected, or losses=dict(NAME=dict(type=...), ...)')
-        parts = {name: MODELS.build(loss) for name, loss in (losses or {}).items()}
+        parts = {f'loss_{name}': MODELS.build(loss) for name, loss in (losses or {}).items()}
         super().__init__(generator, pixel_loss=pixel_loss or dict(type='L1Loss'), **kwargs)
         self.losses = nn.ModuleDict(parts)
         own = getattr(self.generator, 'size_multiple', 1)
@@ -84,14 +84,6 @@ class FaceEditModel(BaseEditModel):
         values = {name: loss(output, data_samples.gt_img) for name, loss in self.losses.items()}
         return {name: _as_one(value) for name, value in values.items()}
 
-    def parse_losses(self, losses: dict[str, Tensor]) -> Any:
-        """Add the losses; the stock model adds only those with ``loss`` in their names."""
-        if not self.losses:
-            return super().parse_losses(losses)
-        named = {name: value.mean() for name, value in losses.items()}
-        total = torch.stack([*named.values()]).sum()
-        return total, {'loss': total, **named}
-
     def forward_inference(
         self, inputs: Tensor, data_samples: DataSample | None = None, **kwargs: Any
     ) -> DataSample:
@@ -120,6 +112,8 @@ class FaceSRGAN(FaceEditModel, SRGAN):
     """
 
     def __init__(self, *args: Any, crop_size: int | None = None, **kwargs: Any) -> None:
+        if kwargs.get('losses'):
+            raise UserError('model.losses: FaceSRGAN has pixel_loss, perceptual_loss and gan_loss')
         super().__init__(*args, **kwargs)
         self.crop_size = crop_size
 

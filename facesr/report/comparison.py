@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import cycle
 from pathlib import Path
 from typing import Self
@@ -124,6 +124,11 @@ class ResultSet:
     folder: Path
     manifest: Manifest
 
+    @property
+    def scoring(self) -> Scoring:
+        """How it was scored, without LPIPS."""
+        return Scoring(None, self.manifest.y, self.manifest.border, self.manifest.suffix)
+
 
 @dataclass(frozen=True)
 class Group:
@@ -148,16 +153,16 @@ def find_result_sets(run: Run) -> Iterator[ResultSet]:
 
 def group_by_input(sets: Iterable[ResultSet]) -> list[Group]:
     """Group the sets of one input folder, in the order they come in."""
-    by_input: dict[Path, list[ResultSet]] = {}
+    by_input: dict[tuple[str, Scoring], list[ResultSet]] = {}
     for found in sets:
-        by_input.setdefault(Path(found.manifest.input), []).append(found)
+        by_input.setdefault((found.manifest.input, found.scoring), []).append(found)
     groups: dict[str, Group] = {}
-    for folder, members in by_input.items():
+    for (folder, scoring), members in by_input.items():
         name, count = members[0].folder.name, 1
         while name in groups:
             count += 1
             name = f'{members[0].folder.name}_{count}'
-        groups[name] = _make_group(name, folder, members)
+        groups[name] = _make_group(name, Path(folder), scoring, members)
     return list(groups.values())
 
 
@@ -173,10 +178,11 @@ def draw_group(
     folders = {'input': group.input}
     folders |= {caption: found.folder for caption, found in group.sets.items()}
     files = {caption: find_images(folder)[0] for caption, folder in folders.items()}
-    truths = find_images(group.gt)[0] if group.gt else {}
+    scoring = next(iter(group.sets.values())).scoring
+    truths = _find_truths(group.gt, scoring) if group.gt else {}
     sets = {} if truths else group.sets
     tables = {caption: _read_scores(found.folder) for caption, found in sets.items()}
-    lpips = _open_lpips(group) if truths else None
+    scoring = replace(scoring, lpips=_open_lpips(group) if truths else None)
     panels = {}
     for stem in stems:
         images = {caption: read_image(paths[stem]) for caption, paths in files.items()}
@@ -185,14 +191,12 @@ def draw_group(
             truth = read_image(truths[stem])
             images |= {'ground truth': truth, 'bicubic': bicubic(images['input'], *truth.shape[:2])}
             for caption in ('bicubic', *group.sets):
-                scores[caption] = _describe(
-                    score_image(stem, images[caption], truth, Scoring(lpips))
-                )
+                scores[caption] = _describe(score_image(stem, images[caption], truth, scoring))
         panels[stem] = draw_columns(images, scores, crops)
     return panels
 
 
-def _make_group(name: str, folder: Path, members: list[ResultSet]) -> Group:
+def _make_group(name: str, folder: Path, scoring: Scoring, members: list[ResultSet]) -> Group:
     runs = [member.run.name for member in members]
     captions = ['output']
     if len(members) > 1:
@@ -200,19 +204,27 @@ def _make_group(name: str, folder: Path, members: list[ResultSet]) -> Group:
             run if runs.count(run) == 1 else f'{run}: {member.folder.name}'
             for run, member in zip(runs, members, strict=True)
         ]
-    notes = []
+    notes = [f'Scored: {scoring.note}.'] if scoring.note else []
     truths = [Path(member.manifest.gt) for member in members if member.manifest.gt]
     gt = next((path for path in truths if path.is_dir()), None)
     if truths and gt is None:
         notes.append('The ground truths are no longer where they were: no panel shows them.')
-    folders = [folder, *([gt] if gt else []), *(member.folder for member in members)]
-    stems = set.intersection(*(set(find_images(path)[0]) for path in folders))
+    folders = [folder, *(member.folder for member in members)]
+    found = [set(find_images(path)[0]) for path in folders]
+    stems = set.intersection(*found, *([set(_find_truths(gt, scoring))] if gt else []))
+    folders += [gt] if gt else []
     if not folder.is_dir():
         notes.append(f'The input folder {folder} is no longer there: no panel can be drawn.')
     elif not stems:
         notes.append('No image is in all of the folders: no panel can be drawn.')
     sets = dict(zip(captions, members, strict=True))
     return Group(name, folder, gt, sets, sorted(stems), notes, folders)
+
+
+def _find_truths(folder: Path, scoring: Scoring) -> dict[str, Path]:
+    """The ground truths by the names of their inputs."""
+    truths = find_images(folder)[0]
+    return truths | {f'{stem}{scoring.suffix}': path for stem, path in truths.items()}
 
 
 def _open_lpips(group: Group) -> LPIPS | None:

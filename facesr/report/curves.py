@@ -186,15 +186,15 @@ def published_curves(run: Run) -> dict[str, Curve]:
 
 def _loss_names(run: Run) -> list[str]:
     """The losses a run logged, in the order of ``LOSSES``; their sum only if it is the only one."""
-    own = run.entry('model.losses') or {}
-    logged = [name for name in run.training if name.startswith('loss') or name in own]
+    logged = [name for name in run.training if name.startswith('loss')]
     names = list(dict.fromkeys([*(name for name in LOSSES if name in logged), *logged]))
     return names[1:] if len(names) > 1 and names[0] == 'loss' else names
 
 
 def _loss_settings(run: Run, name: str) -> Any:
-    _, key = LOSSES.get(name, ('', f'{name.removeprefix("loss_")}_loss'))
-    return run.entry(f'model.losses.{name}') or run.entry(f'model.{key}')
+    own = name.removeprefix('loss_')
+    _, key = LOSSES.get(name, ('', f'{own}_loss'))
+    return run.entry(f'model.losses.{own}') or run.entry(f'model.{key}')
 
 
 def _loss_title(run: Run, name: str) -> str:

@@ -124,7 +124,9 @@ def as_call(node: Any) -> str:
 
 def border_note(run: Run, metric: str) -> str:
     """Which border a validation score leaves out, to put after its name; empty if none."""
-    for part in run.entry('val_evaluator.metrics') or ():
+    evaluators = as_list(run.entry('val_evaluator'))
+    metrics = [part for each in evaluators for part in as_list(entry(each, 'metrics'))]
+    for part in metrics:
         if part.get('type') in (metric, f'Batch{metric}') and part.get('crop_border'):
             return f', without a border of {part["crop_border"]} pixels'
     return ''

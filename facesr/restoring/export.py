@@ -113,7 +113,7 @@ def _write_onnx(
     try:
         expected = [net(lq) for lq in images]
     except RuntimeError as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).partition('\n')[0]
         raise UserError(f'the net refuses an image: {reason}; {NEEDS_MULTIPLES}') from error
     torch.onnx.export(
         net.to(dtype),
@@ -128,6 +128,9 @@ def _write_onnx(
         verbose=False,
     )
     graph = onnx.load(path)
+    [written] = [part.version for part in graph.opset_import if not part.domain]
+    if opset not in (None, written):
+        raise UserError(f'--opset {opset}: PyTorch can only write {written}; take that, or none')
     onnx.helper.set_model_props(graph, {key: json.dumps(value) for key, value in meta.items()})
     onnx.save(graph, path)
     session = onnxruntime.InferenceSession(str(path), providers=['CPUExecutionProvider'])

@@ -17,7 +17,7 @@ from rich.progress import track
 from ..drawing import draw_panel, stack_panels
 from ..errors import UserError
 from ..files import write_file, write_whole, writing_results
-from ..images import Image8, list_images, pair_images, read_image, write_png
+from ..images import Image8, as_grey, list_images, pair_images, read_image, write_png
 from ..nets import use_tf32, use_threads
 from .restorer import Restorer
 from .score import (
@@ -48,8 +48,9 @@ class Manifest:
     images: int  # how many were restored
     precision: str = 'float32'
     tta: str | None = None  # the restorer's
-    y: bool = False  # how PSNR and SSIM were counted
+    y: bool = False  # how the images were scored, see Scoring
     border: int = 0
+    suffix: str = ''
 
     def write(self, path: Path) -> None:
         """Write the manifest."""
@@ -141,6 +142,7 @@ def restore_and_score(
             tta=restorer.tta,
             y=scoring.y,
             border=scoring.border,
+            suffix=scoring.suffix,
         ).write(manifest)
         print(f'scores of each image: {table}')
         write_png(panel, stack_panels([row.panel for row in restored if row.panel is not None]))
@@ -242,6 +244,8 @@ class _Job:
         if not self.scored:
             return Restored(self.images[stem], None, None, tile)
         gt = read_image(self.truths[stem]) if self.truths else None
+        if self.restorer.grey:  # compared with what the net was trained for
+            lq, gt = as_grey(lq), None if gt is None else as_grey(gt)
         written = read_image(png)
         compute = partial(self._on_device, score_image) if self.scoring.lpips else score_image
         score = compute(png.name, written, gt, self.scoring)

@@ -21,7 +21,7 @@ from torch.nn import Module
 from torch.nn.functional import pad
 
 from ..checkpoint import load_generator, read_checkpoint
-from ..config import entry
+from ..config import entry, leaves
 from ..degradation.preprocessor import to_grey
 from ..errors import UserError
 from ..images import Image8
@@ -227,12 +227,14 @@ def open_exported(weights: str | Path, device: str | None = None) -> Restorer:
     if not {'generator', 'mean', 'std'} <= meta.keys():
         export = f'python tools/export.py CONFIG {weights} FILE.pth'
         raise UserError(f'{weights}: does not say which net it is for; export it first: {export}')
-    kind = meta['generator'].get('type')
-    if MODELS.get(kind) is None:  # no file of weights causes an import
+    settings = meta['generator'] if isinstance(meta['generator'], dict) else {}
+    kind, parts = settings.get('type'), [place for place, _ in leaves(settings, 'generator')]
+    # A file of weights causes no import, as a dotted name or a part with a type could.
+    if kind not in MODELS.module_dict or any(place.count('.') > 1 for place in parts):
         raise UserError(f"{weights}: {kind} is no net of facesr's; name its config: --config FILE")
     scaling = dict(mean=meta['mean'], std=meta['std'], grey=meta.get('grey', False))
     scaling['type'] = 'FacePreprocessor'
-    model = dict(generator=meta['generator'], data_preprocessor=scaling)
+    model = dict(generator=settings, data_preprocessor=scaling)
     model['size_multiple'] = meta.get('size_multiple')
     dataset = dict(degradation=dict(lq_size=meta.get('lq_size')))
     config = Config(dict(model=model, train_dataloader=dict(dataset=dataset)))
@@ -243,7 +245,7 @@ def release_memory(error: MemoryError | RuntimeError, device: torch.device) -> N
     """After running out of memory, free what PyTorch caches; any other error is a UserError."""
     out_of_memory = isinstance(error, torch.OutOfMemoryError | MemoryError)
     if not out_of_memory and 'DefaultCPUAllocator' not in str(error):  # a CPU's RuntimeError
-        reason = str(error).splitlines()[0]
+        reason = str(error).partition('\n')[0]
         raise UserError(f'the net refuses it: {reason}; {NEEDS_MULTIPLES}') from error
     if device.type == 'cuda':
         torch.cuda.empty_cache()

@@ -104,7 +104,9 @@ def score_image(
     pair = [torch.from_numpy(side).permute(2, 0, 1)[None] for side in (image, gt)]
     side, lpips = min(image.shape[:2]), scoring.lpips
     inner = [compared(image, scoring.y, scoring.border) for image in pair]
-    scores = {'psnr': psnr(*inner).item()} if inner[0].numel() else {}
+    if not inner[0].numel():
+        raise UserError(f'{name}: nothing is left without a border of {scoring.border} pixels')
+    scores = {'psnr': psnr(*inner).item()}
     if side - 2 * scoring.border >= WINDOW:
         scores['ssim'] = ssim(*inner).item()
     if lpips is not None and side >= LEAST_SIDE[lpips.net]:
@@ -120,8 +122,9 @@ def open_scoring(
     suffix: str = '',
 ) -> Scoring:
     """Make what the options of a tool ask for, before anything takes time; ``lpips`` is a net."""
-    if lpips is not None and gt_folder is None:
-        raise UserError('--lpips compares with ground truths; name their folder: --gt DIR')
+    options = dict(lpips=lpips, y=y, border=border, suffix=suffix)
+    for option in [name for name, value in options.items() if value and gt_folder is None]:
+        raise UserError(f'--{option} compares with ground truths; name their folder: --gt DIR')
     if border < 0:
         raise UserError(f'--border {border}: at least 0 pixels expected')
     return Scoring(None if lpips is None else LPIPS(lpips), y, border, suffix)

@@ -85,7 +85,7 @@ class SafeCheckpointHook(CheckpointHook):
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float]) -> None:
         runner.message_hub.update_info(VALIDATED, runner.iter)
         super().after_val_epoch(runner, metrics)
-        if Path(self.out_dir, self.filename_tmpl.format(runner.iter)).is_file():
+        if by_first(Path(self.out_dir, self.filename_tmpl.format(runner.iter)).is_file):
             self.save(runner)
 
     def after_train(self, runner: Runner) -> None:

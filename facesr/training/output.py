@@ -176,7 +176,8 @@ class PanelHook(Hook):
                 )
                 name, loop = Path(images['img_path']).stem, runner.val_loop
                 if len(loop.dataloaders) > 1:
-                    name = f'{loop.evaluator.metrics[0].prefix}_{name}'
+                    number = loop.evaluators.index(loop.evaluator)
+                    name = f'{loop.evaluator.metrics[0].prefix or number}_{name}'
                 runner.visualizer.add_image(name, panel, runner.iter)
 
 

@@ -187,7 +187,7 @@ def _rehearse(config: Config, config_path: str | Path, begin: int) -> None:
         times = count_validations(begin + 1, *when)
         batches = sum(math.ceil(len(loader.dataset) / loader.batch_size) for loader in sets)
         # At most: the batch that was timed, and one of an average, came before the device was warm.
-        seconds = sum(hub.get_scalar('val/time').data[0]) * times * batches
+        seconds = sum(hub.get_scalar('val/time').data[0]) / len(sets) * times * batches
         lines.append(f'{times} validations of {images} images: at most {in_words(seconds)}')
     checkpoint = config.default_hooks.checkpoint
     saved = math.ceil(iterations / checkpoint.interval) if checkpoint.interval > 0 else 1

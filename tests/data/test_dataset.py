@@ -78,5 +78,5 @@ def test_pairs_of_ones_own_are_cropped_and_flipped_together(faces: Path):
         assert (part[:, :: -1 if mirrored else 1] == large).all()
         flipped += mirrored
     assert 4 < flipped < 16
-    with pytest.raises(UserError, match=r'512x512 pixels, gt_patch_size=600; make that smaller'):
+    with pytest.raises(UserError, match=r'512x512 pixels, gt_patch_size=600; take less, a mul'):
         FaceDataset(str(faces), folders, gt_patch_size=600)[0]

@@ -65,10 +65,13 @@ def test_several_losses_are_logged_by_their_names_and_added(tiny_options: list[s
         'model.losses.edges.loss_weight=0.5',
     ]
     logged = train([*tiny_options, *losses, 'train_cfg.max_iters=2']).message_hub.log_scalars
-    total, pixel, edges = (logged[f'train/{name}'].current() for name in ('loss', 'pixel', 'edges'))
+    names = ('loss', 'loss_pixel', 'loss_edges')
+    total, pixel, edges = (logged[f'train/{name}'].current() for name in names)
     assert total == pytest.approx(pixel + edges, rel=1e-5) and edges > 0
     with pytest.raises(UserError, match=r'model: pixel_loss expected, or losses=dict\(NAME='):
         MODELS.build(dict(type='FaceEditModel', generator=dict(type='SRResNet')))
+    with pytest.raises(UserError, match=r'model\.losses: FaceSRGAN has pixel_loss, percept'):
+        MODELS.build(load_config(TINY_GAN, [losses[0]]).model)
 
 
 @MODELS.register_module()

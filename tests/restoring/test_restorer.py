@@ -72,6 +72,26 @@ def test_a_net_of_another_scale_and_one_channel(scale: int, faces: Path, tmp_pat
         assert np.abs(restored.astype(int) - grey).max() <= 1
 
 
+@pytest.mark.parametrize(
+    'generator',
+    [
+        dict(type='subprocess.Popen', args=['touch', 'run']),
+        dict(type='FaceEditModel', generator=dict(type='subprocess.Popen', args=['touch', 'run'])),
+        dict(type='MyNet'),
+        'SRResNet',
+    ],
+)
+def test_a_file_of_weights_runs_nothing(generator: object, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    meta = dict(generator=generator, mean=[0], std=[255])
+    torch.save({'meta': meta, 'state_dict': {}}, 'a.pth')
+    with pytest.raises(
+        UserError, match=r"a\.pth: .* is no net of facesr's; name its config: --con"
+    ):
+        open_exported('a.pth', 'cpu')
+    assert not Path('run').exists()
+
+
 @MODELS.register_module()
 class AddNothing(torch.nn.Module):
     def __init__(self) -> None:

@@ -46,11 +46,12 @@ def test_the_luma_and_without_a_border():
     score = score_image('', image, gt, Scoring(y=True, border=4))
     assert score.psnr == pytest.approx(expected, abs=1e-4)
     assert score.ssim > score_image('', image, gt).ssim + 0.001
-    assert math.isnan(score_image('', image, gt, Scoring(border=20)).psnr)
+    with pytest.raises(UserError, match=r'a\.png: nothing is left without a border of 20 pixels'):
+        score_image('a.png', image, gt, Scoring(border=20))
     said = format_scores([score], Scoring(y=True, border=4))
     assert said.endswith('(mean of 1 images; PSNR and SSIM of Y, without a border of 4 pixels)')
     with pytest.raises(UserError, match='--border -1: at least 0 pixels expected'):
-        open_scoring(None, border=-1)
+        open_scoring('gt', border=-1)
 
 
 def test_lpips_is_refused_before_anything_is_scored(faces: Path, tmp_path: Path, monkeypatch):
