@@ -335,8 +335,7 @@ def check_config(config: Mapping[str, Any]) -> None:
     if len(sets) != len(evaluators):
         raise UserError(
             f'config: {len(sets)} of val_dataloader, {len(evaluators)} of val_evaluator; each '
-            "validation set needs its own, with its name as its metrics' prefix; save_best='NAME/PSNR' "
-            'then chooses the best checkpoint'
+            "set needs its own, with its name as its metrics' prefix, and save_best='NAME/PSNR'"
         )
     metrics = [metric for evaluator in evaluators for metric in as_list(evaluator.get('metrics'))]
     names = [(metric.get('type'), metric.get('prefix')) for metric in metrics]
