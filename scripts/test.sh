@@ -9,6 +9,6 @@ bash scripts/setup.sh demo export page photos tests
 "$PYTHON_BIN" -m ruff format --check .
 "$PYTHON_BIN" -m mypy
 # A file is never split: its tests share what they have trained. Some wait for Slurm or a process:
-# one worker more than there are cores. tests/conftest.py puts the slowest files first.
-"$PYTHON_BIN" -m pytest --numprocesses $(($(nproc) + 1)) --maxprocesses 8 --dist loadfile \
+# two workers more than there are cores. tests/conftest.py puts the slowest files first.
+"$PYTHON_BIN" -m pytest --numprocesses $(($(nproc) + 2)) --maxprocesses 8 --dist loadfile \
     --no-loadscope-reorder "$@"

@@ -40,7 +40,7 @@ from facesr.training.signals import taking_signals
 ROOT = Path(__file__).resolve().parents[1]
 TINY = ROOT / 'tests/tiny_srresnet.py'
 TINY_GAN = ROOT / 'tests/tiny_srgan.py'
-SLOWEST = ('slurm', 'distributed', 'fake_cuda', 'loop', 'reliability', 'benchmark_gpu', 'compare')
+SLOWEST = ('slurm', 'fake_cuda', 'distributed', 'benchmark_gpu', 'loop', 'reliability', 'compare')
 
 # As the runner does: nested components are built by name.
 init_default_scope('mmagic')
