@@ -24,9 +24,7 @@ from facesr.degradation.preprocessor import FacePreprocessor
 from facesr.restoring.restorer import Restorer
 
 #: Each net, loss, precision and degradation of the shipped configs once.
-CONFIGS = (
-    *('srresnet_24b_plus', 'srresnet_16b_2024', 'face_unet_2024', 'srgan_26b_fast', 'face_gan'),
-)
+CONFIGS = (*('srresnet_24b_plus', 'srresnet_16b_2024', 'srgan_26b_fast', 'face_gan'),)
 #: One block of a kind is as good as many.
 SMALL = {
     'SRResNet': dict(num_blocks=1),

@@ -1,10 +1,9 @@
 import errno
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+import warm
 from conftest import ROOT
 
 from facesr.errors import UserError, describe_refusal
@@ -105,7 +104,9 @@ with writing_results([folder / name for name in 'abc']):
     os.kill(os.getpid(), signal.SIGKILL)
 """
     write(tmp_path / 'former')
-    subprocess.run([sys.executable, '-c', script, tmp_path], cwd=ROOT, check=False)
+    killing = tmp_path.with_suffix('.py')
+    killing.write_text(script)
+    warm.start([killing, tmp_path], ROOT).join(timeout=60)
     (tmp_path / 'c').write_text("the user's")
     found = {path.name: is_ours(path) for path in tmp_path.glob('[!.]*')}
     assert found == {'a': True, 'b': True, 'c': False, 'former': True}

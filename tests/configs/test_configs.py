@@ -72,12 +72,9 @@ def test_two_cycles_of_the_baseline_since_2024():
     assert config.default_hooks.ema.decay == 0.999
 
 
-@pytest.mark.parametrize(('name', 'crop'), [('srresnet_16b_2024', 128), ('face_unet_2024', 512)])
-def test_dry_run_of_second_order_degradation(name: str, crop: int, tiny_options: list[str], capsys):
+def test_dry_run_of_second_order_degradation(tiny_options: list[str], capsys):
     options = [*tiny_options[:3], tiny_options[-2], 'train_dataloader.batch_size=1']
-    options.append(f'train_dataloader.dataset.gt_patch_size={crop}')
-    options += ['model.generator.num_blocks=1'] if name.startswith('srresnet') else []
-    train(ROOT / f'configs/{name}.py', options, dry_run=True)
+    train(ROOT / 'configs/face_unet_2024.py', options, dry_run=True)
     assert 'dry run passed' in capsys.readouterr().out
 
 

@@ -98,14 +98,14 @@ def config(tiny_options: list[str], tmp_path: Path) -> Path:
 
 
 def test_cut_by_its_limit_it_ends_as_the_uncut_run(submit, slurm, config, tiny_options, tmp_path):
-    """Two tasks, told to stop 300 s before the limit, which is set to that while they train.
+    """Told to stop 300 s before the limit, which is set to that while it trains.
 
-    Slurm looks at the limits twice a minute. The uncut run comes while the cut one is held.
+    Slurm looks at the limits twice a minute. The uncut run is beside it.
     """
-    two, log = ['--ntasks-per-node=2'], tmp_path / 'job.log'
+    log = tmp_path / 'job.log'
     options = ['--cfg-options', *tiny_options]
-    cut = submit(two, config, *options, 'default_hooks.slow.seconds=1')
-    uncut = submit(two, config, '--work-dir', tmp_path / 'uncut', *options, log='uncut.log')
+    cut = submit([], config, *options, 'default_hooks.slow.seconds=1')
+    uncut = submit([], config, '--work-dir', tmp_path / 'uncut', *options, log='uncut.log')
     wait(lambda: log.exists() and 'iteration 2 of 60' in log.read_text())
     control(slurm, 'update', f'JobId={cut}', 'TimeLimit=5')
     wait(lambda: 'queued again: stopped by SIGUSR1 ' in log.read_text())
@@ -113,7 +113,6 @@ def test_cut_by_its_limit_it_ends_as_the_uncut_run(submit, slurm, config, tiny_o
     ended = [end_of(job, slurm) for job in (cut, uncut)]
     assert [job['JobState'] for job in ended] == ['COMPLETED'] * 2, log.read_text()
     assert ended[0]['Restarts'] == '1'
-    assert 'batch of 2 on each of 2 processes' in log.read_text()
     cut, uncut = (read_checkpoint(tmp_path / f'{run}/iter_60.pth') for run in ('work', 'uncut'))
     for name, weight in uncut['state_dict'].items():
         assert torch.equal(weight, cut['state_dict'][name]), name
@@ -121,14 +120,15 @@ def test_cut_by_its_limit_it_ends_as_the_uncut_run(submit, slurm, config, tiny_o
     assert losses[0] == losses[1]
 
 
-def test_a_task_has_the_processors_that_were_asked_for(
+def test_each_task_has_the_processors_that_were_asked_for(
     submit: Submit, slurm: dict[str, str], config: Path, tiny_options: list[str], tmp_path: Path
 ):
     options = [*tiny_options, 'train_cfg.max_iters=2']
-    job = submit(['--cpus-per-task=2'], config, '--cfg-options', *options)
+    job = submit(['--ntasks-per-node=2'], config, '--cfg-options', *options)
     log = tmp_path / 'job.log'
     assert end_of(job, slurm)['JobState'] == 'COMPLETED', log.read_text()
-    assert '2 processors, 2 threads' in log.read_text()
+    assert 'batch of 2 on each of 2 processes' in log.read_text()
+    assert '1 processors, 1 threads' in log.read_text()
 
 
 def test_a_test_set_is_restored(submit, slurm, tiny_checkpoint, faces, tmp_path: Path):
