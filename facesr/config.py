@@ -204,12 +204,8 @@ def _take_loop(settings: dict[str, Any]) -> None:
         )
     if kind == 'IterBasedTrainLoop':
         settings['type'] = 'ResumableTrainLoop'
-    loop = (
-        mmagic.registry.LOOPS.get(settings['type'])
-        if isinstance(settings['type'], str)
-        else settings['type']
-    )
-    if loop and 'ResumableTrainLoop' not in {base.__name__ for base in loop.__mro__}:
+    bases = getattr(_find_component(settings['type'], 'train_cfg'), '__mro__', ())
+    if 'ResumableTrainLoop' not in {base.__name__ for base in bases}:
         raise UserError(
             f'config: train_cfg.type={kind}: a run in it could not be stopped and resumed; derive '
             'it from facesr.training.loop.ResumableTrainLoop'
@@ -369,11 +365,14 @@ def _allowed_keys(node: Mapping[str, Any], place: str) -> Set[str] | None:
         return _CLIP_KEYS
     if 'type' not in node:
         return _UNTYPED_KEYS.get(re.sub(r'\.\d+$', '', place))
-    kind = node['type']
-    return _accepted(kind if callable(kind) else _find_component(str(kind), place))
+    return _accepted(_find_component(node['type'], place))
 
 
-def _find_component(name: str, place: str) -> Any:
+def _find_component(kind: Any, place: str) -> Any:
+    """What a ``type`` names; a class or function is itself."""
+    if callable(kind):
+        return kind
+    name = str(kind)
     # MMagic's registries fall back to MMEngine's. DIFFUSION_SCHEDULERS would import diffusers.
     registries = [FUNCTIONS] + [
         registry

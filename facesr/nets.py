@@ -30,10 +30,10 @@ def build_part(config: Config, part: str) -> Any:
         raise UserError(f'model: cannot be built: {error}') from error
 
 
-def size_multiple(config: Config, generator: nn.Module) -> int:
-    """What a generator's input must have sides in multiples of: the model's or its own word."""
-    own = getattr(generator, 'size_multiple', 1)
-    return int(config.model.get('size_multiple') or own)
+def multiple_of(generator: nn.Module, given: int | None) -> int:
+    """What the sides of a generator's input must be multiples of: as given, else its own word."""
+    own: int = getattr(generator, 'size_multiple', 1)
+    return given or own
 
 
 def run_padded(net: Callable[[Tensor], Tensor], lq: Tensor, multiple: int) -> Tensor:

@@ -14,7 +14,7 @@ from mmengine.logging import MessageHub
 from torch import Tensor, nn
 
 from ..errors import UserError
-from ..nets import run_padded
+from ..nets import multiple_of, run_padded
 
 
 @MODELS.register_module()
@@ -57,8 +57,7 @@ class FaceEditModel(BaseEditModel):
         parts = {f'loss_{name}': MODELS.build(loss) for name, loss in (losses or {}).items()}
         super().__init__(generator, pixel_loss=pixel_loss or dict(type='L1Loss'), **kwargs)
         self.losses = nn.ModuleDict(parts)
-        own = getattr(self.generator, 'size_multiple', 1)
-        self.size_multiple = own if size_multiple is None else size_multiple
+        self.size_multiple = multiple_of(self.generator, size_multiple)
 
     def forward_tensor(
         self, inputs: Tensor, data_samples: DataSample | None = None, **kwargs: Any

@@ -137,6 +137,7 @@ class Group:
     name: str  # the first set's, with a number if another group has it
     input: Path  # the folder of degraded images
     gt: Path | None  # that of their ground truths, if it is still there
+    scoring: Scoring  # how its sets were scored, without LPIPS
     sets: dict[str, ResultSet]  # by their columns' captions
     stems: Sequence[str]  # images that every folder of the group still holds, sorted
     notes: Sequence[str]  # what is missing, in sentences
@@ -178,11 +179,10 @@ def draw_group(
     folders = {'input': group.input}
     folders |= {caption: found.folder for caption, found in group.sets.items()}
     files = {caption: find_images(folder)[0] for caption, folder in folders.items()}
-    scoring = next(iter(group.sets.values())).scoring
-    truths = _find_truths(group.gt, scoring) if group.gt else {}
+    truths = _find_truths(group.gt, group.scoring) if group.gt else {}
     sets = {} if truths else group.sets
     tables = {caption: _read_scores(found.folder) for caption, found in sets.items()}
-    scoring = replace(scoring, lpips=_open_lpips(group) if truths else None)
+    scoring = replace(group.scoring, lpips=_open_lpips(group) if truths else None)
     panels = {}
     for stem in stems:
         images = {caption: read_image(paths[stem]) for caption, paths in files.items()}
@@ -218,7 +218,7 @@ def _make_group(name: str, folder: Path, scoring: Scoring, members: list[ResultS
     elif not stems:
         notes.append('No image is in all of the folders: no panel can be drawn.')
     sets = dict(zip(captions, members, strict=True))
-    return Group(name, folder, gt, sets, sorted(stems), notes, folders)
+    return Group(name, folder, gt, scoring, sets, sorted(stems), notes, folders)
 
 
 def _find_truths(folder: Path, scoring: Scoring) -> dict[str, Path]:

@@ -143,7 +143,7 @@ def draw_shared_curves(runs: Sequence[Run]) -> Figure | None:
             lines = [Line(run.name, run.training[name], colours[run.name]) for run in alike]
             plots.append(Plot(_loss_title(alike[0], name), LOSS_UNIT, lines))
     for metric, unit in SCORE_HEADINGS.items():
-        scored = [run for run in runs if any(name.endswith(metric) for name in run.validation)]
+        scored = [run for run in runs if any(_validation_lines(run, metric, '', '', ''))]
         if len(scored) < 2:
             continue
         lines, reference = [], []

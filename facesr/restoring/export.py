@@ -14,8 +14,8 @@ from ..checkpoint import load_generator, to_plain
 from ..config import entry, losses_of
 from ..errors import UserError
 from ..files import write_whole, writing_results
-from ..nets import build_part, count_parameters, run_padded, size_multiple
-from .restorer import NEEDS_MULTIPLES
+from ..nets import build_part, count_parameters, multiple_of, run_padded
+from .restorer import refused
 
 # Of pixel values 0-1, between PyTorch in float32 and ONNX Runtime, by the graph's numbers.
 TOLERANCE = {torch.float32: 1e-4, torch.float16: 1e-2}
@@ -58,7 +58,9 @@ def export(
             with partial.open('wb') as file:  # given a path, PyTorch raises a RuntimeError
                 torch.save({'meta': meta, 'state_dict': generator.state_dict()}, file)
         else:
-            net = _Padded(generator, size_multiple(config, generator)).eval()
+            net = _Padded(
+                generator, multiple_of(generator, config.model.get('size_multiple'))
+            ).eval()
             dtype = torch.float16 if half else torch.float32
             difference = _write_onnx(net, partial, meta, dtype, opset)
             note = f'agrees with PyTorch to {difference:.1e}'
@@ -113,8 +115,7 @@ def _write_onnx(
     try:
         expected = [net(lq) for lq in images]
     except RuntimeError as error:
-        reason = str(error).partition('\n')[0]
-        raise UserError(f'the net refuses an image: {reason}; {NEEDS_MULTIPLES}') from error
+        raise refused(error) from error
     torch.onnx.export(
         net.to(dtype),
         (torch.rand(2, channels, 32, 32, dtype=dtype),),

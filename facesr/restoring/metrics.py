@@ -214,9 +214,9 @@ class BatchPSNR(PSNR):
         return means
 
     def _stack(self, images: Sequence[Tensor]) -> Tensor:
-        """The part of each image that is compared: (N, C, H, W), RGB or Y."""
-        batch = torch.stack([*images])
-        return compared(batch.flip(1), self.convert_to == 'Y', self.crop_border)
+        """The part of each image that is compared: (N, C, H, W), BGR or Y."""
+        batch, y = torch.stack([*images]), self.convert_to == 'Y'
+        return compared(batch.flip(1) if y else batch, y, self.crop_border)
 
 
 @METRICS.register_module()
@@ -249,10 +249,10 @@ class BatchLPIPS(BatchPSNR):
             self.lpips = None
 
     def score(self, images: Tensor, truths: Tensor) -> Tensor:
-        """Score (N, 3, H, W) RGB: (N,)."""
+        """Score (N, 3, H, W), BGR as MMagic's models give them: (N,)."""
         if self.lpips is None:
             return images.new_full((len(images),), math.nan, dtype=torch.float32)
-        scores: Tensor = self.lpips.to(images.device)(images, truths)
+        scores: Tensor = self.lpips.to(images.device)(images.flip(1), truths.flip(1))
         return scores
 
 

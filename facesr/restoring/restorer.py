@@ -25,7 +25,7 @@ from ..config import entry, leaves
 from ..degradation.preprocessor import to_grey
 from ..errors import UserError
 from ..images import Image8
-from ..nets import build_part, find_device, run_padded, size_multiple, use_tf32
+from ..nets import build_part, find_device, multiple_of, run_padded, use_tf32
 
 # What is averaged: the image moved right and down by so many pixels, and whether mirrored too.
 FLIP = [(0, 0, False), (0, 0, True)]
@@ -40,9 +40,6 @@ CPU_TILE = 128  # pixels a side, without its margins
 # values, by one level; with 24 in none.
 TILE_MARGIN = 32
 SMALLEST_TILE = 32
-NEEDS_MULTIPLES = (
-    'if it needs sides that are multiples of 8, say: set model.size_multiple=8 in the config'
-)
 SMALLEST_INPUT = 32  # pixels a side of an aligned face
 
 
@@ -93,10 +90,10 @@ class Restorer:
         self.generator.to(self.device, memory_format=torch.channels_last).eval()
         self.name = type(self.generator).__name__
         self.whole = getattr(self.generator, 'whole_images', False)
-        self.multiple = size_multiple(config, self.generator)
-        sizes = entry(config, 'train_dataloader.dataset.degradation') or {}
+        self.multiple = multiple_of(self.generator, config.model.get('size_multiple'))
+        degradation = 'train_dataloader.dataset.degradation'
         #: Side of the inputs that it was trained on, in pixels, if it is known.
-        self.lq_size: int | None = sizes.get('lq_size')
+        self.lq_size: int | None = entry(config, f'{degradation}.lq_size')
         if tile is not None and self.whole:
             raise UserError(f'--tile {tile}: {self.name} needs the whole face; leave --tile out')
         for module in self.generator.modules():
@@ -241,11 +238,19 @@ def open_exported(weights: str | Path, device: str | None = None) -> Restorer:
     return Restorer(config, weights, device)
 
 
+def refused(error: Exception) -> UserError:
+    """What to say of an image that a net cannot take."""
+    reason = str(error).partition('\n')[0]
+    return UserError(
+        f'the net refuses the image: {reason}; if it needs sides that are multiples of 8, say: set '
+        'model.size_multiple=8 in the config'
+    )
+
+
 def release_memory(error: MemoryError | RuntimeError, device: torch.device) -> None:
     """After running out of memory, free what PyTorch caches; any other error is a UserError."""
     out_of_memory = isinstance(error, torch.OutOfMemoryError | MemoryError)
     if not out_of_memory and 'DefaultCPUAllocator' not in str(error):  # a CPU's RuntimeError
-        reason = str(error).partition('\n')[0]
-        raise UserError(f'the net refuses it: {reason}; {NEEDS_MULTIPLES}') from error
+        raise refused(error) from error
     if device.type == 'cuda':
         torch.cuda.empty_cache()
