@@ -29,9 +29,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from conftest import ROOT, TINY, load_degradation, make_faces
+from conftest import ROOT, TINY, make_faces
 
 from facesr.checkpoint import latest_checkpoint, read_checkpoint
+from facesr.config import load_config
+from facesr.degradation.base import degradation_of
 from facesr.training.signals import SIGNALS
 from facesr.training.train import train
 
@@ -167,7 +169,7 @@ def main() -> None:
     torch.set_num_threads(1)  # before a fork; and the same in every process
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        make_faces(root / 'faces', load_degradation())
+        make_faces(root / 'faces', degradation_of(load_config(TINY)))
         options = [
             *(f'{split}_dataloader.dataset.data_root={root}/faces' for split in ('train', 'val')),
             'train_dataloader.dataset.gt_patch_size=64',

@@ -9,12 +9,14 @@ from benchmarks import gpu
 from facesr.errors import UserError
 
 
-def test_one_failure_leaves_the_others(tiny_options, faces: Path, tmp_path: Path, monkeypatch):
+def test_one_failure_leaves_the_others(
+    tiny_options, small_faces: Path, tmp_path: Path, monkeypatch
+):
     timings = {'nowhere': (), 'degradation': gpu.TIMINGS['degradation']}
     monkeypatch.setattr(gpu, 'TIMINGS', timings)
     out, name = tmp_path / 'gpu', TINY.stem
     options = [*tiny_options, 'default_hooks.panels.interval=1']
-    args = Namespace(config=[str(TINY)], cfg_options=options, faces=faces, out=out)
+    args = Namespace(config=[str(TINY)], cfg_options=options, faces=small_faces, out=out)
     args.jobs, args.images, args.rounds = 2, 2, 1
     with pytest.raises(UserError, match=f'^{out}: 1 of 4 steps failed: nowhere_{name}, ...'):
         gpu.main(args)

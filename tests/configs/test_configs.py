@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, learning_rates
+from conftest import ROOT, learning_rates, options_for
 from mmagic.registry import MODELS
 
 from facesr.config import load_config
@@ -72,8 +72,9 @@ def test_two_cycles_of_the_baseline_since_2024():
     assert config.default_hooks.ema.decay == 0.999
 
 
-def test_dry_run_of_second_order_degradation(tiny_options: list[str], capsys):
-    options = [*tiny_options[:3], tiny_options[-2], 'train_dataloader.batch_size=1']
+def test_dry_run_of_second_order_degradation(faces: Path, tmp_path: Path, capsys):
+    roots = options_for(faces, tmp_path)[:2]
+    options = [*roots, f'work_dir={tmp_path}/work', 'train_dataloader.batch_size=1']
     train(ROOT / 'configs/face_unet_2024.py', options, dry_run=True)
     assert 'dry run passed' in capsys.readouterr().out
 

@@ -10,12 +10,14 @@ from facesr.errors import UserError
 from facesr.images import read_image, write_png
 
 
-def test_pairs_are_the_same_every_time(tool_here, faces: Path, tmp_path: Path):
+def test_pairs_are_the_same_every_time(tool_here, small_faces: Path, tmp_path: Path):
     """Both ground truths are one portrait, and conftest's pairs have the seeds 0 and 1 too."""
-    result = tool_here('degrade', TINY, faces / 'val/GT', '--out', tmp_path / 'LQ', '--seed', '1')
+    result = tool_here(
+        'degrade', TINY, small_faces / 'val/GT', '--out', tmp_path / 'LQ', '--seed', '1'
+    )
     assert result.returncode == 0, result.stderr
     made = (read_image(tmp_path / f'LQ/0000{number}.png') for number in range(2))
-    expected = read_image(faces / 'val/LQ/00001.png')
+    expected = read_image(small_faces / 'val/LQ/00001.png')
     assert [bool((lq == expected).all()) for lq in made] == [True, False]
 
 

@@ -45,7 +45,7 @@ def test_weights_alone_restore_as_the_checkpoint_does(trained, faces, tmp_path: 
     assert exported['meta']['generator']['num_blocks'] == 2
     assert exported['meta']['iter'] == 7 and exported['meta']['ema'] is ema
     assert exported['meta']['losses'] == {'pixel_loss': 'L1Loss'}
-    assert (exported['meta']['gt_size'], exported['meta']['lq_size']) == (512, 128)
+    assert (exported['meta']['gt_size'], exported['meta']['lq_size']) == (256, 64)
     assert 'home' not in str(exported['meta'])
     assert (tmp_path / 'a.pth').stat().st_size < 60_000 < trained.stat().st_size
     lq = read_image(faces / 'test/LQ/00000.png')

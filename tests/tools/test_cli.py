@@ -28,18 +28,20 @@ def test_help_loads_neither_torch_nor_mmagic(tool, name: str, monkeypatch: pytes
         assert not re.search(rf'\|\s+{package}$', result.stderr, re.MULTILINE)
 
 
-def test_train_test_and_score(tool_here, tiny_options: list[str], faces: Path, tmp_path: Path):
+def test_train_test_and_score(
+    tool_here, tiny_options: list[str], small_faces: Path, tmp_path: Path
+):
     work, out = tmp_path / 'work', tmp_path / 'work/out'
     train = ['train', TINY, '--work-dir', work, '--cfg-options', *tiny_options]
     for more in [], ['train_cfg.max_iters=6', '--resume']:
         result = tool_here(*train, *more)
         assert result.returncode == 0, result.stderr
-    arguments = ['--input', faces / 'val/LQ', '--gt', faces / 'val/GT', '--out', out]
+    arguments = ['--input', small_faces / 'val/LQ', '--gt', small_faces / 'val/GT', '--out', out]
     result = tool_here('test', TINY, work / 'iter_6.pth', *arguments, '--zip', tmp_path / 'sub.zip')
     assert result.returncode == 0, result.stderr
     assert sorted(path.name for path in out.glob('[!.]*')) == ['00000.png', '00001.png']
-    assert read_image(out / '00000.png').shape == (512, 512, 3)
-    assert read_image(work / 'out_panel.png').shape[1] == 4 * 512
+    assert read_image(out / '00000.png').shape == (256, 256, 3)
+    assert read_image(work / 'out_panel.png').shape[1] == 4 * 256
     rows = list(csv.DictReader((work / 'out.csv').open()))
     mean = np.mean([float(row['psnr']) for row in rows])
     assert f'output: PSNR {mean:.4f} dB, SSIM 0.' in result.stdout
@@ -50,14 +52,16 @@ def test_train_test_and_score(tool_here, tiny_options: list[str], faces: Path, t
     logged = [json.loads(line) for line in log.read_text().splitlines()]
     assert mean == pytest.approx([line for line in logged if 'PSNR' in line][-1]['PSNR'], abs=0.05)
     page = work / 'report/report.html'
-    result = tool_here('report', work, '--crop', 'all=0,0,512,512', '--images', '00001')
+    result = tool_here('report', work, '--crop', 'all=0,0,256,256', '--images', '00001')
     pictures = [work / 'report/curves_work.png', work / 'report/panel_out.png']
     assert result.stdout.splitlines() == [str(path) for path in (*pictures, page)]
     for text in ('6 of 6', '2 images', f'{mean:.4f}', 'SRResNet(', 'L1Loss'):
         assert text in page.read_text()
-    # The whole face twice, and lines of text.
+    # The whole face twice, enlarged to 512 pixels, and lines of text.
     assert 2 * 512 < read_image(pictures[1]).shape[0] < 2 * 512 + 200
-    result = tool_here('score', out, '--gt', faces / 'val/GT', '--csv', tmp_path / 'scores.csv')
+    result = tool_here(
+        'score', out, '--gt', small_faces / 'val/GT', '--csv', tmp_path / 'scores.csv'
+    )
     assert f'PSNR {mean:.4f} dB' in result.stdout
     scored = list(csv.DictReader((tmp_path / 'scores.csv').open()))
     assert [row['psnr'] for row in scored] == [row['psnr'] for row in rows]

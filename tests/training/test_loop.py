@@ -163,7 +163,9 @@ def test_stops_saved_and_goes_on_as_if_uncut(
 
 
 @pytest.mark.parametrize('config', [TINY, TINY_GAN])
-def test_gradients_that_wait_for_their_step_are_saved(config: Path, faces: Path, tmp_path: Path):
+def test_gradients_that_wait_for_their_step_are_saved(
+    config: Path, small_faces: Path, tmp_path: Path
+):
     """Iterations 4 and 5 lie within the three of one step."""
 
     def run(name: str, *options: str) -> dict[str, torch.Tensor]:
@@ -174,7 +176,7 @@ def test_gradients_that_wait_for_their_step_are_saved(config: Path, faces: Path,
         more = ['train_cfg.max_iters=6', 'default_hooks.checkpoint.interval=1', counts]
         more += ['train_dataloader.dataset.gt_patch_size=128', 'train_cfg.val_interval=6']
         return train(
-            [*options_for(faces, tmp_path / name), *more, *options], config=config
+            [*options_for(small_faces, tmp_path / name), *more, *options], config=config
         ).model.state_dict()
 
     uncut = run('uncut')
