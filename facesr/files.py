@@ -16,8 +16,8 @@ from .errors import UserError
 
 RECORD = '.facesr.json'  # in a folder: which of its files the tools wrote
 Result = TypeVar('Result')
-Record = dict[str, list[int]]  # sizes and times by name
-_recorded: set[Path] = set()  # what write_whole adds to the record of its folder
+Record = dict[str, list[Any]]  # sizes and times by name, and of what the file was made
+_recorded: dict[Path, str] = {}  # what write_whole adds to the record of its folder
 
 
 @contextmanager
@@ -26,6 +26,7 @@ def writing_results(
     inputs: Iterable[Path] = (),
     overwrite: bool = False,
     folders: Sequence[Path] = (),
+    made_of: str = '',
 ) -> Iterator[None]:
     """Write results within, by :func:`write_whole`, but replace only what the tools wrote before.
 
@@ -33,7 +34,7 @@ def writing_results(
     that was changed since is not. A kill leaves no result unknown. With ``overwrite`` any other
     file is replaced too, except ``inputs``: all files that are read. ``folders`` are only for
     results: anything else in them is refused as well. All this is checked, and the results' folders
-    are made, before anything is written.
+    are made, before anything is written. ``made_of`` is kept for :func:`is_made_of`.
     """
     counts = Counter(path.resolve() for path in results)
     read, parents = {path.resolve() for path in inputs}, {path.parent for path in counts}
@@ -57,11 +58,12 @@ def writing_results(
         parent.mkdir(parents=True, exist_ok=True)
         if not os.access(parent, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(parent))
-    _recorded.update(counts)
+    _recorded.update(dict.fromkeys(counts, made_of))
     try:
         yield
     finally:
-        _recorded.difference_update(counts)
+        for path in counts:
+            _recorded.pop(path, None)
 
 
 def _refuse(wrong: bool, path: Path, why: str) -> None:
@@ -83,7 +85,14 @@ def read_record(folder: Path) -> Record:
 def is_ours(path: Path, read_record: Callable[[Path], Record] = read_record) -> bool:
     """Whether a file is missing, or as the tools wrote it (see :func:`writing_results`)."""
     path = path.resolve()
-    return not path.exists() or _stamp(path) == read_record(path.parent).get(path.name)
+    return not path.exists() or _stamp(path) == read_record(path.parent).get(path.name, [])[:2]
+
+
+def is_made_of(path: Path, made_of: str) -> bool:
+    """Whether the tools wrote a file, intact, of what :func:`writing_results` was told."""
+    path = path.resolve()
+    known = read_record(path.parent).get(path.name)
+    return path.exists() and known == [*_stamp(path), made_of]
 
 
 def _stamp(path: Path) -> list[int]:
@@ -106,9 +115,10 @@ def write_whole(path: str | Path, durable: bool = False) -> Iterator[Path]:
         yield partial
         if durable:
             _flush(partial)
-        if path.resolve() in _recorded:  # before it is in its place: a kill may come between
+        made_of = _recorded.get(path.resolve())
+        if made_of is not None:  # before it is in its place: a kill may come between
             with (path.parent / RECORD).open('a', encoding='utf-8') as record:
-                record.write(f'\n{json.dumps({path.name: _stamp(partial)})}')
+                record.write(f'\n{json.dumps({path.name: [*_stamp(partial), made_of]})}')
         partial.replace(path)
         if durable:
             _flush(path.parent)

@@ -2,6 +2,8 @@
 
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -103,23 +105,24 @@ def read_image(path: str | Path) -> Image8:
     By Pillow, which, unlike OpenCV, notices a truncated file in every release and says what kind of
     pixels it holds. Grey, palette and opaque images are converted, which loses nothing, and each
     process says so once for each kind. Other formats whatever their name, more than 8 bits a
-    channel, transparency, CMYK and other spaces without a unique RGB are refused.
+    channel, transparency, CMYK and other spaces without a unique RGB are refused; photographs, of
+    which there is no ground truth, are read by :func:`.restoring.formats.read_photograph`.
     """
-    return read_photograph(path)[0]
+    with open_image(path, FORMATS) as image:
+        if is_deep(image):
+            raise UserError(f'{path}: more than 8 bits a channel; convert it')
+        upright = ImageOps.exif_transpose(image)  # as OpenCV turns a telephone's photograph
+        return np.array(_to_rgb(upright, path))  # a copy: transforms write in place
 
 
-def read_photograph(path: str | Path) -> tuple[Image8, bytes | None]:
-    """Read an image file as :func:`read_image` does, and the ICC profile of its colours, if any."""
+@contextmanager
+def open_image(path: str | Path, formats: tuple[str, ...]) -> Iterator[Image.Image]:
+    """Open an image file by Pillow; a UserError says why it cannot be read, here or within."""
     try:
         if Path(path).exists() and not Path(path).is_file():
             raise UserError(f'{path}: not a regular file; an image file expected')
-        with Image.open(path, formats=FORMATS) as image:
-            # Pillow reads 16-bit colour as 8-bit; only how it unpacks the file shows it.
-            if image.mode.startswith(('I', 'F')) or any(';16' in str(tile) for tile in image.tile):
-                raise UserError(f'{path}: more than 8 bits a channel; convert it')
-            upright = ImageOps.exif_transpose(image)  # as OpenCV turns a telephone's photograph
-            pixels = np.array(_to_rgb(upright, path))  # a copy: transforms write in place
-            return pixels, image.info.get('icc_profile')
+        with Image.open(path, formats=formats) as image:
+            yield image
     except FileNotFoundError:
         raise UserError(f'{path}: no such file') from None
     except PermissionError:
@@ -128,11 +131,20 @@ def read_photograph(path: str | Path) -> tuple[Image8, bytes | None]:
         raise UserError(f'{path}: does not fit into the memory') from None
     except UnidentifiedImageError:
         raise UserError(
-            f'{path}: not a readable image (neither PNG nor JPEG); convert or remove it'
+            f'{path}: not a readable image (none of {", ".join(formats)}); convert or remove it'
         ) from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         reason = str(error).replace('\n', ' ')
         raise UserError(f'{path}: not a readable image ({reason}); replace or remove it') from error
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Whether an opened image has more than 8 bits a channel.
+
+    Pillow reads 16-bit colour as 8-bit; only how it unpacks the file shows it.
+    """
+    tiles = getattr(image, 'tile', ())
+    return image.mode.startswith(('I', 'F')) or any(';16' in str(tile) for tile in tiles)
 
 
 def _to_rgb(image: Image.Image, path: str | Path) -> Image.Image:
@@ -164,13 +176,11 @@ def check_size(name: str | Path, image: Image8, height: int, width: int, remedy:
         raise UserError(f'{name}: {found} pixels, {expected} expected{more}')
 
 
-def write_png(path: str | Path, image: Image8, icc_profile: bytes | None = None) -> None:
+def write_png(path: str | Path, image: Image8) -> None:
     """Write (H, W, 3) 8-bit RGB, or (H, W) grey, as a PNG; the file appears complete or not at all.
 
     Compressed by run lengths only: on restored faces nearly as small as with Pillow's default (225
-    and 223 KiB), and four times as fast. A grey image gets no profile, which is of colours.
+    and 223 KiB), and four times as fast.
     """
     with write_whole(path) as partial:
-        profile = None if image.ndim == 2 else icc_profile
-        how = dict(compress_type=RUN_LENGTHS, icc_profile=profile)
-        Image.fromarray(image).save(partial, format='PNG', **how)
+        Image.fromarray(image).save(partial, format='PNG', compress_type=RUN_LENGTHS)

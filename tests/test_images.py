@@ -129,7 +129,7 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
 @pytest.mark.parametrize('kind', ['EPS', 'WEBP', 'TIFF'])
 def test_only_png_and_jpeg_are_opened_whatever_the_name(tmp_path, kind: str):
     Image.fromarray(RED).save(tmp_path / 'a.png', format=kind)
-    with pytest.raises(UserError, match=r'a\.png: not a readable image \(neither PNG nor JPEG\)'):
+    with pytest.raises(UserError, match=r'a\.png: not a readable image \(none of PNG, JPEG\)'):
         read_image(tmp_path / 'a.png')
 
 

@@ -117,7 +117,7 @@ def add_photograph_options(
     """
     add = parser.add_argument
     nargs = '+' if required else '*'
-    add('photos', type=Path, nargs=nargs, metavar='PHOTO', help='file, or folder of PNGs and JPEGs')
+    add('photos', type=Path, nargs=nargs, metavar='PHOTO', help='file, or folder with sub-folders')
     add('--only-largest', action='store_true', help='only the largest face of each photograph')
     add(
         '--min-face',

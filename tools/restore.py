@@ -1,9 +1,8 @@
 """Restore every face of photographs, put back where it was: python tools/restore.py me.jpg
 or in a page to drop them on: python tools/restore.py --serve
 
-A result is NAME.png, beside its photograph or in --out. No photograph is ever replaced: where
-NAME.png is one or, without --out, not a result of ours, the result is NAME_restored.png. An earlier
-result is replaced.
+A result is NAME.EXT in --out, else NAME_restored.EXT beside its photograph: JPEG, PNG, TIFF or WebP
+as the photograph was, else PNG. No photograph is ever replaced; an earlier result is.
 """
 
 import argparse
@@ -21,7 +20,9 @@ def parse_args() -> argparse.Namespace:
     )
     add = parser.add_argument
     add_photograph_options(parser, required=False)
-    add('--out', type=Path, metavar='DIR', help='for the results; a folder of photographs needs it')
+    add('--out', type=Path, metavar='DIR', help='for the results, with the sub-folders')
+    add('--format', choices=['jpg', 'png', 'tif', 'webp'], help='of the results')
+    add('--resume', action='store_true', help='leave out what was done with the same options')
     weights = ROOT / 'weights/face_unet.pth'
     add('--weights', type=Path, default=weights, help='by tools/export.py; default: face_unet.pth')
     add('--config', help="the weights' config, for a net that is not facesr's own")
@@ -39,8 +40,8 @@ def parse_args() -> argparse.Namespace:
     add('--host', help='address of the page; default: 127.0.0.1, reached from this machine only')
     add('--port', type=count, help='of the page; default: 7860')
     args = parser.parse_args()
-    if args.serve and (args.photos or args.out or args.faces):
-        parser.error('--serve takes its photographs in the page: no PHOTO, --out or --faces')
+    if args.serve and (args.photos or args.out or args.faces or args.resume or args.format):
+        parser.error('--serve takes its photographs in the page: no PHOTO and no option for files')
     if not args.serve and (args.host or args.port):
         parser.error('--host and --port need --serve')
     if not args.serve and not args.photos:
@@ -62,7 +63,8 @@ def main(args: argparse.Namespace) -> None:
         except KeyboardInterrupt:
             os._exit(130)  # at once: Python would wait for a restoration in another thread
     else:
-        restore_photographs(restorer, args.photos, args.out, options, args.faces, args.overwrite)
+        how = args.faces, args.overwrite, args.format and f'.{args.format}', args.resume
+        restore_photographs(restorer, args.photos, args.out, options, *how)
 
 
 if __name__ == '__main__':

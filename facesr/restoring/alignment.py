@@ -67,13 +67,20 @@ def _coarse(image: NDArray[np.float32], lq_size: int) -> NDArray[np.float32]:
 
 
 def paste_face(
-    canvas: Image8, restored: Image8, face: Face, scale: int, strength: float = 1.0
+    canvas: Image8,
+    before: Image8,
+    restored: Image8,
+    face: Face,
+    scale: int,
+    strength: float = 1.0,
 ) -> None:
-    """Put a restored face, (S, S, 3), back in place; where the mask is 0, nothing changes.
+    """Add what restoring changed in a face, (S, S, 3) ``before`` it and ``restored``, in its place.
 
-    ``canvas`` is the photograph enlarged by ``scale``, (H, W, 3); all are uint8 RGB.
+    So detail finer than the aligned face's pixels stays. ``canvas`` is the photograph enlarged by
+    ``scale``, (H, W, 3); all are uint8 RGB. Where the mask is 0, nothing changes.
     """
     size = len(restored)
+    change = restored.astype(np.float32) - before
     matrix = place_frame(face, scale, size)
     corners = _transform([(0, 0), (size, 0), (0, size), (size, size)], matrix)
     height, width = canvas.shape[:2]
@@ -82,9 +89,10 @@ def paste_face(
     for upper in range(top, bottom, BAND) if left < right else ():
         area = canvas[upper : min(upper + BAND, bottom), left:right]
         moved = matrix - [[0, 0, left], [0, 0, upper]]
-        image = warp(restored, moved, area.shape[1], area.shape[0])
-        mask = strength * warp_mask(size, moved, area.shape[1], area.shape[0])
-        area[:] = np.rint(area + mask[..., None] * (image - area.astype(np.float32)))
+        own = area.astype(np.float32)
+        mask = warp_mask(size, moved, area.shape[1], area.shape[0])[..., None]
+        pasted = (own + mask * warp(change, moved, area.shape[1], area.shape[0])).clip(0, 255)
+        area[:] = np.rint(own + strength * (pasted - own))
 
 
 def place_frame(face: Face, scale: int, size: int) -> Matrix:

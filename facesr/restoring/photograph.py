@@ -5,8 +5,10 @@ frame, restored, and turned and scaled back, with a soft mask that leaves no sea
 """
 
 import math
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import cv2
@@ -18,18 +20,24 @@ from rich.progress import Progress
 
 from ..drawing import draw_panel
 from ..errors import UserError, describe_refusal
-from ..files import is_ours, writing_results
-from ..images import Image8, list_images, read_image, read_photograph, write_png
+from ..files import is_made_of, write_whole, writing_results
+from ..images import Image8, write_png
 from .alignment import LQ_SIZE, cut_face, keep_detail, measure_sharpness, paste_face
 from .detector import FRAME_SIZE, Face, FaceDetector
-from .restorer import Restorer, open_exported
+from .formats import (
+    RESTORED,
+    SUFFIXES,
+    WRITTEN,
+    list_photographs,
+    read_photograph,
+    write_photograph,
+)
+from .restorer import OnProgress, Restorer, open_exported
 from .score import bicubic
 
 BATCH = 8  # faces that go through the net together
 MOST_PIXELS = 200_000_000  # of a result: 0.6 GB, and as much again while it is written
 WEIGHTS = Path(__file__).parents[2] / 'weights'
-
-OnProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -53,15 +61,20 @@ class RestoredPhotograph:
 
     image: Image8  # (H, W, 3); (H, W) if the photograph was grey
     faces: list[Face]  # where they were found, in pixels of the input
-    cut: list[Image8]  # each face as the net saw it, 128x128 or as it was trained
-    restored: list[Image8]  # what is pasted in its place, (512, 512, 3)
+    before: list[Image8]  # each face in the training data's frame, (512, 512, 3)
+    restored: list[Image8]  # the same, restored
+    smaller: Sequence[Face] = ()  # those below min_face, where there is no other
 
     @property
     def summary(self) -> str:
         """What was done, for people."""
-        count = len(self.faces)
-        done = f'{count} face{"s" if count > 1 else ""} restored'
-        return done if count else 'no face found, only enlarged'
+        if count := len(self.faces):
+            return f'{count} face{"s" if count > 1 else ""} restored'
+        more = ''
+        if self.smaller:
+            least = math.floor(min(face.width for face in self.smaller))
+            more = f'; --min-face {least} would find {len(self.smaller)}'
+        return f'no face found, only enlarged{more}'
 
 
 class PhotographRestorer:
@@ -84,52 +97,47 @@ class PhotographRestorer:
         self,
         photograph: Image8,
         options: Options = Options(),
-        on_progress: OnProgress = lambda done, faces: None,
+        on_progress: OnProgress = lambda what, done, total: None,
     ) -> RestoredPhotograph:
         """Restore a photograph, (H, W, 3) uint8 RGB.
 
-        ``on_progress`` is called with the number of faces that are done, and of all.
+        ``on_progress`` is told of ``'background'`` (tiles, by a net) and ``'faces'``.
         """
-        canvas = self._enlarge(photograph, options)
-        faces = self.detector.find(photograph, options.min_face)
+        canvas = self._enlarge(photograph, options, on_progress)
+        faces = self.detector.find_turned(photograph, options.min_face)
         faces = faces[:1] if options.only_largest else faces
+        smaller = () if faces else self.detector.find_turned(photograph, 1)
+        before = [cut_face(photograph, face, FRAME_SIZE) for face in faces]
         cut = [cut_face(photograph, face, self.lq_size) for face in faces]
         restored: list[Image8] = []
         for first in range(0, len(cut), BATCH):
-            on_progress(first, len(cut))
+            on_progress('faces', first, len(cut))
             results = self.net.restore_batch(cut[first : first + BATCH])
             restored += [np.dstack([sr] * 3) if sr.ndim == 2 else sr for sr, _ in results]
         for index, face in enumerate(faces):  # of two, the smaller in front
             if math.hypot(*face.to_frame(self.lq_size)[:, 0]) < 1:
-                large = cut_face(photograph, face, len(restored[index]))
-                restored[index] = keep_detail(large, restored[index], self.lq_size)
-            paste_face(canvas, restored[index], face, options.scale, options.strength)
-        on_progress(len(cut), len(cut))
+                restored[index] = keep_detail(before[index], restored[index], self.lq_size)
+            paste_face(
+                canvas, before[index], restored[index], face, options.scale, options.strength
+            )
+        on_progress('faces', len(cut), len(cut))
         if (photograph == photograph[..., :1]).all():
             canvas = np.asarray(cv2.cvtColor(canvas, cv2.COLOR_RGB2GRAY), np.uint8)
-        return RestoredPhotograph(canvas, faces, cut, restored)
+        return RestoredPhotograph(canvas, faces, before, restored, smaller)
 
-    def _enlarge(self, photograph: Image8, options: Options) -> Image8:
+    def _enlarge(self, photograph: Image8, options: Options, on_progress: OnProgress) -> Image8:
         height, width = (length * options.scale for length in photograph.shape[:2])
-        largest = height * width
-        if options.background == 'net':
-            largest = max(largest, 16 * photograph.shape[0] * photograph.shape[1])
-        if largest > MOST_PIXELS:
-            and_bicubic = ' and --background bicubic' * (options.background == 'net')
+        if height * width > MOST_PIXELS:
             raise UserError(
                 f'{photograph.shape[1]}x{photograph.shape[0]} pixels are too many: enlarged, they '
-                f'are {largest / 1e6:.0f} million, {MOST_PIXELS / 1e6:.0f} million is the limit; '
-                f'take a smaller scale{and_bicubic}, or shrink it before'
+                f'are {height * width / 1e6:.0f} million, {MOST_PIXELS / 1e6:.0f} million is the '
+                'limit; take a smaller scale, or shrink it before'
             )
         if options.background == 'bicubic':
             return bicubic(photograph, height, width)
         if self._background is None:
             self._background = open_exported(WEIGHTS / 'srresnet_24b.pth', self._device)
-        enlarged = self._background.restore(photograph)
-        if enlarged.shape[:2] == (height, width):
-            return enlarged
-        shrunk = cv2.resize(enlarged, (width, height), interpolation=cv2.INTER_AREA)
-        return np.asarray(shrunk, np.uint8)
+        return self._background.enlarge(photograph, options.scale, on_progress)
 
 
 def restore_photographs(
@@ -139,46 +147,71 @@ def restore_photographs(
     options: Options = Options(),
     faces: Path | None = None,
     overwrite: bool = False,
+    suffix: str | None = None,
+    resume: bool = False,
 ) -> None:
-    """Restore photographs into PNGs of their names; a bad one is named, and the others are done.
+    """Restore photographs into files of their formats; a bad one is named, the others are done.
 
-    Those in ``photographs``, files and folders, go into ``out``; without it each beside its
-    photograph, as ``NAME_restored.png`` if there is a ``NAME.png`` that is not ours. ``faces`` is a
-    folder for each face before and after, side by side. No photograph is ever replaced.
+    Those in ``photographs``, files and folders with their sub-folders, go into ``out`` as
+    ``NAME.EXT``; without it each beside its photograph, as ``NAME_restored.EXT``. ``suffix`` is the
+    results', such as ``.png``. ``faces`` is a folder for each face before and after, side by side.
+    ``resume`` leaves out what was done with the same options. No photograph is ever replaced.
     """
-    if out is None and (folder := next((path for path in photographs if path.is_dir()), None)):
-        raise UserError(f'{folder}: a folder; name another for the results: --out DIR')
-    paths = list_photographs(photographs)
-    inputs = {path.resolve() for path in paths}
+    names = _list(photographs, [out, faces])
+    inputs = {path.resolve() for path in names}
     targets: dict[Path, Path] = {}
-    for path in paths:
-        target = (out or path.parent) / f'{path.stem}.png'
-        if target.resolve() in inputs or (out is None and not is_ours(target)):
-            target = target.with_stem(f'{path.stem}_restored')
+    for path, name in names.items():
+        own = path.suffix if SUFFIXES.get(path.suffix.lower()) in WRITTEN else '.png'
+        target = path.with_name(name.name) if out is None else out / name
+        target = target.with_name(f'{target.name}{suffix or own}')
+        if out is None or target.resolve() in inputs:
+            target = target.with_stem(f'{target.stem}{RESTORED}')
         targets[path] = target
-    used = {path.resolve().parent for path in (*paths, *targets.values())}
+    used = {path.resolve().parent for path in (*names, *targets.values())}
     if faces is not None and faces.resolve() in used:
         raise UserError(f'--faces {faces}: holds photographs or results; choose another folder')
-    read = [*paths, *restorer.net.files]
-    with writing_results(targets.values(), read, overwrite):
+
+    def made_of(path: Path) -> str:
+        stats = [file.stat() for file in (path, *restorer.net.files)]
+        what = (options, [(stat.st_size, stat.st_mtime_ns) for stat in stats])
+        return sha256(repr(what).encode()).hexdigest()[:16]
+
+    if resume:
+        made = [p for p in names if p.is_file() and is_made_of(targets[p], made_of(p))]
+        print(f'{len(made)} of {len(names)} photographs done before')
+    paths = [path for path in names if not resume or path not in made]
+    read = [*names, *restorer.net.files]
+    with writing_results([targets[path] for path in paths], read, overwrite):
         pass  # checked now, for each is written only when its photograph is restored
-    taken: set[Path] = set()
 
     def work(path: Path, on_progress: OnProgress) -> str:
-        photograph, profile = read_photograph(path)  # a telephone's colours are wider than sRGB
-        result = restorer.restore(photograph, options, on_progress)
+        photograph = read_photograph(path)
+        result = restorer.restore(photograph.pixels, options, on_progress)
         panels: dict[Path, Image8] = {}
-        for number, (cut, restored) in enumerate(zip(result.cut, result.restored, strict=True), 1):
+        for number, pair in enumerate(zip(result.before, result.restored, strict=True), 1):
             if faces is not None:
-                panel = _name_face(faces, path, number, taken, '--faces')
-                panels[panel] = draw_panel(dict(input=cut, restored=restored))
-        with writing_results([targets[path], *panels], read, overwrite):
-            write_png(targets[path], result.image, profile)
+                panel = _name_face(faces / names[path], number)
+                panels[panel] = draw_panel(dict(zip(('before', 'restored'), pair, strict=True)))
+        target = targets[path]
+        with writing_results([target, *panels], read, overwrite, made_of=made_of(path)):
             for panel, image in panels.items():
                 write_png(panel, image)
-        return f'{targets[path]}: {result.summary}'
+            with write_whole(target) as partial:
+                write_photograph(partial, result.image, photograph)
+        return f'{target}: {"; ".join((result.summary, *photograph.notes))}'
 
     _run_each(paths, work)
+
+
+def _list(photographs: Sequence[Path], results: Iterable[Path | None]) -> dict[Path, Path]:
+    """List photographs by :func:`list_photographs`, at least one, and print what is left out."""
+    names, left_out = list_photographs(photographs, results)
+    if left_out:
+        some = ', '.join(map(str, left_out[:5])) + ', ...' * (len(left_out) > 5)
+        print(f'left out, no photographs: {len(left_out)} files: {some}')
+    if not names:
+        raise UserError(f'{photographs[0]}: no photograph in it')
+    return names
 
 
 #: In 512x512 pixels a face is 280 wide without hair and ears: one of 200 is enlarged 1.4 times. Of
@@ -204,15 +237,14 @@ def cut_faces(
     """
     if not 0 <= min_sharpness < math.inf:
         raise UserError(f'--min-sharpness {min_sharpness}: a number, at least 0, expected')
-    paths = list_photographs(photographs)
+    names = _list(photographs, [folder])
     detector = FaceDetector(device)
-    taken: set[Path] = set()
     written = left_out = 0
 
     def work(path: Path, on_progress: OnProgress) -> str:
         nonlocal written, left_out
-        photograph = read_image(path)
-        faces = detector.find(photograph)
+        photograph = read_photograph(path).pixels
+        faces = detector.find_turned(photograph)
         lines = []
         for number, face in enumerate(faces[:1] if only_largest else faces, 1):
             sharpness = measure_sharpness(cut_face(photograph, face, FRAME_SIZE))
@@ -225,34 +257,23 @@ def cut_faces(
                 left_out += 1
                 lines.append(f'{path}: face {number} left out, {reason}')
             else:
-                target = _name_face(folder, path, number, taken, '--out')
-                with writing_results([target], paths, overwrite):
+                target = _name_face(folder / names[path], number)
+                with writing_results([target], names, overwrite):
                     write_png(target, cut_face(photograph, face, size))
                 written += 1
                 lines.append(str(target))
         return '\n'.join(lines) or f'{path}: no face found'
 
     try:
-        _run_each(paths, work)
+        _run_each([*names], work)
     finally:
         print(f'{written} faces written, {left_out} left out')
     if not written:
         raise UserError('no face found' if not left_out else 'no face is large and sharp enough')
 
 
-def list_photographs(photographs: Sequence[Path]) -> list[Path]:
-    """The files among them, and the PNG and JPEG files of the folders among them, each once."""
-    folders = [list_images(path).values() if path.is_dir() else [path] for path in photographs]
-    return list(dict.fromkeys(path for paths in folders for path in paths))
-
-
-def _name_face(folder: Path, photograph: Path, number: int, taken: set[Path], option: str) -> Path:
-    """The file for a face; a UserError where this run took the name for another photograph's."""
-    target = folder / f'{photograph.stem}{f"_{number}" if number > 1 else ""}.png'
-    if target in taken:
-        raise UserError(f'{photograph}: {target} is taken; rename one, or take another {option}')
-    taken.add(target)
-    return target
+def _name_face(name: Path, number: int) -> Path:
+    return name.with_name(f'{name.name}{f"_{number}" if number > 1 else ""}.png')
 
 
 def _run_each(paths: Sequence[Path], work: Callable[[Path, OnProgress], str]) -> None:
@@ -260,19 +281,31 @@ def _run_each(paths: Sequence[Path], work: Callable[[Path, OnProgress], str]) ->
     failed = 0
     with Progress(console=Console(soft_wrap=True)) as progress:
         files = progress.add_task('photographs', total=len(paths))
-        faces = progress.add_task('faces', visible=False)
+        parts = progress.add_task('', visible=False)
 
-        def report(done: int, total: int) -> None:
-            progress.update(faces, completed=done, total=total, visible=total > 0)
+        def say(line: str) -> None:
+            progress.console.print(escape(line), highlight=False)
 
         for path in paths:
+            began = 0.0
+
+            def report(what: str, done: int, total: int, path: Path = path) -> None:
+                nonlocal began
+                if what == 'background' and done == 0:
+                    began = time.perf_counter()
+                if what == 'background' and done == 1:
+                    minutes = (time.perf_counter() - began) * total / 60
+                    say(f'{path}: its background takes about {minutes:.1f} min')
+                progress.update(
+                    parts, description=what, completed=done, total=total, visible=total > 0
+                )
+
             try:
-                line = work(path, report)
+                say(work(path, report))
             except (UserError, OSError) as error:
                 failed += 1
                 message = describe_refusal(error) if isinstance(error, OSError) else str(error)
-                line = f'error: {message}' if str(path) in message else f'error: {path}: {message}'
-            progress.console.print(escape(line), highlight=False)
+                say(f'error: {message}' if str(path) in message else f'error: {path}: {message}')
             progress.advance(files)
     if failed:
         raise UserError(f'{failed} of {len(paths)} photographs failed; they are named above')

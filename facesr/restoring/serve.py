@@ -21,9 +21,15 @@ import numpy as np
 from PIL import Image
 
 from ..errors import UserError
-from ..images import FORMATS, Image8, read_photograph, write_png
+from .formats import (
+    SUFFIXES,
+    WRITTEN,
+    Photograph,
+    read_photograph,
+    readable_formats,
+    write_photograph,
+)
 from .photograph import MOST_PIXELS, Options, PhotographRestorer, RestoredPhotograph
-from .score import bicubic
 
 UPLOAD_BYTES = 50 << 20
 UPLOAD_PIXELS = MOST_PIXELS // 4  # enlarged twice, they are the most that a result may have
@@ -54,8 +60,7 @@ class Visit:
     """What the server holds for an open page, until that is closed."""
 
     name: str = ''
-    photograph: Image8 | None = None
-    profile: bytes | None = None
+    photograph: Photograph | None = None
     folder: Path | None = None  # of the last result's files
 
 
@@ -134,29 +139,29 @@ def _build(restorer: PhotographRestorer, options: Options, folder: Path) -> Any:
         visit = visits.get(session, Visit())
         hidden = [None, gr.Column(visible=False), None, None, None]
 
-        def report(done: int, faces: int) -> None:
+        def report(what: str, done: int, total: int) -> None:
             if visits.get(session) is not visit:
                 raise UserError('the page was closed')
-            progress((done, faces), desc='Restoring', unit='faces')
+            progress((done, total), desc=f'Restoring: {what}', unit='done')
 
         try:
             # One that was read before is sent again where a setting changed meanwhile.
             if upload and (Path(upload['path']).exists() or visit.photograph is None):
                 visit.photograph = None
-                visit.name, visit.photograph, visit.profile = take_upload(upload)
+                visit.name, visit.photograph = take_upload(upload)
             if session not in visits:
                 raise UserError('the server does not know this page any more; load it again')
             if visit.photograph is None:
                 return ['', *hidden]
             progress(0, desc='Looking for faces')
             result = restorer.restore(
-                visit.photograph,
+                visit.photograph.pixels,
                 replace(options, strength=strength, scale=scale, only_largest=only_largest),
                 report,
             )
             remove(visit.folder)
             visit.folder = Path(mkdtemp(dir=folder))
-            before_after, faces, png = write_files(visit, result)
+            before_after, faces, path = write_files(visit, result)
         except (UserError, OSError) as error:
             remove(visit.folder)
             return [f'error: {error}', *hidden]
@@ -164,9 +169,10 @@ def _build(restorer: PhotographRestorer, options: Options, folder: Path) -> Any:
             if visits.get(session) is not visit:  # closed meanwhile
                 remove(visit.folder)
         height, width = result.image.shape[:2]
-        message = f'{visit.name}: {result.summary}; {width}x{height} pixels'
+        said = '; '.join((result.summary, *visit.photograph.notes))
+        message = f'{visit.name}: {said}; {width}x{height} pixels'
         gallery = gr.Gallery(faces, visible=bool(faces))
-        return [message, None, gr.Column(visible=True), before_after, gallery, png]
+        return [message, None, gr.Column(visible=True), before_after, gallery, path]
 
     with gr.Blocks(title='Restore a photograph', analytics_enabled=False) as page:
         gr.Markdown(INTRODUCTION)
@@ -184,7 +190,7 @@ def _build(restorer: PhotographRestorer, options: Options, folder: Path) -> Any:
             slider = gr.ImageSlider(
                 label='Before and after', max_height=700, elem_id='before_after', **how
             )
-            label = 'Download the result as PNG'
+            label = 'Download the result'
             download = gr.DownloadButton(label, variant='primary', elem_id='download')
             gallery = gr.Gallery(label='Faces', columns=2, height='auto', elem_id='faces', **how)
         gr.on(
@@ -203,18 +209,18 @@ def _build(restorer: PhotographRestorer, options: Options, folder: Path) -> Any:
     return page
 
 
-def take_upload(upload: dict[str, Any]) -> tuple[str, Image8, bytes | None]:
+def take_upload(upload: dict[str, Any]) -> tuple[str, Photograph]:
     """Read an upload, and delete it; too many pixels are refused before they are decoded."""
     name, path = upload['orig_name'], Path(upload['path'])
     width = height = 0
     try:
         # Of a bad file, read_photograph says what is wrong.
-        with suppress(Exception), Image.open(path, formats=FORMATS) as file:
+        with suppress(Exception), Image.open(path, formats=readable_formats()) as file:
             width, height = file.size
         if width * height > UPLOAD_PIXELS:
             limit = f'{UPLOAD_PIXELS / 1e6:.0f} million are the limit'
             raise UserError(f'{path}: {width}x{height} pixels; {limit}; shrink it before')
-        return name, *read_photograph(path)
+        return name, read_photograph(path)
     except UserError as error:
         raise UserError(str(error).replace(str(path), name)) from None
     finally:
@@ -229,29 +235,29 @@ def write_files(
     """Write a result's files into the visit's folder: what the page shows, and the download.
 
     Before and after, as large as the page shows them; each face before and after, with captions;
-    the result as PNG.
+    the result in the photograph's format.
     """
     photograph, folder = visit.photograph, visit.folder
     assert photograph is not None and folder is not None
-    profile = visit.profile if result.image.ndim == 3 else None
-    stem = Path(visit.name).stem.lstrip('.')[:50] or 'photograph'
-    png = folder / f'{stem}_restored.png'
-    write_png(png, result.image, profile)
+    stem, suffix = Path(visit.name).stem.lstrip('.')[:50] or 'photograph', Path(visit.name).suffix
+    suffix = suffix if SUFFIXES.get(suffix.lower()) in WRITTEN else '.png'
+    path = folder / f'{stem}_restored{suffix}'
+    write_photograph(path, result.image, photograph)
     height, width = result.image.shape[:2]
     shrink = min(1.0, SHOWN_SIDE / max(height, width))
     size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
     before_after = folder / 'before.jpg', folder / 'after.jpg'
-    for path, image in zip(before_after, (photograph, result.image), strict=True):
+    for shown_in, image in zip(before_after, (photograph.pixels, result.image), strict=True):
         method = cv2.INTER_AREA if size[0] < image.shape[1] else cv2.INTER_CUBIC
         shown = np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
-        Image.fromarray(shown).save(path, quality=95, icc_profile=profile)
+        profile = photograph.profile if image.ndim == 3 else None
+        Image.fromarray(shown).save(shown_in, quality=95, icc_profile=profile)
     faces = []
-    for number, (cut, restored) in enumerate(zip(result.cut, result.restored, strict=True), 1):
-        enlarged = bicubic(cut, *restored.shape[:2])
-        for when, face in (('before', enlarged), ('after', restored)):
+    for number, pair in enumerate(zip(result.before, result.restored, strict=True), 1):
+        for when, face in zip(('before', 'after'), pair, strict=True):
             faces.append((folder / f'{number}_{when}.png', when))
-            write_png(faces[-1][0], face, profile)
-    return before_after, faces, png
+            write_photograph(faces[-1][0], face, replace(photograph, alpha=None))
+    return before_after, faces, path
 
 
 def remove(path: Path | None) -> None:

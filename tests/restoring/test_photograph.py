@@ -60,10 +60,10 @@ def psnr(image: np.ndarray, truth: np.ndarray) -> float:
 def test_both_faces_are_restored_and_the_rest_is_enlarged(restorer, truth, degraded):
     done = []
     result = restorer.restore(degraded, on_progress=lambda *step: done.append(step))
-    assert done == [(0, 2), (2, 2)]
+    assert done == [('faces', 0, 2), ('faces', 2, 2)]
     assert len(result.faces) == 2 and result.faces[0].width > result.faces[1].width
-    assert [image.shape for image in result.cut] == [(128, 128, 3)] * 2
-    assert [image.shape for image in result.restored] == [(512, 512, 3)] * 2
+    for images in (result.before, result.restored):
+        assert [image.shape for image in images] == [(512, 512, 3)] * 2
     enlarged = bicubic(degraded, 800, 1200)
     mine = masks(result.faces, 2, 1200, 800)
     for mask in mine:
@@ -104,23 +104,52 @@ def test_scales(restorer, degraded, scale: int):
 
 def test_the_background_by_a_net(restorer):
     photograph = data.astronaut()[:160, 140:300].copy()
-    by_net = restorer.restore(photograph, Options(background='net', strength=0)).image
-    assert by_net.shape == (320, 320, 3)
-    assert 25 < psnr(by_net, bicubic(photograph, 320, 320)) < 60
+    by_net = [
+        restorer.restore(photograph, Options(scale=scale, background='net', strength=0)).image
+        for scale in (4, 2)
+    ]
+    assert 25 < psnr(by_net[1], bicubic(photograph, 320, 320)) < 60
+    # In tiles, each shrunk by itself: as all at once.
+    np.testing.assert_array_equal(
+        by_net[1], cv2.resize(by_net[0], (320, 320), interpolation=cv2.INTER_AREA)
+    )
 
 
 def test_a_result_of_too_many_pixels_is_refused(restorer):
     photograph = np.zeros((5000, 3000, 3), np.uint8)
     with pytest.raises(UserError, match=r'^3000x5000 pixels .* 240 million, 200 million is the'):
         restorer.restore(photograph, Options(scale=4))
-    with pytest.raises(UserError, match='240 million'):
-        restorer.restore(photograph, Options(scale=1, background='net'))
+
+
+@pytest.mark.parametrize('quarters', [1, 2, 3])
+def test_a_turned_photograph_is_restored_as_an_upright_one(restorer, truth, quarters: int):
+    upright = restorer.restore(truth[200:, 500:])
+    turned = restorer.restore(np.rot90(truth[200:, 500:], quarters).copy())
+    assert len(turned.faces) == 1
+    back = np.rot90(turned.image, -quarters).astype(int)
+    assert np.abs(back - upright.image).mean() < 0.2
+
+
+def test_a_face_that_is_too_small_is_told(restorer, degraded):
+    result = restorer.restore(degraded, Options(min_face=90))
+    assert re.fullmatch(
+        r'no face found, only enlarged; --min-face \d\d would find 2', result.summary
+    )
+
+
+def test_a_sharp_large_face_keeps_its_detail(restorer):
+    """The net sees a quarter of its pixels; what it does not change stays."""
+    photograph = cv2.resize(data.astronaut()[:240, 100:340], (720, 720))
+    result = restorer.restore(photograph, Options(scale=1))
+    [mask] = masks(result.faces, 1, 720, 720)
+    assert psnr(result.image[mask > 0.5], photograph[mask > 0.5]) > 33
 
 
 def test_files(restorer, degraded, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     """A folder with a bad file, a photograph without a face, a sideways one."""
     folder, out = tmp_path / 'in', tmp_path / 'out'
-    write_png(folder / 'coffee.png', data.coffee()[:100, :120].copy())
+    write_png(folder / 'below/coffee.png', data.coffee()[:100, :120].copy())
+    (folder / 'notes.txt').touch()
     (folder / 'broken.jpg').write_bytes(b'no image')
     exif = Image.Exif()
     exif[0x0112] = 6  # turn it by 90 degrees to the right
@@ -132,49 +161,65 @@ def test_files(restorer, degraded, tmp_path: Path, capsys: pytest.CaptureFixture
         restore_photographs(restorer, [folder], out, Options(), tmp_path / 'faces')
     said = capsys.readouterr().out
     assert f'error: {folder}/broken.jpg: not a readable image' in said
-    assert f'{out}/coffee.png: no face found, only enlarged' in said
-    assert f'{out}/sideways.png: 2 faces' in said
+    assert f'left out, no photographs: 1 files: {folder}/notes.txt' in said
+    assert f'{out}/below/coffee.png: no face found, only enlarged' in said
+    assert f'{out}/sideways.jpg: 2 faces' in said
     assert f'{out}/grey.png: 1 face' in said
-    assert {path.name for path in out.glob('*.png')} == {'coffee.png', 'grey.png', 'sideways.png'}
+    made = {str(path.relative_to(out)) for path in out.rglob('*.*g')}
+    assert made == {'below/coffee.png', 'grey.png', 'sideways.jpg'}
     np.testing.assert_array_equal(
-        read_image(out / 'coffee.png'), bicubic(data.coffee()[:100, :120].copy(), 200, 240)
+        read_image(out / 'below/coffee.png'), bicubic(data.coffee()[:100, :120].copy(), 200, 240)
     )
-    assert read_image(out / 'sideways.png').shape == (800, 1200, 3)
-    with Image.open(out / 'sideways.png') as image:
+    assert read_image(out / 'sideways.jpg').shape == (800, 1200, 3)
+    with Image.open(out / 'sideways.jpg') as image:
         assert image.info['icc_profile'] == PROFILE
     with Image.open(out / 'grey.png') as image:
         assert image.mode == 'L' and image.size == (1024, 1024)
     faces = {path.name for path in (tmp_path / 'faces').glob('*.png')}
     assert faces == {'grey.png', 'sideways.png', 'sideways_2.png'}
-    same = [tmp_path / 'a/grey.png', tmp_path / 'b/grey.png']
-    for path in same:
-        write_png(path, data.astronaut())
-    with pytest.raises(UserError, match=r'^1 of 2 photographs failed'):
-        restore_photographs(restorer, same, faces=tmp_path / 'faces')
-    taken = f'error: {same[1]}: {tmp_path}/faces/grey.png is taken; rename one, or take another --f'
-    assert taken in capsys.readouterr().out
+
+
+def test_what_was_done_with_the_same_options_is_left_out(restorer, tmp_path: Path, capsys):
+    for name in ('a', 'b', 'c'):
+        write_png(tmp_path / f'in/{name}.png', data.coffee()[:40, :60].copy())
+    out, photographs = tmp_path / 'out', [tmp_path / 'in']
+    restore_photographs(restorer, photographs[:1], out)
+    (out / 'a.png').unlink()
+    write_png(tmp_path / 'in/b.png', data.coffee()[:40, :80].copy())
+    capsys.readouterr()
+    restore_photographs(restorer, photographs, out, resume=True)
+    said = capsys.readouterr().out
+    assert '1 of 3 photographs done before' in said and 'c.png' not in said
+    assert read_image(out / 'a.png').shape == (80, 120, 3)
+    assert read_image(out / 'b.png').shape == (80, 160, 3)
+    restore_photographs(restorer, photographs, out, Options(scale=1), resume=True)
+    assert '0 of 3 photographs done before' in capsys.readouterr().out
 
 
 def test_no_photograph_is_replaced(restorer, tmp_path: Path):
     pixels = data.coffee()[:40, :60].copy()
-    for name in ('a', 'b', 'other/a'):
-        write_png(tmp_path / f'{name}.png', pixels)
-    Image.fromarray(pixels).save(tmp_path / 'c.jpg')
-    Image.fromarray(pixels).save(tmp_path / 'b.jpg')
+    for name in ('a.png', 'b.png', 'other/a.png', 'b.jpg', 'c.bmp'):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(tmp_path / name)
     before = {path: path.read_bytes() for path in tmp_path.rglob('*.*')}
-    restore_photographs(restorer, [tmp_path / name for name in ('a.png', 'b.jpg', 'c.jpg')])
+    for _ in range(2):  # earlier results are no photographs
+        restore_photographs(restorer, [tmp_path])
     restore_photographs(restorer, [tmp_path / 'a.png'], tmp_path, Options(scale=1))
     assert all(path.read_bytes() == content for path, content in before.items())
-    made = {path.name for path in set(tmp_path.glob('*.png')) - set(before)}
-    assert made == {'a_restored.png', 'b_restored.png', 'c.png'}
-    with pytest.raises(UserError, match=r'out/a\.png: two results would have this name; rename on'):
-        alike = [tmp_path / 'a.png', tmp_path / 'other/a.png']
-        restore_photographs(restorer, alike, tmp_path / 'out')
+    made = {str(path.relative_to(tmp_path)) for path in {*tmp_path.rglob('[!.]*.*g')} - set(before)}
+    assert made == {
+        *('a_restored.png', 'b_restored.jpg', 'b_png_restored.png', 'c_restored.png'),
+        'other/a_restored.png',
+    }
+    alike = [tmp_path / 'a.png', tmp_path / 'other/a.png']
+    restore_photographs(restorer, alike, tmp_path / 'out', suffix='.webp')
+    assert {path.name for path in (tmp_path / 'out').glob('a*')} == {'a.webp', 'a_png.webp'}
     for folder in (tmp_path, tmp_path / 'out'):
         with pytest.raises(UserError, match=r'^--faces .*: holds photographs or results; choose'):
             restore_photographs(restorer, [tmp_path / 'a.png'], tmp_path / 'out', faces=folder)
-    with pytest.raises(UserError, match=r'other: a folder; name another for the results: --out'):
-        restore_photographs(restorer, [tmp_path / 'other'])
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(UserError, match=r'empty: no photograph in it$'):
+        restore_photographs(restorer, [tmp_path / 'empty'])
 
 
 def test_cut_faces(degraded, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
