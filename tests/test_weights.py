@@ -1,3 +1,7 @@
+import shutil
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +22,19 @@ PAIRS = ROOT.parent / 'shared/faces/val'
 def test_each_is_named_in_the_card():
     card = (ROOT / 'weights/README.md').read_text()
     assert WEIGHTS and all(f'`{path.name}`' in card for path in WEIGHTS)
+
+
+def test_a_wheel_holds_them(tmp_path: Path):
+    for name in ('facesr', 'weights'):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    for name in ('setup.cfg', 'pyproject.toml', 'LICENSE'):
+        shutil.copy(ROOT / name, tmp_path)
+    pip = [sys.executable, '-m', 'pip', 'wheel', '-q', '--no-deps', '--no-build-isolation', '.']
+    subprocess.run(pip, cwd=tmp_path, check=True)
+    [wheel] = tmp_path.glob('*.whl')
+    names = zipfile.ZipFile(wheel).namelist()
+    held = sorted(name.partition('.data/data/')[2] for name in names if name.endswith('.pth'))
+    assert held == [f'share/facesr/weights/{path.name}' for path in WEIGHTS]
 
 
 @pytest.mark.parametrize('path', WEIGHTS, ids=lambda path: path.stem)

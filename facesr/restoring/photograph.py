@@ -5,6 +5,7 @@ frame, restored, and turned and scaled back, with a soft mask that leaves no sea
 """
 
 import math
+import sysconfig
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ from .score import bicubic
 BATCH = 8  # faces that go through the net together
 MOST_PIXELS = 200_000_000  # of a result: 0.6 GB, and as much again while it is written
 WEIGHTS = Path(__file__).parents[2] / 'weights'
+if not WEIGHTS.is_dir():  # installed from a wheel, which setup.cfg says it is in
+    WEIGHTS = Path(sysconfig.get_path('data'), 'share/facesr/weights')
 
 
 @dataclass(frozen=True)
