@@ -29,7 +29,7 @@ from mmagic.models import (
 
 from .data import dataset, loader
 from .degradation import first_order, preprocessor, second_order
-from .models import face_unet, perceptual_loss, stock
+from .models import face_photo, face_unet, perceptual_loss, stock
 from .restoring import metrics
 from .training import (
     checkpoints,

@@ -242,13 +242,13 @@ class SecondOrderDegradation(Degradation):
     def degrade(self, image: Image8, values: SecondOrderValues, noise_seed: int) -> Image8:
         first, second = values.first, values.second
         jpeg = partial(_compress, quality=second.quality)
-        end = partial(_resize, method=values.method, size=self.lq_size), FixedBlur(values.kernel)
+        end = partial(_resize, method=values.method, size=self.lq_size), _blur(values.kernel)
         transforms = (
-            FixedBlur(first.kernel),
+            _blur(first.kernel),
             partial(_resize, method=first.method, scale_factor=first.scale),
             _make_noise(first),
             partial(_compress, quality=first.quality),
-            FixedBlur(second.kernel),
+            _blur(second.kernel),
             partial(_resize, method=second.method, size=second.length),
             _make_noise(second),
             *((jpeg, *end) if values.jpeg_first else (*end, jpeg)),
@@ -261,9 +261,19 @@ class SecondOrderDegradation(Degradation):
 
 def _resize(results: dict[str, Any], method: int, **target: Any) -> dict[str, Any]:
     """PyTorch's ``interpolate`` as a transform, with a ``size`` in pixels or a ``scale_factor``."""
+    if target.get('scale_factor') == 1 or target.get('size') == len(results['img']):
+        return results  # each method would change nothing
     image = torch.from_numpy(np.float32(results['img'])).permute(2, 0, 1)
     [resized] = functional.interpolate(image[None], mode=METHODS[method], **target)
     return {'img': (resized + HALVES_UP).permute(1, 2, 0).numpy()}
+
+
+def _as_is(results: dict[str, Any]) -> dict[str, Any]:
+    return results
+
+
+def _blur(kernel: Kernel) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return FixedBlur(kernel) if np.count_nonzero(kernel) > 1 else _as_is
 
 
 class FixedBlur(RandomBlur):
@@ -291,9 +301,11 @@ def _compress(results: dict[str, Any], quality: int) -> dict[str, Any]:
     return {'img': decoded.to(torch.uint8).contiguous().numpy()}
 
 
-def _make_noise(values: PassValues) -> RandomNoise:
+def _make_noise(values: PassValues) -> Callable[[dict[str, Any]], dict[str, Any]]:
     if values.shot:
         return PoissonNoise(values.shot, values.grey)
+    if not values.sigma:
+        return _as_is
     params = dict(
         noise_type=['gaussian'],
         noise_prob=[1],

@@ -86,21 +86,21 @@ class FaceUNet(BaseModule):
         multiple = 2 ** len(self.encoders)
         padded = pad(x, (0, -width % multiple, 0, -height % multiple), mode='replicate')
         skips = []
-        halves = _unshuffle(padded.permute(0, 2, 3, 1), 2)
+        halves = unshuffle(padded.permute(0, 2, 3, 1), 2)
         features = self.stem(halves.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
         for encoder, down in zip(self.encoders, self.downs, strict=False):
             features = encoder(features)
             skips.append(features)
-            features = down(_unshuffle(features, 2))
+            features = down(unshuffle(features, 2))
         if self.face_map is not None:
             size = features.shape[1:3]
             face = interpolate(self.face_map, size, mode='bilinear', align_corners=False)
             features = features + face.permute(0, 2, 3, 1)
         features = self.encoders[-1](features)
         for up, decoder, skip in list(zip(self.ups, self.decoders, skips, strict=True))[::-1]:
-            features = decoder(_shuffle(up(features), 2) + skip)
-        features = _shuffle(self.to_head(features), 2).permute(0, 3, 1, 2)
-        detail = _shuffle(self.head(features).permute(0, 2, 3, 1), self.upscale_factor)
+            features = decoder(shuffle(up(features), 2) + skip)
+        features = shuffle(self.to_head(features), 2).permute(0, 3, 1, 2)
+        detail = shuffle(self.head(features).permute(0, 2, 3, 1), self.upscale_factor)
         detail = detail[:, : self.upscale_factor * height, : self.upscale_factor * width]
         base = interpolate(
             x, scale_factor=self.upscale_factor, mode='bilinear', align_corners=False
@@ -152,7 +152,7 @@ def _gate(x: Tensor) -> Tensor:
     return features * gates
 
 
-def _shuffle(x: Tensor, factor: int) -> Tensor:
+def shuffle(x: Tensor, factor: int) -> Tensor:
     """A pixel shuffle with channels last: (N, H, W, f*f*C) -> (N, f*H, f*W, C).
 
     PyTorch's own returns (N, C, H, W) in memory, whatever its input's layout.
@@ -162,8 +162,8 @@ def _shuffle(x: Tensor, factor: int) -> Tensor:
     return split.reshape(count, factor * height, factor * width, -1)
 
 
-def _unshuffle(x: Tensor, factor: int) -> Tensor:
-    """The inverse of :func:`_shuffle`: (N, H, W, C) -> (N, H/f, W/f, f*f*C)."""
+def unshuffle(x: Tensor, factor: int) -> Tensor:
+    """The inverse of :func:`shuffle`: (N, H, W, C) -> (N, H/f, W/f, f*f*C)."""
     count, height, width, _ = x.shape
     split = x.reshape(count, height // factor, factor, width // factor, factor, -1)
     return split.transpose(2, 3).reshape(count, height // factor, width // factor, -1)

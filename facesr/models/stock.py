@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmagic.models import SRGAN, BaseEditModel, MSRResNet
+from mmagic.models import SRGAN, BaseEditModel, MSRResNet, PSNRLoss
 from mmagic.registry import MODELS
 from mmagic.structures import DataSample
 from mmengine.dist import get_rank
@@ -28,6 +28,24 @@ class SRResNet(MSRResNet):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.conv_last.register_forward_hook(lambda layer, inputs, output: output.float())
+
+
+@MODELS.register_module()
+class FlooredPSNRLoss(PSNRLoss):
+    """MMagic's ``PSNRLoss``, 10 log10(MSE + floor) of each image, with a floor to choose.
+
+    The stock floor is 1e-8, 80 dB for values of 0-1: an image that is all but perfect has a larger
+    gradient than all others.
+    """
+
+    def __init__(self, floor: float, loss_weight: float = 1.0) -> None:
+        super().__init__(loss_weight)
+        self.floor = floor
+
+    def forward(self, pred: Tensor, target: Tensor) -> Tensor:
+        """Of (N, C, H, W) each; the mean over N."""
+        errors = (pred - target).square().mean((1, 2, 3))
+        return self.loss_weight * self.scale * (errors + self.floor).log().mean()
 
 
 @MODELS.register_module()

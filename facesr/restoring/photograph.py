@@ -118,7 +118,8 @@ class PhotographRestorer:
             results = self.net.restore_batch(cut[first : first + BATCH])
             restored += [np.dstack([sr] * 3) if sr.ndim == 2 else sr for sr, _ in results]
         for index, face in enumerate(faces):  # of two, the smaller in front
-            if math.hypot(*face.to_frame(self.lq_size)[:, 0]) < 1:
+            sees_less = math.hypot(*face.to_frame(self.lq_size)[:, 0]) < 1
+            if sees_less and self.lq_size < FRAME_SIZE:
                 restored[index] = keep_detail(before[index], restored[index], self.lq_size)
             paste_face(
                 canvas, before[index], restored[index], face, options.scale, options.strength

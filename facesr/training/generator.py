@@ -27,13 +27,14 @@ class PretrainedGeneratorHook(Hook):
     """Loads the generator of another run, strictly, where nothing else was loaded or resumed.
 
     ``source`` is the work directory of that run, of which the best checkpoint is taken, else the
-    last; or a file, such as one of weights/. None starts from scratch.
+    last; or a file, such as one of weights/. None starts from scratch. ``part`` names the
+    generator's module that the weights are for; None: all of it.
     """
 
     priority = PRIORITIES['PretrainedGeneratorHook']
 
-    def __init__(self, source: str | None) -> None:
-        self.source = source
+    def __init__(self, source: str | None, part: str | None = None) -> None:
+        self.source, self.part = source, part
 
     def before_train(self, runner: Runner) -> None:
         if runner._has_loaded:
@@ -50,10 +51,11 @@ class PretrainedGeneratorHook(Hook):
                 'load_from=CHECKPOINT, or start from scratch: --cfg-options '
                 'default_hooks.pretrained.source=None'
             )
-        meta = load_generator(unwrap_generator(runner), path)
+        meta = load_generator(unwrap_generator(runner).get_submodule(self.part or ''), path)
         runner.message_hub.update_info(GENERATOR_ITERATIONS, meta.get('iter'))
         which = f'{"averaged " if meta["ema"] else ""}weights of {path}'
-        tell(runner.logger, f'generator: {which}, iteration {meta.get("iter", "unknown")}')
+        what = f'generator.{self.part}' if self.part else 'generator'
+        tell(runner.logger, f'{what}: {which}, iteration {meta.get("iter", "unknown")}')
 
 
 @HOOKS.register_module()

@@ -79,6 +79,15 @@ def test_dry_run_of_second_order_degradation(faces: Path, tmp_path: Path, capsys
     assert 'dry run passed' in capsys.readouterr().out
 
 
+def test_dry_run_for_photographs(faces: Path, tmp_path: Path, capsys):
+    """The FaceUNet in its net begins as the released one."""
+    roots = options_for(faces, tmp_path)[:2]
+    options = [*roots, f'work_dir={tmp_path}/work', 'train_dataloader.batch_size=1']
+    options.append('val_dataloader.dataset.data_prefix.img=val/GT')
+    train(ROOT / 'configs/face_photo.py', options, dry_run=True)
+    assert 'dry run passed' in capsys.readouterr().out
+
+
 @pytest.mark.parametrize('net', ['generator', 'discriminator'])
 def test_both_nets_rates_are_halved_at_each_milestone(net: str):
     halved = {1: 0, 5000: 0, 5001: 1, 10_000: 1, 10_001: 2, 20_001: 3, 30_000: 3}

@@ -1,3 +1,4 @@
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from torch import nn
 
 from facesr.config import load_config
 from facesr.errors import UserError
-from facesr.models.stock import FaceSRGAN, SRResNet
+from facesr.models.stock import FaceSRGAN, FlooredPSNRLoss, SRResNet
 from facesr.restoring.metrics import BatchPSNR
 
 
@@ -119,3 +120,14 @@ def test_images_of_several_sizes_are_validated():
     metric = BatchPSNR()
     metric.process(None, [output.to_dict() for output in outputs])
     assert [len(scores) for scores in metric.results] == [2, 1]
+
+
+def test_the_floor_bounds_the_gradient_of_an_image_that_is_all_but_perfect():
+    truth = torch.zeros(2, 3, 8, 8)
+    output = torch.stack([truth[0] + 1e-3, truth[1] + 0.1]).requires_grad_()
+    loss = FlooredPSNRLoss(floor=3e-4)(output, truth)
+    expected = [10 * math.log10(error**2 + 3e-4) for error in (1e-3, 0.1)]
+    assert loss.item() == pytest.approx(sum(expected) / 2, rel=1e-5)
+    loss.backward()
+    perfect, poor = output.grad.abs().flatten(1).max(1).values
+    assert perfect < poor / 2

@@ -1,0 +1,22 @@
+# The net of tools/restore.py: faces of photographs, 512x512 in and out, 2,235,760 parameters. It
+# starts from the FaceUNet; a sharp face stays as it is.
+# Validation needs inputs, made once:
+#   python tools/degrade.py configs/face_photo.py data/FFHQ/val/GT --out data/FFHQ/val_photo/LQ
+#   torchrun --nproc-per-node=2 tools/train.py configs/face_photo.py --launcher pytorch \
+#       --cfg-options train_dataloader.batch_size=4
+_base_ = ['face_unet.py', '_base_/degradation_photo.py']
+
+model = dict(
+    generator=dict(_delete_=True, type='FacePhotoNet'),
+    # So that faces without damage do not rule the gradient: 35 dB is half of the way.
+    pixel_loss=dict(_delete_=True, type='FlooredPSNRLoss', loss_weight=0.1, floor=3e-4),
+)
+train_dataloader = dict(dataset=dict(degradation=_base_.degradation_photo))
+val_dataloader = dict(
+    dataset=dict(data_prefix=dict(img='val_photo/LQ'), size=dict(img=512, gt=512))
+)
+# The rates of face_unet.py for what is new, a fifth of them for the FaceUNet.
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'generator.unet': dict(lr_mult=0.2)}))
+default_hooks = dict(
+    pretrained=dict(type='PretrainedGeneratorHook', source='weights/face_unet.pth', part='unet')
+)
