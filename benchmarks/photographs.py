@@ -33,6 +33,7 @@ from facesr.restoring.detector import FRAME, FRAME_SIZE, Face, FaceDetector, Mat
 from facesr.restoring.photograph import Options, PhotographRestorer
 from facesr.restoring.score import bicubic
 
+from .damage import compress
 from .measure import Figures, format_machine, write_json
 
 BACKGROUNDS = [name for name in PHOTOGRAPHS if name != 'camera']  # that one has a face
@@ -104,29 +105,8 @@ def degrade(truth: Image8, rng: Generator) -> Image8:
     photograph = cv2.resize(truth, size, interpolation=cv2.INTER_AREA)
     photograph = cv2.GaussianBlur(photograph, (0, 0), rng.uniform(*BLUR))
     noisy = photograph + rng.normal(0, rng.uniform(*NOISE), photograph.shape)
-    coded = cv2.imencode(
-        '.jpg',
-        np.clip(np.rint(noisy), 0, 255).astype(np.uint8)[..., ::-1],
-        [cv2.IMWRITE_JPEG_QUALITY, round(rng.uniform(*QUALITY))],
-    )[1]
-    decoded = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
-    return np.ascontiguousarray(decoded[..., ::-1])
-
-
-def find_by_cascade(photograph: Image8) -> list[tuple[float, float]]:
-    """The centres of the faces that scikit-image's cascade finds: local binary patterns."""
-    from skimage.data import lbp_frontal_face_cascade_filename
-    from skimage.feature import Cascade
-
-    hits = Cascade(lbp_frontal_face_cascade_filename()).detect_multi_scale(
-        photograph,
-        scale_factor=1.2,
-        step_ratio=1,
-        min_size=(24, 24),
-        max_size=photograph.shape[:2],
-        min_neighbor_number=3,
-    )
-    return [(hit['c'] + hit['width'] / 2, hit['r'] + hit['height'] / 2) for hit in hits]
+    levels = np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
+    return compress(levels, round(rng.uniform(*QUALITY)))
 
 
 def match(
@@ -169,7 +149,7 @@ def measure(folder: Path, photographs: int, seed: int, device: str | None) -> Fi
     """Compose, restore and score photographs.
 
     Returns:
-        Faces ``found`` and ``false`` hits by detector, of ``faces``; by class of the pictures'
+        Faces ``found`` and ``false`` hits, of ``faces``; by class of the pictures'
         sides, how many were found and their mean PSNR in dB; ``steps``; ``seconds`` a photograph.
 
     Raises:
@@ -179,9 +159,8 @@ def measure(folder: Path, photographs: int, seed: int, device: str | None) -> Fi
     faces = list(list_images(folder).values())
     rng = np.random.default_rng(seed)
     rows: list[tuple[float, bool, float, float]] = []  # side, found, PSNR of bicubic, of ours
-    found = {'MTCNN': 0, 'cascade': 0}
-    false = dict(found)
-    seconds: dict[str, list[float]] = {'restored': [], 'MTCNN': [], 'cascade': []}
+    found = false = 0
+    seconds: dict[str, list[float]] = {'restored': [], 'MTCNN': []}
     steps = {'photograph': 0, 'restored': 0}
     for _ in track(range(photographs), 'photographs'):
         truth, photograph, pasted = compose(faces, rng)
@@ -191,17 +170,8 @@ def measure(folder: Path, photographs: int, seed: int, device: str | None) -> Fi
         start = time.perf_counter()
         restorer.detector.find(photograph)
         seconds['MTCNN'].append(time.perf_counter() - start)
-        start = time.perf_counter()
-        by_cascade = find_by_cascade(photograph)
-        seconds['cascade'].append(time.perf_counter() - start)
         hits, wrong = match(pasted, [face.points.mean(0) for face in result.faces])
-        cascade_hits, cascade_wrong = match(pasted, [np.array(hit) for hit in by_cascade])
-        for name, some, bad in (
-            ('MTCNN', hits, wrong),
-            ('cascade', cascade_hits, cascade_wrong),
-        ):
-            found[name] += sum(some)
-            false[name] += bad
+        found, false = found + sum(hits), false + wrong
         enlarged = bicubic(photograph, *truth.shape[:2])
         ours = result.image if result.image.ndim == 3 else np.stack([result.image] * 3, 2)
         for face, hit in zip(pasted, hits, strict=True):
@@ -231,12 +201,11 @@ def format_table(figures: Figures) -> str:
             f'{name:>9} pixels  {row["faces"]:>7} {row["found"]:>6} {row["bicubic"]:>7.2f} dB '
             f'{row["restored"]:>7.2f} dB'
         )
-    for name, hits in figures['found'].items():
-        taken = np.median(figures['seconds'][name])
-        lines.append(
-            f'{name}: {hits} of {figures["faces"]} faces found, '
-            f'{figures["false"][name]} false hits, {taken:.2f} s a photograph'
-        )
+    taken = np.median(figures['seconds']['MTCNN'])
+    lines.append(
+        f'MTCNN: {figures["found"]} of {figures["faces"]} faces found, '
+        f'{figures["false"]} false hits, {taken:.2f} s a photograph'
+    )
     steps = figures['steps']
     lines.append(
         f"largest step across a mask's edge: {steps['restored']} levels, "

@@ -272,7 +272,7 @@ def _as_is(results: dict[str, Any]) -> dict[str, Any]:
     return results
 
 
-def _blur(kernel: Kernel) -> Callable[[dict[str, Any]], dict[str, Any]]:
+def _blur(kernel: Kernel) -> Any:
     return FixedBlur(kernel) if np.count_nonzero(kernel) > 1 else _as_is
 
 
@@ -301,7 +301,7 @@ def _compress(results: dict[str, Any], quality: int) -> dict[str, Any]:
     return {'img': decoded.to(torch.uint8).contiguous().numpy()}
 
 
-def _make_noise(values: PassValues) -> Callable[[dict[str, Any]], dict[str, Any]]:
+def _make_noise(values: PassValues) -> Any:
     if values.shot:
         return PoissonNoise(values.shot, values.grey)
     if not values.sigma:

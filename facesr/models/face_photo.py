@@ -37,8 +37,8 @@ class FacePhotoNet(BaseModule):
         self.block = GatedBlock(channels, residual_scale)
         self.head = nn.Conv2d(channels, 2 * VALUES, 3, padding=1)
         nn.init.zeros_(self.head.weight)
-        with torch.no_grad():
-            self.head.bias.copy_(torch.tensor([FIRST_GATE, 0.0]).repeat_interleave(VALUES))
+        bias = torch.tensor([FIRST_GATE, 0.0]).repeat_interleave(VALUES)
+        self.head.bias = nn.Parameter(bias)
         self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -45,7 +45,8 @@ class FlooredPSNRLoss(PSNRLoss):
     def forward(self, pred: Tensor, target: Tensor) -> Tensor:
         """Of (N, C, H, W) each; the mean over N."""
         errors = (pred - target).square().mean((1, 2, 3))
-        return self.loss_weight * self.scale * (errors + self.floor).log().mean()
+        loss: Tensor = self.loss_weight * self.scale * (errors + self.floor).log().mean()
+        return loss
 
 
 @MODELS.register_module()

@@ -74,13 +74,14 @@ def paste_face(
     scale: int,
     strength: float = 1.0,
 ) -> None:
-    """Add what restoring changed in a face, (S, S, 3) ``before`` it and ``restored``, in its place.
+    """Put a restored face, (S, S, 3) ``before`` and ``restored``, in its place.
 
-    So detail finer than the aligned face's pixels stays. ``canvas`` is the photograph enlarged by
-    ``scale``, (H, W, 3); all are uint8 RGB. Where the mask is 0, nothing changes.
+    Detail of the photograph that is finer than the aligned face's pixels stays as far as restoring
+    kept the finest detail of the face (:func:`measure_kept`): a face that was not changed stays
+    exactly as it was, and noise goes. ``canvas`` is the photograph enlarged by ``scale``, (H, W,
+    3); all are uint8 RGB. Where the mask is 0, nothing changes.
     """
-    size = len(restored)
-    change = restored.astype(np.float32) - before
+    size, kept = len(restored), measure_kept(before, restored)
     matrix = place_frame(face, scale, size)
     corners = _transform([(0, 0), (size, 0), (0, size), (size, size)], matrix)
     height, width = canvas.shape[:2]
@@ -90,9 +91,29 @@ def paste_face(
         area = canvas[upper : min(upper + BAND, bottom), left:right]
         moved = matrix - [[0, 0, left], [0, 0, upper]]
         own = area.astype(np.float32)
+        seen, new, share = (
+            warp(image.astype(np.float32), moved, area.shape[1], area.shape[0])
+            for image in (before, restored, kept)
+        )
+        pasted = (new + share.clip(0, 1)[..., None] * (own - seen)).clip(0, 255)
         mask = warp_mask(size, moved, area.shape[1], area.shape[0])[..., None]
-        pasted = (own + mask * warp(change, moved, area.shape[1], area.shape[0])).clip(0, 255)
-        area[:] = np.rint(own + strength * (pasted - own))
+        area[:] = np.rint(own + strength * mask * (pasted - own))
+
+
+def measure_kept(before: Image8, restored: Image8) -> NDArray[np.float32]:
+    """The share of a face's finest detail, around each pixel, that is in the restored one: 0-1.
+
+    Of (S, S, 3) -> (S, S): the regression of what a blur of a pixel takes from either.
+    """
+    photo, net = (
+        image - cv2.GaussianBlur(image, (0, 0), 1)
+        for image in (before.astype(np.float32), restored.astype(np.float32))
+    )
+
+    def average(product: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(cv2.blur(product.mean(axis=2), (DETAIL_WINDOW, DETAIL_WINDOW)))
+
+    return ((average(photo * net) + 1) / (average(photo**2) + 1)).clip(0, 1)
 
 
 def place_frame(face: Face, scale: int, size: int) -> Matrix:

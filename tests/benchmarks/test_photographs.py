@@ -12,5 +12,5 @@ def test_a_run(tool_here, faces: Path, tmp_path: Path):
     result = tool_here('benchmarks.photographs', *arguments)
     assert result.returncode == 0, result.stderr
     figures = json.loads(out.read_text())['results']
-    assert figures['faces'] >= figures['found']['MTCNN']
-    assert 'MTCNN: ' in result.stdout and 'cascade: ' in result.stdout
+    assert figures['faces'] >= figures['found']
+    assert 'MTCNN: ' in result.stdout
