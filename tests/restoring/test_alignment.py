@@ -60,6 +60,21 @@ def test_a_face_beyond_the_border(truth: np.ndarray):
     np.testing.assert_array_equal(far, truth)
 
 
+def test_noise_goes_where_the_net_removed_it_and_detail_stays_where_not(truth: np.ndarray):
+    """Of a face larger than its frame, whose finest detail the net does not see."""
+    face = Face((FRAME - 256) * 1.3 + (850, 400), 364, 1.0)
+    noise = np.random.default_rng(0).normal(0, 20, truth.shape)
+    noisy = np.clip(truth + noise, 0, 255).astype(np.uint8)
+    mask = warp_mask(512, place_frame(face, 1, 512), 1200, 800) > 0.9
+    canvas = noisy.copy()
+    paste_face(canvas, cut_face(noisy, face, 512), cut_face(truth, face, 512), face, 1)
+    assert psnr(canvas[mask], truth[mask]) > psnr(noisy[mask], truth[mask]) + 9
+
+    sharp, cut = truth.copy(), cut_face(truth, face, 512)
+    paste_face(sharp, cut, (cut * 0.9 + 20).astype(np.uint8), face, 1)
+    assert psnr(sharp[mask], (truth * 0.9 + 20)[mask]) > 38
+
+
 def test_a_sharp_photograph_keeps_what_the_net_cannot_see():
     """Not so one that is blurred, or has more noise than detail."""
     truth = data.astronaut()
