@@ -2,7 +2,7 @@
 # operations. Complete faces only: its map of the face fits no crop.
 # Cost: two CPU cores with AVX512-BF16 train about 80,000 faces an hour; an H200 4 million, in
 # batches of 128 (docs/speed.md). PSNR of 200 validation pairs: 29.43 dB after 32,000 faces, 29.69
-# dB after 254,000, 29.78 dB after 766,000, in 12.5 hours of two cores (weights/README.md).
+# dB after 254,000, 29.79 dB after 776,000, in 13.5 hours of two cores (weights/README.md).
 #   torchrun --nproc-per-node=2 tools/train.py configs/face_unet.py --launcher pytorch \
 #       --cfg-options train_dataloader.batch_size=4
 _base_ = ['srresnet_24b_plus.py']
