@@ -29,7 +29,7 @@ class CountedLoop(ResumableTrainLoop):
 
 
 def load_for_fake_gpu(path: Path, faces: Path, work_dir: Path, options: Sequence[str]) -> Config:
-    """Read a config, to train three iterations of it: nothing but data and lengths differs.
+    """Read a config, to train three iterations of it: nothing but data, sizes and lengths differs.
 
     A log line, a validation with a panel of its first image and no checkpoint are due after the
     third; nothing is compiled, and nothing was trained before.
@@ -43,6 +43,10 @@ def load_for_fake_gpu(path: Path, faces: Path, work_dir: Path, options: Sequence
             *(f'{split}_dataloader.persistent_workers=False' for split in splits),
             'train_dataloader.dataset.cache_dir=None',
             'val_dataloader.dataset.indices=1',
+            'val_dataloader.dataset.size.img=64',
+            'val_dataloader.dataset.size.gt=256',
+            'train_dataloader.dataset.degradation.gt_size=256',
+            'train_dataloader.dataset.degradation.lq_size=64',
             f'work_dir={work_dir}',
             'train_cfg.type=CountedLoop',
             'train_cfg.max_iters=3',

@@ -34,9 +34,9 @@ Load = Callable[..., Config]
 
 
 @pytest.fixture
-def load(faces: Path, tmp_path: Path) -> Load:
+def load(small_faces: Path, tmp_path: Path) -> Load:
     def load(path: Path, *options: str) -> Config:
-        config = load_for_fake_gpu(path, faces, tmp_path / 'work', options)
+        config = load_for_fake_gpu(path, small_faces, tmp_path / 'work', options)
         config.experiment_name = str(tmp_path)  # MMEngine keeps runs by name
         return config
 
