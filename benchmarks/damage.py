@@ -77,8 +77,9 @@ def measure(args: Namespace) -> Figures:
     for name, how in DAMAGES.items():
         rows, rng = [], np.random.default_rng(args.seed)
         for path in track(paths, name):
-            damaged = damage(read_image(path), how, rng)
-            truth = damage(read_image(path), (max(how[0], 512), 0, 0, 0), rng)
+            face = read_image(path)
+            damaged = damage(face, how, rng)
+            truth = damage(face, (max(how[0], 512), 0, 0, 0), rng)
             side = len(truth)
             own = np.array([[side / 512, 0, 0], [0, side / 512, 0]])
             inside = warp_mask(512, own, side, side) > 0.5

@@ -1,5 +1,5 @@
-# The net of tools/restore.py: faces of photographs, 512x512 in and out, 2,235,760 parameters. It
-# starts from the FaceUNet; a sharp face stays as it is.
+# A net for faces of photographs, 512x512 in and out, 2,235,760 parameters. It starts from the
+# FaceUNet; a sharp face can stay as it is.
 # Validation needs inputs, made once:
 #   python tools/degrade.py configs/face_photo.py data/FFHQ/val/GT --out data/FFHQ/val_photo/LQ
 #   torchrun --nproc-per-node=2 tools/train.py configs/face_photo.py --launcher pytorch \

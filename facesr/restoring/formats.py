@@ -167,6 +167,12 @@ def _keep_metadata(exif: Image.Exif) -> bytes:
     return kept.tobytes() if kept else b''
 
 
+def result_suffix(photograph: Path) -> str:
+    """The suffix of a photograph's result: its own if its format is written, else PNG's."""
+    suffix = photograph.suffix
+    return suffix if SUFFIXES.get(suffix.lower()) in WRITTEN else '.png'
+
+
 def write_photograph(path: Path, image: Image8, photograph: Photograph) -> None:
     """Write a restored photograph, (H, W, 3) or grey (H, W), in the format of the suffix.
 

@@ -27,10 +27,9 @@ from .alignment import LQ_SIZE, cut_face, keep_detail, measure_sharpness, paste_
 from .detector import FRAME_SIZE, Face, FaceDetector
 from .formats import (
     RESTORED,
-    SUFFIXES,
-    WRITTEN,
     list_photographs,
     read_photograph,
+    result_suffix,
     write_photograph,
 )
 from .restorer import OnProgress, Restorer, open_exported
@@ -165,9 +164,8 @@ def restore_photographs(
     inputs = {path.resolve() for path in names}
     targets: dict[Path, Path] = {}
     for path, name in names.items():
-        own = path.suffix if SUFFIXES.get(path.suffix.lower()) in WRITTEN else '.png'
         target = path.with_name(name.name) if out is None else out / name
-        target = target.with_name(f'{target.name}{suffix or own}')
+        target = target.with_name(f'{target.name}{suffix or result_suffix(path)}')
         if out is None or target.resolve() in inputs:
             target = target.with_stem(f'{target.stem}{RESTORED}')
         targets[path] = target
@@ -181,7 +179,7 @@ def restore_photographs(
         return sha256(repr(what).encode()).hexdigest()[:16]
 
     if resume:
-        made = [p for p in names if p.is_file() and is_made_of(targets[p], made_of(p))]
+        made = {p for p in names if p.is_file() and is_made_of(targets[p], made_of(p))}
         print(f'{len(made)} of {len(names)} photographs done before')
     paths = [path for path in names if not resume or path not in made]
     read = [*names, *restorer.net.files]

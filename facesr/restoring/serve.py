@@ -22,11 +22,11 @@ from PIL import Image
 
 from ..errors import UserError
 from .formats import (
-    SUFFIXES,
-    WRITTEN,
+    RESTORED,
     Photograph,
     read_photograph,
     readable_formats,
+    result_suffix,
     write_photograph,
 )
 from .photograph import MOST_PIXELS, Options, PhotographRestorer, RestoredPhotograph
@@ -239,10 +239,11 @@ def write_files(
     """
     photograph, folder = visit.photograph, visit.folder
     assert photograph is not None and folder is not None
-    stem, suffix = Path(visit.name).stem.lstrip('.')[:50] or 'photograph', Path(visit.name).suffix
-    suffix = suffix if SUFFIXES.get(suffix.lower()) in WRITTEN else '.png'
-    path = folder / f'{stem}_restored{suffix}'
+    name = Path(visit.name)
+    stem = name.stem.lstrip('.')[:50] or 'photograph'
+    path = folder / f'{stem}{RESTORED}{result_suffix(name)}'
     write_photograph(path, result.image, photograph)
+    plain = Photograph(photograph.pixels, profile=photograph.profile)  # what is only shown
     height, width = result.image.shape[:2]
     shrink = min(1.0, SHOWN_SIDE / max(height, width))
     size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
@@ -250,13 +251,12 @@ def write_files(
     for shown_in, image in zip(before_after, (photograph.pixels, result.image), strict=True):
         method = cv2.INTER_AREA if size[0] < image.shape[1] else cv2.INTER_CUBIC
         shown = np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
-        profile = photograph.profile if image.ndim == 3 else None
-        Image.fromarray(shown).save(shown_in, quality=95, icc_profile=profile)
+        write_photograph(shown_in, shown, plain)
     faces = []
     for number, pair in enumerate(zip(result.before, result.restored, strict=True), 1):
         for when, face in zip(('before', 'after'), pair, strict=True):
             faces.append((folder / f'{number}_{when}.png', when))
-            write_photograph(faces[-1][0], face, replace(photograph, alpha=None))
+            write_photograph(faces[-1][0], face, plain)
     return before_after, faces, path
 
 
