@@ -34,6 +34,7 @@ def parse_args() -> argparse.Namespace:
         help='what enlarges the rest; net: weights/srresnet_24b.pth, slow on a CPU',
     )
     add('--strength', type=float, default=1.0, help='of the restored faces, 0 to 1; default: 1')
+    add('--look', type=float, default=0.0, help='0: faithful, to 1: sharp, guessed; default: 0')
     add('--faces', type=Path, metavar='DIR', help='also each face, before and after, side by side')
     add_overwrite(parser)
     add('--serve', action='store_true', help='a page in the browser instead of PHOTO ...')
@@ -54,7 +55,8 @@ def main(args: argparse.Namespace) -> None:
     from facesr.restoring.photograph import Options, PhotographRestorer, restore_photographs
     from facesr.restoring.serve import serve
 
-    options = Options(args.scale, args.background, args.only_largest, args.min_face, args.strength)
+    names = ('scale', 'background', 'only_largest', 'min_face', 'strength', 'look')
+    options = Options(**{name: getattr(args, name) for name in names})
     config = load_config(args.config) if args.config else None
     restorer = PhotographRestorer(args.weights, args.device, config)
     if args.serve:

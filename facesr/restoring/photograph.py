@@ -9,6 +9,7 @@ import sysconfig
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
@@ -51,10 +52,12 @@ class Options:
     only_largest: bool = False  # restore only the largest face
     min_face: int = 24  # the smallest width in pixels of the photograph, without hair and ears
     strength: float = 1.0  # 1 replaces a face, 0 leaves it; between, both are blended
+    look: float = 0.0  # 0: the faithful net's face, 1: the sharp net's; between, both are blended
 
     def __post_init__(self) -> None:
-        if not 0 <= self.strength <= 1:
-            raise UserError(f'--strength {self.strength}: a number from 0 to 1 expected')
+        for name in ('strength', 'look'):
+            if not 0 <= (value := getattr(self, name)) <= 1:
+                raise UserError(f'--{name} {value}: a number from 0 to 1 expected')
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ class RestoredPhotograph:
 
 
 class PhotographRestorer:
-    """Restores the faces of photographs."""
+    """Restores the faces of photographs by two nets: a faithful one, and one with a sharp look."""
 
     def __init__(
         self,
@@ -88,12 +91,20 @@ class PhotographRestorer:
         device: str | None = None,
         config: Config | None = None,
     ) -> None:
-        """Open weights that ``tools/export.py`` wrote, or any checkpoint with its config."""
+        """Open the faithful net: weights of ``tools/export.py``, or a checkpoint and its config."""
         self.detector = FaceDetector(device)
         self.net = Restorer(config, weights, device) if config else open_exported(weights, device)
         self.lq_size = self.net.lq_size or LQ_SIZE
         self._device = device
-        self._background: Restorer | None = None
+
+    @cached_property
+    def sharp(self) -> Restorer:
+        """The net of the sharp look."""
+        return open_exported(WEIGHTS / 'face_gan.pth', self._device)
+
+    @cached_property
+    def _background(self) -> Restorer:
+        return open_exported(WEIGHTS / 'srresnet_24b.pth', self._device)
 
     def restore(
         self,
@@ -110,12 +121,10 @@ class PhotographRestorer:
         faces = faces[:1] if options.only_largest else faces
         smaller = () if faces else self.detector.find_turned(photograph, 1)
         before = [cut_face(photograph, face, FRAME_SIZE) for face in faces]
-        cut = [cut_face(photograph, face, self.lq_size) for face in faces]
         restored: list[Image8] = []
-        for first in range(0, len(cut), BATCH):
-            on_progress('faces', first, len(cut))
-            results = self.net.restore_batch(cut[first : first + BATCH])
-            restored += [np.dstack([sr] * 3) if sr.ndim == 2 else sr for sr, _ in results]
+        for first in range(0, len(faces), BATCH):
+            on_progress('faces', first, len(faces))
+            restored += self._restore_faces(photograph, faces[first : first + BATCH], options.look)
         for index, face in enumerate(faces):  # of two, the smaller in front
             sees_less = math.hypot(*face.to_frame(self.lq_size)[:, 0]) < 1
             if sees_less and self.lq_size < FRAME_SIZE:
@@ -123,10 +132,21 @@ class PhotographRestorer:
             paste_face(
                 canvas, before[index], restored[index], face, options.scale, options.strength
             )
-        on_progress('faces', len(cut), len(cut))
+        on_progress('faces', len(faces), len(faces))
         if (photograph == photograph[..., :1]).all():
             canvas = np.asarray(cv2.cvtColor(canvas, cv2.COLOR_RGB2GRAY), np.uint8)
         return RestoredPhotograph(canvas, faces, before, restored, smaller)
+
+    def _restore_faces(self, photograph: Image8, faces: list[Face], look: float) -> list[Image8]:
+        """Restore faces by the nets that the look asks for: the mean of both, weighted by it."""
+        blends = [np.zeros((FRAME_SIZE, FRAME_SIZE, 3), np.float32) for _ in faces]
+        for name, weight in (('net', 1 - look), ('sharp', look)):
+            if weight:
+                net: Restorer = getattr(self, name)
+                cut = [cut_face(photograph, face, net.lq_size or LQ_SIZE) for face in faces]
+                for blend, (restored, _) in zip(blends, net.restore_batch(cut), strict=True):
+                    blend += weight * np.atleast_3d(restored)
+        return [np.rint(blend).astype(np.uint8) for blend in blends]
 
     def _enlarge(self, photograph: Image8, options: Options, on_progress: OnProgress) -> Image8:
         height, width = (length * options.scale for length in photograph.shape[:2])
@@ -138,8 +158,6 @@ class PhotographRestorer:
             )
         if options.background == 'bicubic':
             return bicubic(photograph, height, width)
-        if self._background is None:
-            self._background = open_exported(WEIGHTS / 'srresnet_24b.pth', self._device)
         return self._background.enlarge(photograph, options.scale, on_progress)
 
 
@@ -173,8 +191,10 @@ def restore_photographs(
     if faces is not None and faces.resolve() in used:
         raise UserError(f'--faces {faces}: holds photographs or results; choose another folder')
 
+    weights = restorer.net.files + (restorer.sharp.files if options.look else [])
+
     def made_of(path: Path) -> str:
-        stats = [file.stat() for file in (path, *restorer.net.files)]
+        stats = [file.stat() for file in (path, *weights)]
         what = (options, [(stat.st_size, stat.st_mtime_ns) for stat in stats])
         return sha256(repr(what).encode()).hexdigest()[:16]
 
@@ -182,7 +202,7 @@ def restore_photographs(
         made = {p for p in names if p.is_file() and is_made_of(targets[p], made_of(p))}
         print(f'{len(made)} of {len(names)} photographs done before')
     paths = [path for path in names if not resume or path not in made]
-    read = [*names, *restorer.net.files]
+    read = [*names, *weights]
     with writing_results([targets[path] for path in paths], read, overwrite):
         pass  # checked now, for each is written only when its photograph is restored
 

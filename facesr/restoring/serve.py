@@ -130,6 +130,7 @@ def _build(restorer: PhotographRestorer, options: Options, folder: Path) -> Any:
     def answer(
         upload: dict[str, Any] | None,
         strength: float,
+        look: float,
         scale: int,
         only_largest: bool,
         request: gr.Request,
@@ -156,7 +157,9 @@ def _build(restorer: PhotographRestorer, options: Options, folder: Path) -> Any:
             progress(0, desc='Looking for faces')
             result = restorer.restore(
                 visit.photograph.pixels,
-                replace(options, strength=strength, scale=scale, only_largest=only_largest),
+                replace(
+                    options, strength=strength, look=look, scale=scale, only_largest=only_largest
+                ),
                 report,
             )
             remove(visit.folder)
@@ -181,9 +184,12 @@ def _build(restorer: PhotographRestorer, options: Options, folder: Path) -> Any:
             with gr.Row():
                 label = 'Strength (0: not restored)'
                 strength = gr.Slider(0, 1, options.strength, label=label, elem_id='strength')
+                label = 'Look (0: faithful, 1: sharp, with guessed detail)'
+                look = gr.Slider(0, 1, options.look, label=label, elem_id='look')
+            with gr.Row():
                 scales = [('no', 1), ('2 times', 2), ('4 times', 4)]
                 scale = gr.Radio(scales, value=options.scale, label='Enlarge the photograph')
-            largest = gr.Checkbox(options.only_largest, label='Only the largest face')
+                largest = gr.Checkbox(options.only_largest, label='Only the largest face')
         message = gr.Textbox(label='What was done', interactive=False, elem_id='said')
         with gr.Column(visible=False) as shown:
             how = dict(interactive=False, buttons=['fullscreen'])
@@ -194,9 +200,9 @@ def _build(restorer: PhotographRestorer, options: Options, folder: Path) -> Any:
             download = gr.DownloadButton(label, variant='primary', elem_id='download')
             gallery = gr.Gallery(label='Faces', columns=2, height='auto', elem_id='faces', **how)
         gr.on(
-            [upload.upload, strength.release, scale.input, largest.input],
+            [upload.upload, strength.release, look.release, scale.input, largest.input],
             answer,
-            [upload, strength, scale, largest],
+            [upload, strength, look, scale, largest],
             [message, upload, shown, slider, gallery, download],
             preprocess=False,  # it would leave an empty file for each upload
             show_progress_on=message,

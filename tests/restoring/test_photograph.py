@@ -84,6 +84,17 @@ def test_strength_blends_with_the_enlarged_photograph(restorer, degraded):
     assert np.abs(full - none).max() > 20
 
 
+def test_the_look_blends_a_faithful_and_a_sharp_face(restorer, truth, degraded):
+    results = [restorer.restore(degraded, Options(look=look)) for look in (0, 0.5, 1)]
+    faithful, half, sharp = (result.restored[1].astype(int) for result in results)
+    assert np.abs(half - (faithful + sharp) / 2).max() <= 1
+    detail = [cv2.Laplacian(face.astype(np.float32), -1).var() for face in (faithful, sharp)]
+    assert detail[1] > 1.5 * detail[0]
+    inside = masks(results[0].faces, 2, 1200, 800)[1] > 0.5
+    exact = [psnr(result.image[inside], truth[inside]) for result in results]
+    assert exact[0] > exact[2]
+
+
 @pytest.mark.parametrize('scale', [1, 4])
 def test_scales(restorer, degraded, scale: int):
     result = restorer.restore(degraded, Options(scale=scale, only_largest=True))
