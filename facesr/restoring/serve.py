@@ -184,7 +184,7 @@ def _build(restorer: PhotographRestorer, options: Options, folder: Path) -> Any:
             with gr.Row():
                 label = 'Strength (0: not restored)'
                 strength = gr.Slider(0, 1, options.strength, label=label, elem_id='strength')
-                label = 'Look (0: faithful, 1: sharp, with guessed detail)'
+                label = 'Look (1: sharp, but guessed)'
                 look = gr.Slider(0, 1, options.look, label=label, elem_id='look')
             with gr.Row():
                 scales = [('no', 1), ('2 times', 2), ('4 times', 4)]
