@@ -4,13 +4,45 @@ import torch
 from mmagic.registry import MODELS
 from mmengine.model import BaseModule
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d
+from torch.nn.functional import avg_pool2d, conv2d, pad, pixel_shuffle, pixel_unshuffle
 
 from .face_unet import FaceUNet, GatedBlock, shuffle, unshuffle
 
 CELL = 4  # pixels a side that the FaceUNet makes of one
 VALUES = 3 * CELL**2  # of a cell
 FIRST_GATE = -1.5  # before the sigmoid: a fifth of the input's own detail at first
+PERIOD = 8  # pixels of the lattice that is taken out
+
+
+class Lattice(nn.Module):
+    """Finds what repeats every 8 pixels, such as the trace of a net's grid in smooth skin.
+
+    A net that makes several pixels from one place gives each of the 8x8 places an error of its own;
+    after adversarial training it can be seen. Found is, of each place, the mean over some 11x11
+    periods of what is finer than a period.
+    """
+
+    taps: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        # No wave that fits into a period passes this mean.
+        taps = torch.tensor([0.5, *[1.0] * (PERIOD - 1), 0.5]) / PERIOD
+        self.register_buffer('taps', taps, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) -> the same in float32; H and W are multiples of 8."""
+        with torch.autocast(x.device.type, enabled=False):
+            x = x.float()
+            places = pixel_unshuffle(x - self._average(x), PERIOD)
+            return pixel_shuffle(self._average(self._average(places)), PERIOD)
+
+    def _average(self, x: Tensor) -> Tensor:
+        """The mean of the 9x9 pixels around each; beyond the image, its border is continued."""
+        channels, reach = x.shape[1], PERIOD // 2
+        row = self.taps.expand(channels, 1, 1, -1)
+        rows = conv2d(pad(x, [reach] * 4, 'replicate'), row, groups=channels)
+        return conv2d(rows, row.mT, groups=channels)
 
 
 @MODELS.register_module()
@@ -21,14 +53,15 @@ class FacePhotoNet(BaseModule):
     finer than that, ``x - u``, a weight for each value is taken back, and a correction is added:
     ``u + weight * (x - u) + correction``. Both come from the 96 values of a cell of ``u`` and ``x -
     u``, by a block at a quarter of the input's size. So a sharp face can stay as it is, and a
-    damaged one costs little more than in the FaceUNet.
+    damaged one costs little more than in the FaceUNet. ``u`` and the correction are without their
+    :class:`Lattice`.
 
     ``channels`` are the block's features.
     """
 
     #: The restorer never cuts this net's input into tiles: a tile is no face.
     whole_images = True
-    size_multiple = CELL
+    size_multiple = PERIOD
 
     def __init__(self, channels: int = 64, residual_scale: float = 0.2) -> None:
         super().__init__()
@@ -39,13 +72,19 @@ class FacePhotoNet(BaseModule):
         nn.init.zeros_(self.head.weight)
         bias = torch.tensor([FIRST_GATE, 0.0]).repeat_interleave(VALUES)
         self.head.bias = nn.Parameter(bias)
+        self.lattice = Lattice()
         self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) -> the same shape, in any range that is linear in the pixel's value."""
         u = self.unet(avg_pool2d(x, CELL))
+        u = u - self.lattice(u)
         base, detail = (unshuffle(each.permute(0, 2, 3, 1), CELL) for each in (u, x - u))
         features = self.block(self.mix(torch.cat([base, detail], -1)))
-        gate, correction = self.head(features.permute(0, 3, 1, 2)).permute(0, 2, 3, 1).chunk(2, -1)
-        change = gate.sigmoid() * detail + correction
-        return torch.add(u, shuffle(change, CELL).permute(0, 3, 1, 2))
+        both = self.head(features.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+        gate, correction = both.chunk(2, -1)
+        kept, correction = (
+            shuffle(each, CELL).permute(0, 3, 1, 2)
+            for each in (gate.sigmoid() * detail, correction)
+        )
+        return torch.add(u, kept + correction - self.lattice(correction))

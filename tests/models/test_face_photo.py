@@ -1,8 +1,9 @@
 import pytest
 import torch
+from skimage import data
 from torch.nn.functional import avg_pool2d, interpolate
 
-from facesr.models.face_photo import FacePhotoNet
+from facesr.models.face_photo import FacePhotoNet, Lattice
 from facesr.nets import count_parameters
 
 
@@ -21,6 +22,7 @@ def test_it_begins_as_the_face_unet_with_a_share_of_the_inputs_detail(net, x):
     assert count_parameters(net) == 2_235_760
     with torch.inference_mode():
         u = net.unet(avg_pool2d(x, 4))
+        u = u - net.lattice(u)
         expected = u + torch.sigmoid(torch.tensor(-1.5)) * (x - u)
         torch.testing.assert_close(net(x), expected)
 
@@ -34,6 +36,7 @@ def test_an_open_gate_leaves_a_face_as_it_is(net: FacePhotoNet, x: torch.Tensor)
         net.head.bias[:48] = -30
         net.head.bias[:48][0] = 30  # red, in the top left of each cell
         u, y = net.unet(avg_pool2d(x, 4)), net(x)
+        u = u - net.lattice(u)
         torch.testing.assert_close(y[:, 0, ::4, ::4], x[:, 0, ::4, ::4], atol=1e-5, rtol=0)
         torch.testing.assert_close(y[:, 1:], u[:, 1:], atol=1e-5, rtol=0)
         net.head.bias.copy_(before)
@@ -43,3 +46,15 @@ def test_a_smooth_face_is_as_large_as_it_was(net: FacePhotoNet):
     ramp = interpolate(torch.rand(1, 3, 4, 4), (64, 64), mode='bicubic')
     with torch.inference_mode():
         assert net(ramp).shape == ramp.shape
+
+
+def test_a_lattice_is_found_and_nothing_else():
+    tile = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 4
+    pattern = tile.repeat(1, 1, 64, 64)
+    ramp = torch.linspace(0, 255, 512).expand(1, 3, 512, 512)
+    face = torch.from_numpy(data.astronaut()).permute(2, 0, 1)[None].float()
+    find = Lattice()
+    inside = (..., slice(64, -64), slice(64, -64))
+    expected = (pattern - tile.mean((2, 3), keepdim=True))[inside]
+    torch.testing.assert_close(find(pattern + ramp)[inside], expected, atol=0.01, rtol=0)
+    assert find(face).std() < 0.03 * face.std()
