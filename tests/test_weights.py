@@ -11,6 +11,7 @@ from skimage import data
 
 from facesr.checkpoint import read_checkpoint
 from facesr.config import load_config
+from facesr.degradation.base import degradation_of
 from facesr.images import read_image
 from facesr.restoring.restorer import Restorer
 from facesr.restoring.score import bicubic, mean_scores, score_image
@@ -38,10 +39,11 @@ def test_a_wheel_holds_them(tmp_path: Path):
 
 
 @pytest.mark.parametrize('path', WEIGHTS, ids=lambda path: path.stem)
-def test_restores_the_portrait_with_its_config(path: Path, degradation):
+def test_restores_the_portrait_with_its_config(path: Path):
     assert path.stat().st_size < 10e6
     assert set(read_checkpoint(path)) == {'meta', 'state_dict'}
-    restorer = Restorer(load_config(ROOT / f'configs/{path.stem}.py'), path, device='cpu')
+    config = load_config(ROOT / f'configs/{path.stem}.py')
+    restorer, degradation = Restorer(config, path, device='cpu'), degradation_of(config)
     gt = data.astronaut()
     lqs = [degradation.degrade_by_seed(gt, seed) for seed in range(2)]
     restored = [score_image('', restorer.restore(lq), gt).psnr for lq in lqs]
