@@ -94,6 +94,9 @@ def run_everything(args: Namespace) -> list[Step]:
         source = config.default_hooks.get('pretrained', {}).get('source')
         sources[path] = None if source and Path(source).is_file() else source  # a run among these
         options[path] = [*args.cfg_options, *faces]
+        inputs = config.val_dataloader.dataset.data_prefix.img
+        if args.faces is not None and not Path(args.faces, inputs).is_dir():  # face_photo.py's
+            options[path].append('val_dataloader.dataset.data_prefix.img=val/GT')
         if 'perceptual_loss' in config.model:  # without VGG's weights: any cost the same
             options[path].append('model.perceptual_loss.pretrained=random')
 

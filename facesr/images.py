@@ -56,6 +56,11 @@ def find_images(folder: str | Path) -> tuple[dict[str, Path], list[Path]]:
     return dict(sorted(images.items())), doubles
 
 
+def folders_below(folder: Path) -> list[Path]:
+    """List a folder and, sorted, all below it, without hidden ones."""
+    return [folder, *sorted(path for path in folder.rglob('[!.]*') if path.is_dir())]
+
+
 def list_images(folder: str | Path) -> dict[str, Path]:
     """List a folder's PNG and JPEG files, at least one, sorted by stem (``00012``).
 

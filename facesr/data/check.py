@@ -5,9 +5,10 @@ from pathlib import Path
 from rich.progress import track
 
 from ..errors import UserError
-from ..images import check_size, find_images, read_image
+from ..images import check_size, find_images, folders_below, read_image
 
 FOLDERS = ('train/GT', 'val/GT', 'val/LQ', 'test/LQ', 'test_real/LQ')
+TRAINING = 'train/GT'  # with the folders below it, and of larger images a random part
 # No training needs these.
 OPTIONAL = frozenset({'test/LQ', 'test_real/LQ'})
 
@@ -25,32 +26,34 @@ def check_data(
     root = Path(root)
     counts: dict[str, int] = {}
     problems: list[str] = []
-    listed: dict[str, dict[str, Path]] = {}
+    listed: dict[str, list[Path]] = {}
     for name in FOLDERS:
         if name in OPTIONAL and not (root / name).exists():
             continue
         try:
-            images, doubles = find_images(root / name)
+            folders = folders_below(root / name) if name == TRAINING else [root / name]
+            found = [find_images(folder) for folder in folders]
         except UserError as error:
             problems.append(str(error))
             continue
-        problems += [f'{path}: same name as {images[path.stem].name}' for path in doubles]
-        if images:
-            listed[name], counts[name] = images, len(images)
+        for images, doubles in found:
+            problems += [f'{path}: same name as {images[path.stem].name}' for path in doubles]
+        if paths := [path for images, _ in found for path in images.values()]:
+            listed[name], counts[name] = paths, len(paths)
         else:
             what = 'no PNG or JPEG file in it' if (root / name).is_dir() else 'no such folder'
             problems.append(f'{root / name}: {what}')
-    files = [(path, name) for name in listed for path in listed[name].values()]
+    files = [(path, name) for name, paths in listed.items() for path in paths]
     for path, name in track(files, 'checking'):
         try:
-            image = read_image(path)
-            if name != 'test_real/LQ':
-                size = gt_size if name.endswith('GT') else lq_size
-                check_size(path, image, size, size)
+            image, side = read_image(path), gt_size if name.endswith('GT') else lq_size
+            is_larger = name == TRAINING and min(image.shape[:2]) >= side
+            if name != 'test_real/LQ' and not is_larger:
+                check_size(path, image, side, side)
         except UserError as error:
             problems.append(str(error))
     if 'val/LQ' in listed and 'val/GT' in listed:
-        lq, gt = listed['val/LQ'], listed['val/GT']
+        lq, gt = ({path.stem: path for path in listed[name]} for name in ('val/LQ', 'val/GT'))
         problems += [f'{lq[stem]}: no ground truth in val/GT' for stem in lq if stem not in gt]
         problems += [f'{gt[stem]}: no input in val/LQ' for stem in gt if stem not in lq]
     return counts, problems

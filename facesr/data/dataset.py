@@ -18,7 +18,15 @@ from ..degradation.augment import Augmentation
 from ..degradation.base import build_degradation
 from ..degradation.preprocessor import FaceBatch
 from ..errors import UserError
-from ..images import Image8, check_size, find_images, list_images, pair_images, read_image
+from ..images import (
+    Image8,
+    check_size,
+    find_images,
+    folders_below,
+    list_images,
+    pair_images,
+    read_image,
+)
 from .cache import ImageCache, make_cache
 from .loader import sample_key
 
@@ -206,8 +214,8 @@ class BlindFaceDataset(FaceDataset):
         """List the images, sorted by folder and stem: ``key``, ``gt_path``."""
         images: list[Path] = []
         for top in map(Path, self.data_prefix['gt']):
-            below = sorted(path for path in top.rglob('[!.]*') if path.is_dir())
-            found = [path for folder in (top, *below) for path in find_images(folder)[0].values()]
+            folders = folders_below(top)
+            found = [path for folder in folders for path in find_images(folder)[0].values()]
             images += found or list_images(top).values()  # which says what is wrong
         return self.choose([{'key': path.stem, 'gt_path': str(path)} for path in images])
 

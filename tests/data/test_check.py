@@ -18,9 +18,12 @@ def test_all_problems_are_listed_at_once(faces: Path, tmp_path: Path):
     shutil.copy(root / 'val/GT/00000.png', root / 'val/GT/00000.jpg')
     shutil.copy(root / 'val/GT/00000.png', root / 'val/GT/00002.png')
     shutil.rmtree(root / 'test')  # no training needs it
+    write_png(root / 'train/GT/below/large.png', np.zeros((600, 700, 3), np.uint8))
+    write_png(root / 'train/GT/below/small.png', np.zeros((600, 64, 3), np.uint8))
     _, problems = check_data(root)
     text = '\n'.join(problems)
-    assert len(problems) == 5, text
+    assert len(problems) == 6, text
+    assert 'train/GT/below/small.png: 64x600 pixels, 512x512 expected' in text
     assert 'train/GT/00001.png: not a readable image' in text
     assert 'train/GT/00002.png: 64x64 pixels, 512x512 expected' in text
     assert 'val/LQ/00001.png: no ground truth in val/GT' in text
