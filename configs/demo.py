@@ -5,7 +5,7 @@ _base_ = ['srresnet_24b.py']
 
 model = dict(
     generator=dict(mid_channels=16, num_blocks=8),
-    # What PSNR measures; L1 gains less of it.
+    # PSNR measures the squared error; L1 gains less of it.
     pixel_loss=dict(type='MSELoss'),
 )
 

@@ -8,7 +8,7 @@ _base_ = ['face_unet.py', '_base_/degradation_photo.py']
 
 model = dict(
     generator=dict(_delete_=True, type='FacePhotoNet'),
-    # So that faces without damage do not rule the gradient: 35 dB is half of the way.
+    # The floor keeps nearly perfect faces from ruling the gradient: at 35 dB it is halved.
     pixel_loss=dict(_delete_=True, type='FlooredPSNRLoss', loss_weight=0.1, floor=3e-4),
 )
 train_dataloader = dict(dataset=dict(degradation=_base_.degradation_photo))

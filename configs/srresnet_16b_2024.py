@@ -1,6 +1,5 @@
 # The challenge's own baseline since 2024: 16 residual blocks, 1,517,571 parameters, L1 loss, an
-# average of the weights, second-order degradation. Its pool of degraded images is not needed here:
-# each image of a batch is degraded by itself.
+# average of the weights, second-order degradation.
 # Cost: 300,000 iterations of 8 faces. Score, of others: 26.41 dB on the test set of 2024 after
 # 115,000 iterations. Put that edition's faces into data/FFHQ (data/README.md).
 #   python tools/train.py configs/srresnet_16b_2024.py

@@ -56,7 +56,9 @@ def run(work: Callable[[argparse.Namespace], None], args: argparse.Namespace) ->
 def add_overwrite(parser: argparse.ArgumentParser) -> None:
     """Add the option of every tool that writes results."""
     parser.add_argument(
-        '--overwrite', action='store_true', help='replace what no tool of ours wrote; never inputs'
+        '--overwrite',
+        action='store_true',
+        help='also replace files that no tool of ours wrote; never inputs',
     )
 
 
@@ -72,8 +74,8 @@ def add_ema_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--ema',
         action=argparse.BooleanOptionalAction,
-        help='the average of the weights (see GeneratorEMAHook), or the raw ones; default: those '
-        'whose score made a checkpoint the best, else the raw ones',
+        help='the average of the weights (see GeneratorEMAHook), or the raw ones; default: the '
+        "average for a best.pth that was chosen by the average's score, else the raw ones",
     )
 
 
@@ -88,7 +90,13 @@ def add_score_options(parser: argparse.ArgumentParser) -> None:
         help='also LPIPS, by AlexNet or VGG16; default: alex; needs tools/fetch_features.py lpips',
     )
     add('--y', action='store_true', help='PSNR and SSIM of the luma (Y of BT.601) instead of RGB')
-    add('--border', type=int, default=0, metavar='PIXELS', help='that PSNR and SSIM leave out')
+    add(
+        '--border',
+        type=int,
+        default=0,
+        metavar='PIXELS',
+        help='around the image that PSNR and SSIM ignore',
+    )
     add('--suffix', default='', help="of the images' names: _x4 if 00001_x4.png is 00001.png")
 
 

@@ -14,7 +14,7 @@ def parse_args() -> argparse.Namespace:
     add = parser.add_argument
     add('gt', type=Path, help='folder of 512x512 faces')
     add('--out', type=Path, required=True, metavar='DIR', help='for the PNGs')
-    add('--seed', type=int, default=0, help='of blur, noise and JPEG; default: 0')
+    add('--seed', type=int, default=0, help='of all that is drawn; default: 0')
     add_overwrite(parser)
     return parser.parse_args()
 

@@ -10,7 +10,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add_config_options(parser)
     add = parser.add_argument
-    add('checkpoint', help='training checkpoint')
+    add('checkpoint', help='training checkpoint or exported weights')
     add('out', type=Path, metavar='FILE', help='.pth: weights, metadata; .onnx: a checked graph')
     add_ema_option(parser)
     add('--half', action='store_true', help='.onnx in float16')

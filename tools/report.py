@@ -18,7 +18,7 @@ def parse_args() -> argparse.Namespace:
         nargs='+',
         default=[],
         metavar='NAME',
-        help='images in the panels, without suffix; default: three of each set, or all of six',
+        help='images in the panels, without suffix; default: three of each set, all of up to six',
     )
     add(
         '--crop',

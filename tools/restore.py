@@ -1,4 +1,4 @@
-"""Restore every face of photographs, put back where it was: python tools/restore.py me.jpg
+"""Restore the faces of photographs, put back where they were: python tools/restore.py me.jpg
 or in a page to drop them on: python tools/restore.py --serve
 
 A result is NAME.EXT in --out, else NAME_restored.EXT beside its photograph: JPEG, PNG, TIFF or WebP
@@ -33,7 +33,12 @@ def parse_args() -> argparse.Namespace:
         default='bicubic',
         help='what enlarges the rest; net: weights/srresnet_24b.pth, slow on a CPU',
     )
-    add('--strength', type=float, default=1.0, help='of the restored faces, 0 to 1; default: 1')
+    add(
+        '--strength',
+        type=float,
+        default=1.0,
+        help='0: faces as they were, to 1: restored; default: 1',
+    )
     add('--look', type=float, default=0.0, help='0: faithful, to 1: sharp, guessed; default: 0')
     add('--faces', type=Path, metavar='DIR', help='also each face, before and after, side by side')
     add_overwrite(parser)

@@ -12,14 +12,19 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add_config_options(parser)
     add = parser.add_argument
-    add('checkpoint', help='training checkpoint or bare state dict')
+    add('checkpoint', help='training checkpoint or exported weights')
     add('--input', type=Path, metavar='DIR', help="default: the config's test set")
     add('--out', type=Path, metavar='DIR', help='for the PNGs; default: work_dirs/CONFIG/results')
     add('--gt', type=Path, metavar='DIR', help='ground truths of the same names')
     add('--zip', type=Path, metavar='FILE', help='also pack a submission')
     add_ema_option(parser)
     add('--device', help='cuda, cuda:1 or cpu; default: a CUDA GPU if there is one')
-    add('--tile', type=int, metavar='SIDE', help='of tiles; default: if memory does not suffice')
+    add(
+        '--tile',
+        type=int,
+        metavar='SIDE',
+        help='of tiles; default: where an image is too large for the memory',
+    )
     add('--batch-size', type=int, default=1, metavar='N', help='images of one size; default: 1')
     add(
         '--precision',

@@ -1,7 +1,7 @@
 # The degradation of faces in photographs, 512x512 ground truth -> 512x512 input: what happened to a
 # photograph before a face of any size was enlarged to 512 pixels. Each value is drawn for every
 # image and every time anew; pairs are (least, most), drawn evenly. Pixel values are 0-255. One
-# face in 30 is not damaged at all. (facesr/degradation/second_order.py explains each setting.)
+# face in 55 is not damaged at all. (facesr/degradation/second_order.py explains each setting.)
 degradation_photo = dict(
     _delete_=True,  # nothing is left of the base's degradation
     type='SecondOrderDegradation',
@@ -19,7 +19,7 @@ degradation_photo = dict(
         jpeg_prob=0.6,
         jpeg_quality=(10, 95),
     ),
-    # Who enlarged it, often in two steps, and saved it again.
+    # Whoever saved it again later, perhaps smaller.
     second_pass=dict(
         blur_prob=0.1,
         blur_sigma=(0.3, 2),

@@ -1,7 +1,7 @@
 """What every degradation is: settings, the values drawn for an image, and two ways to apply them.
 
-Image by image, MMagic's transforms degrade in the loader's processes; a batch is degraded on the
-device that trains. Both take the values that :meth:`Degradation.sample` drew.
+Image by image, transforms degrade in the loader's processes (MMagic's where they do what the
+challenge's inputs were made by); a batch is degraded on the device that trains. Both take the values that :meth:`Degradation.sample` drew.
 """
 
 import math
@@ -66,7 +66,7 @@ def check_settings(owner: str, settings: Any, **ranges: Range) -> None:
 class Degradation:
     """A blind degradation: ground truth of ``gt_size`` pixels a side -> input of ``lq_size``.
 
-    A class of its own is registered in MMagic's ``TRANSFORMS`` and named in a config:
+    A class of your own is registered in MMagic's ``TRANSFORMS`` and named in a config:
     ``train_dataloader.dataset.degradation=dict(type=...)``.
     """
 

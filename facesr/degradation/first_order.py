@@ -119,8 +119,8 @@ class FirstOrderDegradation(Degradation):
     def degrade(self, image: Image8, values: FirstOrderValues, noise_seed: int) -> Image8:
         """Blur with PyTorch, then apply MMagic's transforms.
 
-        OpenCV's Fourier transform makes MMagic's blur two thirds of the time; PyTorch's is 2.5
-        times faster and gives the same levels (``blur.py``).
+        OpenCV's Fourier transform makes MMagic's blur two thirds of the time; PyTorch's takes half
+        as long on a CPU with AVX512, a third longer with AVX2 (``docs/benchmarks.md``).
         """
         blur = BatchBlur(self.gt_size, self.kernel_size)
         kernel = torch.from_numpy(self.kernel(values))

@@ -82,15 +82,15 @@ class JPEG(nn.Module):
     The arithmetic is libjpeg's, on integers in int32, element by element: no matrix product,
     whose precision a setting or a device could change. Weights are enlarged so that the shift to
     the right after a sum is by 16 bits: the upper half of each int32, a view of int16.
-
-    No sum leaves int32, and no upper half int16. The forward passes' sums are at most 2 ** 28 and
-    2 ** 29: a row of weights' absolute values is at most 2 ** 16 before they are enlarged, by 32
-    and by 2, its input 2 ** 7 and 2 ** 12. The inverse passes' are bounded by lengths of vectors:
-    a block of pixels, and so its coefficients, has at most 8 * 128, and rounding to steps of up to
-    255 adds at most 127.5 times the square root of how many they are, so a column of them has at
-    most 1385, a block 2044. A column of weights has the length 8192 * sqrt(8), so the first sum is
-    at most 32 * 23171 * 1385 < 2 ** 30; the second is 2 ** 18 times a pixel: less than 2 ** 30.
     """
+
+    # No sum leaves int32, and no upper half int16. The forward passes' sums are at most 2 ** 28 and
+    # 2 ** 29: a row of weights' absolute values is at most 2 ** 16 before they are enlarged, by 32
+    # and by 2, its input 2 ** 7 and 2 ** 12. The inverse passes' are bounded by lengths of vectors:
+    # a block of pixels, and so its coefficients, has at most 8 * 128, and rounding to steps of up
+    # to 255 adds at most 127.5 times the square root of how many they are, so a column of them has
+    # at most 1385, a block 2044. A column of weights has the length 8192 * sqrt(8), so the first
+    # sum is at most 32 * 23171 * 1385 < 2 ** 30; the second is 2 ** 18 times a pixel, so less too.
 
     steps: Tensor
     to_ycc: Tensor

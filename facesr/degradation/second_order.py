@@ -319,7 +319,7 @@ _make_jpeg = cache(partial(JPEG, fancy=False))  # its tables take longer than an
 
 
 class SecondOrderBatch(nn.Module):
-    """The degradation of a batch on its device, to the levels of MMagic's transforms."""
+    """The degradation of a batch on its device, as the loader's way does it."""
 
     def __init__(self, settings: SecondOrderDegradation) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A net for faces of photographs, 512x512 in and out: the FaceUNet, and what it must not change."""
+"""A net for faces of photographs, 512x512 in and out: the FaceUNet, and the detail that stays."""
 
 import torch
 from mmagic.registry import MODELS

@@ -1,6 +1,6 @@
 """Photographs as files: listed, read in any common format, and written in the format they had.
 
-Training data and the challenge's images are read by ``images.py``, which converts nothing.
+Training data and the challenge's images are read by ``images.py``, which refuses most formats.
 """
 
 from collections.abc import Iterable, Sequence
@@ -109,7 +109,7 @@ def readable_formats() -> tuple[str, ...]:
 
 
 def read_photograph(path: str | Path) -> Photograph:
-    """Read a photograph of any format; what is lost by the conversion is in its ``notes``.
+    """Read a photograph of a format in ``SUFFIXES``; its ``notes`` say what the conversion loses.
 
     Of several pictures the first one; 16 bits as 8; CMYK by its profile. A UserError for what
     Pillow cannot read, and for floating-point pixels.

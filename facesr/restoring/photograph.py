@@ -62,7 +62,7 @@ class Options:
 
 @dataclass(frozen=True)
 class RestoredPhotograph:
-    """A restored photograph, and its faces in the same order, all uint8 RGB."""
+    """A restored photograph and its faces, in one order; all images are uint8 RGB."""
 
     image: Image8  # (H, W, 3); (H, W) if the photograph was grey
     faces: list[Face]  # where they were found, in pixels of the input

@@ -53,7 +53,7 @@ class Restorer:
     Of the config, the model's ``generator`` and ``data_preprocessor`` are taken.
 
     Args:
-        tile: longer images are restored in tiles of this side, in pixels of the input; None: on a
+        tile: images with a longer side are restored in tiles of so many pixels a side; None: on a
             GPU what does not fit into its memory, on a CPU what has more than 192x192 pixels, in
             tiles of 128. A net with ``whole_images`` refuses tiles.
         ema: take the average of the weights that the checkpoint holds beside the raw ones, or not;

@@ -198,7 +198,7 @@ def write_csv(path: str | Path, scores: Sequence[ImageScore]) -> None:
 
 
 def read_csv(path: str | Path) -> list[ImageScore]:
-    """Read what :func:`write_csv` wrote, before it had all of these columns too."""
+    """Read what :func:`write_csv` wrote, also an older file with fewer columns."""
     with Path(path).open(newline='', encoding='utf-8') as file:
         return [
             ImageScore(row['name'], *(float(row.get(name) or 'nan') for name in SCORES))

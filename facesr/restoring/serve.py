@@ -32,7 +32,7 @@ from .formats import (
 from .photograph import MOST_PIXELS, Options, PhotographRestorer, RestoredPhotograph
 
 UPLOAD_BYTES = 50 << 20
-UPLOAD_PIXELS = MOST_PIXELS // 4  # enlarged twice, they are the most that a result may have
+UPLOAD_PIXELS = MOST_PIXELS // 4  # at twice the size, they are the most that a result may have
 SHOWN_SIDE = 2048  # pixels of the before and after in the page; the download has all
 INTRODUCTION = """# Restore the faces of a photograph
 Drop a photograph below, or paste one (Ctrl+V). The copy uploaded is deleted as soon as it is read,
