@@ -1,7 +1,8 @@
 """What every degradation is: settings, the values drawn for an image, and two ways to apply them.
 
-Image by image, transforms degrade in the loader's processes (MMagic's where they do what the
-challenge's inputs were made by); a batch is degraded on the device that trains. Both take the values that :meth:`Degradation.sample` drew.
+Image by image, transforms degrade in the loader's processes: MMagic's, where they do what made the
+challenge's inputs. A batch is degraded on the device that trains. Both take the values that
+:meth:`Degradation.sample` drew.
 """
 
 import math
