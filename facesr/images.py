@@ -56,9 +56,10 @@ def find_images(folder: str | Path) -> tuple[dict[str, Path], list[Path]]:
     return dict(sorted(images.items())), doubles
 
 
-def folders_below(folder: Path) -> list[Path]:
-    """List a folder and, sorted, all below it, without hidden ones."""
-    return [folder, *sorted(path for path in folder.rglob('[!.]*') if path.is_dir())]
+def find_images_below(folder: Path) -> list[tuple[dict[str, Path], list[Path]]]:
+    """Look by :func:`find_images` into a folder and, sorted, all below it that are not hidden."""
+    below = sorted(path for path in folder.rglob('[!.]*') if path.is_dir())
+    return [find_images(each) for each in (folder, *below)]
 
 
 def list_images(folder: str | Path) -> dict[str, Path]:
@@ -173,9 +174,17 @@ def as_grey(image: Image8) -> Image8:
     return np.array(Image.fromarray(image).convert('L').convert('RGB'))
 
 
-def check_size(name: str | Path, image: Image8, height: int, width: int, remedy: str = '') -> None:
-    """Raise a UserError that names the file if its image has another size."""
-    if image.shape[:2] != (height, width):
+def check_size(
+    name: str | Path,
+    image: Image8,
+    height: int,
+    width: int,
+    remedy: str = '',
+    or_larger: bool = False,
+) -> None:
+    """Raise a UserError that names the file if its image has another size, or a smaller one."""
+    sides = image.shape[:2]
+    if sides != (height, width) and not (or_larger and sides[0] >= height and sides[1] >= width):
         found, expected = f'{image.shape[1]}x{image.shape[0]}', f'{width}x{height}'
         more = f'; {remedy}' if remedy else ''
         raise UserError(f'{name}: {found} pixels, {expected} expected{more}')

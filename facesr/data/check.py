@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.progress import track
 
 from ..errors import UserError
-from ..images import check_size, find_images, folders_below, read_image
+from ..images import check_size, find_images, find_images_below, read_image
 
 FOLDERS = ('train/GT', 'val/GT', 'val/LQ', 'test/LQ', 'test_real/LQ')
 TRAINING = 'train/GT'  # with the folders below it, and of larger images a random part
@@ -31,8 +31,8 @@ def check_data(
         if name in OPTIONAL and not (root / name).exists():
             continue
         try:
-            folders = folders_below(root / name) if name == TRAINING else [root / name]
-            found = [find_images(folder) for folder in folders]
+            folder = root / name
+            found = find_images_below(folder) if name == TRAINING else [find_images(folder)]
         except UserError as error:
             problems.append(str(error))
             continue
@@ -46,10 +46,10 @@ def check_data(
     files = [(path, name) for name, paths in listed.items() for path in paths]
     for path, name in track(files, 'checking'):
         try:
-            image, side = read_image(path), gt_size if name.endswith('GT') else lq_size
-            is_larger = name == TRAINING and min(image.shape[:2]) >= side
-            if name != 'test_real/LQ' and not is_larger:
-                check_size(path, image, side, side)
+            image = read_image(path)
+            if name != 'test_real/LQ':
+                size = gt_size if name.endswith('GT') else lq_size
+                check_size(path, image, size, size, or_larger=name == TRAINING)
         except UserError as error:
             problems.append(str(error))
     if 'val/LQ' in listed and 'val/GT' in listed:

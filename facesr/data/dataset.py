@@ -21,8 +21,7 @@ from ..errors import UserError
 from ..images import (
     Image8,
     check_size,
-    find_images,
-    folders_below,
+    find_images_below,
     list_images,
     pair_images,
     read_image,
@@ -51,6 +50,8 @@ class FaceDataset(BaseDataset):
     """
 
     METAINFO: ClassVar = {'dataset_type': 'faces'}
+    #: Whether images larger than ``size`` are taken.
+    or_larger: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -114,12 +115,13 @@ class FaceDataset(BaseDataset):
         """Read the file of a role, and check its size."""
         return self.read_file(info[f'{role}_path'], self.size.get(role))
 
-    @staticmethod
-    def read_file(path: str | Path, side: int | None) -> Image8:
+    @classmethod
+    def read_file(cls, path: str | Path, side: int | None) -> Image8:
         """Read an image, and check that it has so many pixels a side."""
         image = read_image(path)
         if side is not None:
-            check_size(path, image, side, side, 'tools/check_data.py lists all such files')
+            remedy = 'tools/check_data.py lists all such files'
+            check_size(path, image, side, side, remedy, cls.or_larger)
         return image
 
     def pack_images(self, info: Mapping[str, Any], images: Mapping[str, Image8]) -> Any:
@@ -175,6 +177,8 @@ class BlindFaceDataset(FaceDataset):
         indices: as in ``BaseDataset``.
     """
 
+    or_larger = True
+
     def __init__(
         self,
         data_root: str,
@@ -214,8 +218,7 @@ class BlindFaceDataset(FaceDataset):
         """List the images, sorted by folder and stem: ``key``, ``gt_path``."""
         images: list[Path] = []
         for top in map(Path, self.data_prefix['gt']):
-            folders = folders_below(top)
-            found = [path for folder in folders for path in find_images(folder)[0].values()]
+            found = [path for images, _ in find_images_below(top) for path in images.values()]
             images += found or list_images(top).values()  # which says what is wrong
         return self.choose([{'key': path.stem, 'gt_path': str(path)} for path in images])
 
@@ -264,14 +267,6 @@ class BlindFaceDataset(FaceDataset):
             top, left = (rng.randint(length - side + 1) for length in gt.shape[:2])
             gt = np.ascontiguousarray(gt[top : top + side, left : left + side])
         return gt
-
-    @staticmethod
-    def read_file(path: str | Path, side: int | None) -> Image8:
-        """Read an image, and check that it has at least so many pixels a side."""
-        image = read_image(path)
-        if side is not None and min(image.shape[:2]) < side:
-            check_size(path, image, side, side, 'tools/check_data.py lists all such files')
-        return image
 
     def degrade(self, gt: Image8, values: Any, noise_seed: int) -> Image8:
         """Degrade one image in the loader's process."""
