@@ -38,13 +38,14 @@ def test_every_image_is_drawn_once_a_round_in_a_new_order(sampler: dict | None):
 def test_processes_share_the_draws(tmp_path):
     (tmp_path / 'both.py').write_text(
         'from itertools import islice\n'
-        'from torch.distributed import get_rank, init_process_group\n'
+        'from torch.distributed import barrier, get_rank, init_process_group\n'
         'from facesr.data.loader import NumberedSampler\n'
         "init_process_group('gloo')\n"
         'sampler = NumberedSampler(range(5), seed=3)\n'
         'sampler.start = 1\n'
         "keys = [f'{key.image} {key.number}' for key in islice(sampler, 6)]\n"
         "open(f'{get_rank()}.txt', 'w').write('\\n'.join(keys))\n"
+        'barrier()\n'  # rank 0 holds what rank 1 still needs to join
     )
     joined = {**os.environ, 'WORLD_SIZE': '2', 'MASTER_ADDR': '127.0.0.1'}
     joined['MASTER_PORT'] = free_port()
