@@ -16,7 +16,7 @@ from pathlib import Path
 from time import perf_counter
 
 from _cli import count, run
-from facesr.config import entry, load_config
+from facesr.config import load_config
 from facesr.errors import UserError
 from facesr.files import write_file
 
@@ -94,9 +94,6 @@ def run_everything(args: Namespace) -> list[Step]:
         source = config.default_hooks.get('pretrained', {}).get('source')
         sources[path] = None if source and Path(source).is_file() else source  # a run among these
         options[path] = [*args.cfg_options, *faces]
-        sizes = entry(config, 'val_dataloader.dataset.size')
-        if args.faces is not None and sizes and sizes.img == sizes.gt:  # any inputs do
-            options[path].append('val_dataloader.dataset.data_prefix.img=val/GT')
         if 'perceptual_loss' in config.model:  # without VGG's weights: any cost the same
             options[path].append('model.perceptual_loss.pretrained=random')
 

@@ -1,7 +1,5 @@
 # A net for faces of photographs, 512x512 in and out, 2,235,760 parameters. It starts from the
 # FaceUNet; a sharp face can stay as it is.
-# Validation needs inputs, made once:
-#   python tools/degrade.py configs/face_photo.py data/FFHQ/val/GT --out data/FFHQ/val_photo/LQ
 #   torchrun --nproc-per-node=2 tools/train.py configs/face_photo.py --launcher pytorch \
 #       --cfg-options train_dataloader.batch_size=4
 _base_ = ['face_unet.py', '_base_/degradation_photo.py']
@@ -13,7 +11,7 @@ model = dict(
 )
 train_dataloader = dict(dataset=dict(degradation=_base_.degradation_photo))
 val_dataloader = dict(
-    dataset=dict(data_prefix=dict(img='val_photo/LQ'), size=dict(img=512, gt=512))
+    dataset=dict(data_prefix=dict(img=None), degradation=_base_.degradation_photo)
 )
 # The rates of face_unet.py for what is new, a fifth of them for the FaceUNet.
 optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'generator.unet': dict(lr_mult=0.2)}))

@@ -33,6 +33,7 @@ val_dataloader = dict(
         data_root='data/FFHQ',
         data_prefix=dict(img='val/LQ', gt='val/GT'),
         size=dict(img=128, gt=512),  # pixels a side
+        degradation=None,  # one as above makes the inputs of gt, with data_prefix=dict(img=None)
     ),
 )
 # PSNR and SSIM of the float output, RGB, as the published runs logged them; crop_border=4 in a

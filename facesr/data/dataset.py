@@ -15,7 +15,7 @@ from mmengine.logging import print_log
 from numpy.random import MT19937, RandomState, SeedSequence
 
 from ..degradation.augment import Augmentation
-from ..degradation.base import build_degradation
+from ..degradation.base import Degradation, build_degradation
 from ..degradation.preprocessor import FaceBatch
 from ..errors import UserError
 from ..images import (
@@ -41,17 +41,21 @@ class FaceDataset(BaseDataset):
     Args:
         data_root: folder above those of ``data_prefix``.
         data_prefix: one folder for each of ``img`` (degraded) and ``gt`` (ground truth), or one
-            only: ``dict(img='val/LQ', gt='val/GT')``.
+            only: ``dict(img='val/LQ', gt='val/GT')``; None is none.
         size: pixels a side that each must have: ``dict(img=128, gt=512)``; any where not named.
+            A degradation's ``gt_size`` stands above it.
         indices: as in ``BaseDataset``: the first so many, or these.
         gt_patch_size: to train: side of a random crop of the ground truth in pixels, and of the
             same place in the input; None keeps the images.
         flip_ratio: to train: probability of a horizontal flip of the pair.
+        degradation: makes the inputs of ``gt``, an image's always the same: those that
+            ``tools/degrade.py`` writes. Its ``type`` and settings, see ``facesr/degradation``.
     """
 
     METAINFO: ClassVar = {'dataset_type': 'faces'}
     #: Whether images larger than ``size`` are taken.
     or_larger: ClassVar[bool] = False
+    degradation: Degradation | None
 
     def __init__(
         self,
@@ -61,23 +65,35 @@ class FaceDataset(BaseDataset):
         indices: int | Sequence[int] | None = None,
         gt_patch_size: int | None = None,
         flip_ratio: float = 0.0,
+        degradation: Mapping[str, Any] | None = None,
     ) -> None:
         if not 0 <= flip_ratio <= 1:
             raise UserError(f'flip_ratio={flip_ratio}: from 0 to 1 expected')
-        if gt_patch_size is not None and gt_patch_size < 1:
+        data_prefix = {role: place for role, place in data_prefix.items() if place is not None}
+        roles, words = {'img', 'gt'}, "for 'img', 'gt' or both"
+        self.degradation = None
+        if degradation is not None:
+            self.degradation = build_degradation(degradation)
+            side, scale = self.degradation.gt_size, self.degradation.scale
+            size, roles, words = {'gt': side}, {'gt'}, "for 'gt' only, as inputs are made of it,"
+            if gt_patch_size not in (None, *range(scale, side + 1, scale)):
+                words = f'a multiple of {scale}, at most {side}, expected'
+                raise UserError(f'gt_patch_size={gt_patch_size}: {words}')
+        elif gt_patch_size is not None and gt_patch_size < 1:
             raise UserError(f'gt_patch_size={gt_patch_size}: at least 1 pixel expected, or None')
+        if not data_prefix or data_prefix.keys() - roles:
+            raise UserError(f'data_prefix={data_prefix}: a folder {words} expected')
         self.gt_patch_size, self.flip_ratio = gt_patch_size, flip_ratio
-        if not data_prefix or data_prefix.keys() - {'img', 'gt'}:
-            raise UserError(f"data_prefix={data_prefix}: a folder for 'img', 'gt' or both expected")
         self.size = dict(size or {})
         self.pack = PackInputs()
-        super().__init__(data_root=data_root, data_prefix=dict(data_prefix), indices=indices)
+        super().__init__(data_root=data_root, data_prefix=data_prefix, indices=indices)
 
     def load_data_list(self) -> list[dict[str, Any]]:
-        """List the images, sorted by stem: ``key``, ``img_path``, ``gt_path``."""
+        """List the images, sorted by stem: ``key``, ``number``, ``img_path``, ``gt_path``."""
         images = [
-            {'key': stem, **{f'{role}_path': str(path) for role, path in paths.items()}}
-            for stem, paths in pair_images(self.data_prefix)
+            {'key': stem, 'number': number}
+            | {f'{role}_path': str(path) for role, path in paths.items()}
+            for number, (stem, paths) in enumerate(pair_images(self.data_prefix))
         ]
         return self.choose(images)
 
@@ -95,6 +111,8 @@ class FaceDataset(BaseDataset):
         """Read an image and pack it: ``inputs`` (3, h, w) uint8, ``gt_img`` if there is one."""
         info = self.get_data_info(idx)
         images = {role: self.read(info, role) for role in self.data_prefix}
+        if self.degradation is not None:
+            images['img'] = self.degradation.degrade_by_seed(images['gt'], info['number'])
         if len(images) == 2 and (self.gt_patch_size or self.flip_ratio):
             (height, width), (rows, columns) = (images[role].shape[:2] for role in ('img', 'gt'))
             scale = rows // height
@@ -178,6 +196,7 @@ class BlindFaceDataset(FaceDataset):
     """
 
     or_larger = True
+    degradation: Degradation
 
     def __init__(
         self,
@@ -191,21 +210,17 @@ class BlindFaceDataset(FaceDataset):
         cache_dir: str | None = None,
         indices: int | Sequence[int] | None = None,
     ) -> None:
-        self.degradation = build_degradation(degradation)
         if degrade_on not in ('auto', 'device', 'loader'):
             raise UserError(f"degrade_on={degrade_on!r}: 'auto', 'device' or 'loader' expected")
         self.augmentation = Augmentation(**augmentation) if augmentation else None
-        side, scale = self.degradation.gt_size, self.degradation.scale
-        if gt_patch_size not in (None, *range(scale, side + 1, scale)):
-            raise UserError(
-                f'gt_patch_size={gt_patch_size}: a multiple of {scale}, at most {side}, expected'
-            )
         self.on_device = degrade_on == 'device' or (
             degrade_on == 'auto' and torch.cuda.is_available()
         )
         self.cache_dir = cache_dir
         self.cache: ImageCache | None = None
-        super().__init__(data_root, data_prefix, {'gt': side}, indices, gt_patch_size, flip_ratio)
+        super().__init__(
+            data_root, data_prefix, None, indices, gt_patch_size, flip_ratio, degradation
+        )
 
     def _join_prefix(self) -> None:
         prefix: Any = self.data_prefix

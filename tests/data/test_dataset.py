@@ -8,6 +8,7 @@ import pytest
 
 from facesr.data.dataset import BlindFaceDataset, FaceDataset
 from facesr.data.loader import SampleKey, SeededDataset
+from facesr.data.pairs import degrade_folder
 from facesr.errors import UserError
 from facesr.images import read_image, write_png
 
@@ -25,6 +26,20 @@ def test_pairs_are_packed_as_they_are(faces: Path):
 def test_other_keys_than_img_and_gt(tmp_path: Path):
     with pytest.raises(UserError, match="a folder for 'img', 'gt' or both expected"):
         FaceDataset(str(tmp_path), dict(lq='val/LQ'))
+
+
+def test_inputs_made_of_the_ground_truth_are_those_of_the_tool(
+    faces: Path, tmp_path: Path, degradation
+):
+    degrade_folder(faces / 'val/GT', tmp_path, degradation)
+    dataset = FaceDataset(str(faces), {'gt': 'val/GT'}, degradation=asdict(degradation))
+    assert len(dataset) == len(list(tmp_path.glob('*.png'))) > 1
+    for sample, path in zip(dataset, sorted(tmp_path.glob('*.png')), strict=True):
+        lq = sample['inputs'].permute(1, 2, 0).numpy()
+        np.testing.assert_array_equal(lq, read_image(path))
+        assert sample['data_samples'].gt_img.shape == (3, 512, 512)
+    with pytest.raises(UserError, match="a folder for 'gt' only, as inputs are made of it, expect"):
+        FaceDataset(str(faces), {'img': 'LQ', 'gt': 'GT'}, degradation=asdict(degradation))
 
 
 def test_wrong_size_names_file_and_sizes(tmp_path: Path, degradation):

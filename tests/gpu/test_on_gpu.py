@@ -25,8 +25,6 @@ def test_trains_validates_saves_and_resumes(gpu_tool, base: Path, faces: Path, t
     options = [f'{split}_dataloader.dataset.data_root={faces}' for split in ('train', 'val')]
     options += [f'train_dataloader.dataset.cache_dir={tmp_path}/cache', 'train_cfg.val_interval=2']
     options.append('default_hooks.panels.interval=1')
-    if config.val_dataloader.dataset.size.img == 512:  # any inputs do
-        options.append('val_dataloader.dataset.data_prefix.img=val/GT')
     if adversarial:  # any weights do
         options += ['model.perceptual_loss.pretrained=random']
         options += ['default_hooks.pretrained.source=None']
