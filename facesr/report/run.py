@@ -137,7 +137,8 @@ def _data(run: Run, split: str, images: int | None, interval: str = '') -> str:
     for loader in as_list(run.entry(f'{split}_dataloader')):
         root, folders = entry(loader, 'dataset.data_root'), entry(loader, 'dataset.data_prefix')
         if root:
-            parts.append(f'{root}: {", ".join(map(str, (folders or {}).values()))}')
+            named = filter(None, (folders or {}).values())
+            parts.append(f'{root}: {", ".join(map(str, named))}')
     return ' | '.join(filter(None, [*parts, _text(images, '{:,} images' + interval)]))
 
 
