@@ -53,8 +53,8 @@ class FacePhotoNet(BaseModule):
     finer than that, ``x - u``, a weight for each value is taken back, and a correction is added:
     ``u + weight * (x - u) + correction``. Both come from the 96 values of a cell of ``u`` and ``x -
     u``, by a block at a quarter of the input's size. So a sharp face can stay as it is, and a
-    damaged one costs little more than in the FaceUNet. ``u`` and the correction are without their
-    :class:`Lattice`.
+    damaged one costs little more than in the FaceUNet. What the net changes of the input is without
+    its :class:`Lattice`.
 
     ``channels`` are the block's features.
     """
@@ -78,7 +78,6 @@ class FacePhotoNet(BaseModule):
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) -> the same shape, in any range that is linear in the pixel's value."""
         u = self.unet(avg_pool2d(x, CELL))
-        u = u - self.lattice(u)
         base, detail = (unshuffle(each.permute(0, 2, 3, 1), CELL) for each in (u, x - u))
         features = self.block(self.mix(torch.cat([base, detail], -1)))
         # On a CPU the gradient of so wide a convolution takes twice as long with channels last.
@@ -89,4 +88,5 @@ class FacePhotoNet(BaseModule):
             shuffle(each, CELL).permute(0, 3, 1, 2)
             for each in (gate.sigmoid() * detail, correction)
         )
-        return torch.add(u, kept + correction - self.lattice(correction))
+        change = u + kept + correction - x
+        return torch.add(x, change - self.lattice(change))
