@@ -174,7 +174,8 @@ class PanelHook(Hook):
                         if images.get(name) is not None
                     }
                 )
-                name, loop = Path(images['img_path']).stem, runner.val_loop
+                path = images.get('img_path') or images['gt_path']  # inputs may be made of gt
+                name, loop = Path(path).stem, runner.val_loop
                 if len(loop.dataloaders) > 1:
                     number = loop.evaluators.index(loop.evaluator)
                     name = f'{loop.evaluator.metrics[0].prefix or number}_{name}'

@@ -83,6 +83,7 @@ def test_dry_run_for_photographs(faces: Path, tmp_path: Path, capsys):
     """The FaceUNet in its net begins as the released one."""
     roots = options_for(faces, tmp_path)[:2]
     options = [*roots, f'work_dir={tmp_path}/work', 'train_dataloader.batch_size=1']
+    options.append('default_hooks.panels.interval=1')
     train(ROOT / 'configs/face_photo.py', options, dry_run=True)
     assert 'dry run passed' in capsys.readouterr().out
 
