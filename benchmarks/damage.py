@@ -21,9 +21,9 @@ from _cli import add_overwrite, count, run
 from facesr.errors import UserError
 from facesr.files import writing_results
 from facesr.images import Image8, list_images, read_image
-from facesr.restoring.alignment import warp_mask
+from facesr.restoring.alignment import measure_sharpness, warp_mask
 from facesr.restoring.metrics import LPIPS
-from facesr.restoring.photograph import Options, PhotographRestorer
+from facesr.restoring.photograph import WEIGHTS, Options, PhotographRestorer
 
 from .measure import Figures, format_machine, write_json
 
@@ -68,12 +68,15 @@ def compress(image: Image8, quality: int) -> Image8:
 
 
 def measure(args: Namespace) -> Figures:
-    """PSNR in dB inside the face, and LPIPS, of input and result; the worst loss of a face."""
+    """PSNR in dB inside the face, and LPIPS, of input and result; the worst loss of a face.
+
+    ``sharpness`` is the result's share of the input's Laplacian variance.
+    """
     restorer, lpips = PhotographRestorer(args.weights, args.device), None
     with suppress(UserError):
         lpips = LPIPS()
     paths = list(list_images(args.faces).values())[: args.images]
-    options, figures = Options(scale=1, only_largest=True), {}
+    options, figures = Options(scale=1, only_largest=True, look=args.look), {}
     for name, how in DAMAGES.items():
         rows, rng = [], np.random.default_rng(args.seed)
         for path in track(paths, name):
@@ -87,10 +90,11 @@ def measure(args: Namespace) -> Figures:
             errors = [float(np.mean((i[inside].astype(float) - truth[inside]) ** 2)) for i in both]
             row = [min(10 * math.log10(255**2 / max(error, 1e-9)), 100.0) for error in errors]
             row += [_lpips(lpips, image, truth) for image in both]
+            row.append(measure_sharpness(both[1]) / measure_sharpness(both[0]))
             rows.append(row)
         table = np.array(rows)
         losses = table[:, 0] - table[:, 1]
-        keys = ('input_psnr', 'psnr', 'input_lpips', 'lpips')
+        keys = ('input_psnr', 'psnr', 'input_lpips', 'lpips', 'sharpness')
         figures[name] = dict(zip(keys, table.mean(0).tolist(), strict=True))
         figures[name] |= dict(worse=int((losses > 0.1).sum()), most_lost=float(losses.max()))
     return dict(damages=figures, images=len(paths))
@@ -106,12 +110,13 @@ def _lpips(lpips: LPIPS | None, image: Image8, truth: Image8) -> float:
 def format_table(figures: Figures) -> str:
     """The findings as text."""
     lines = [
-        f'{"damage":<26}{"PSNR input":>12}{"result":>8}{"LPIPS input":>13}{"result":>8}  worse'
+        f'{"damage":<26}{"PSNR input":>12}{"result":>8}{"LPIPS input":>13}{"result":>8}'
+        f'{"sharpness":>11}  worse'
     ]
     for name, row in figures['damages'].items():
         lines.append(
             f'{name:<26}{row["input_psnr"]:>12.2f}{row["psnr"]:>8.2f}{row["input_lpips"]:>13.3f}'
-            f'{row["lpips"]:>8.3f}{row["worse"]:>4} of {figures["images"]}'
+            f'{row["lpips"]:>8.3f}{row["sharpness"]:>11.2f}{row["worse"]:>5} of {figures["images"]}'
         )
     return '\n'.join(lines)
 
@@ -131,7 +136,8 @@ def parse_args() -> Namespace:
     parser = ArgumentParser(f'python -m benchmarks.{Path(sys.argv[0]).stem}', description=__doc__)
     add = parser.add_argument
     add('--faces', type=Path, required=True, metavar='DIR', help='512x512 ground truths')
-    add('--weights', type=Path, default=Path('weights/face_unet.pth'), help='of the net')
+    add('--weights', type=Path, default=WEIGHTS / 'face_photo.pth', help='of the net')
+    add('--look', type=float, default=Options.look, help='as of tools/restore.py')
     add('--images', type=count, default=40, metavar='N', help='of each damage; default: 40')
     add('--seed', type=int, default=0, help='of the noise; default: 0')
     add('--device', help='cuda or cpu; default: a CUDA GPU if there is one')
