@@ -1,10 +1,10 @@
-# Fine-tunes the released FaceUNet on faces of your own in data/mine (docs/your_faces.md).
-# Cost: 4,000 faces, of which two CPU cores with AVX512-BF16 train about 80,000 an hour in two
-# processes (face_unet.py). Score: 0.15 dB more than before, on a black-and-white album.
-#   python tools/train.py configs/face_unet_finetune.py
-_base_ = ['face_unet.py']
+# Fine-tunes the released net for photographs on faces of your own in data/mine
+# (docs/your_faces.md).
+# Cost: 4,000 faces.
+#   python tools/train.py configs/face_photo_finetune.py
+_base_ = ['face_photo.py']
 
-load_from = 'weights/face_unet.pth'
+load_from = 'weights/face_photo.pth'
 
 train_dataloader = dict(dataset=dict(data_root='data/mine'))
 val_dataloader = dict(dataset=dict(data_root='data/mine'))
