@@ -2,20 +2,26 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from conftest import ROOT
+from matplotlib import get_data_path
 from skimage import data
 
+from benchmarks.damage import DAMAGES, damage
 from facesr.checkpoint import read_checkpoint
 from facesr.config import load_config
 from facesr.degradation.base import degradation_of
-from facesr.images import read_image
-from facesr.restoring.restorer import Restorer
+from facesr.images import Image8, read_image
+from facesr.restoring.restorer import Restorer, open_exported
 from facesr.restoring.score import bicubic, mean_scores, score_image
 
+ADMIRAL = read_image(Path(get_data_path(), 'sample_data/grace_hopper.jpg'))
+HEADS = [data.astronaut()[:240, 100:340], ADMIRAL[20:340, 100:420]]
 WEIGHTS = sorted((ROOT / 'weights').glob('*.pth'))
 FACES = ROOT.parent / 'shared/faces'
 
@@ -49,6 +55,49 @@ def test_restores_the_portrait_with_its_config(path: Path):
     restored = [score_image('', restorer.restore(lq), gt).psnr for lq in lqs]
     baseline = [score_image('', bicubic(lq, 512, 512), gt).psnr for lq in lqs]
     assert np.mean(restored) > np.mean(baseline) + 0.5
+
+
+def test_the_net_for_photographs_makes_no_face_worse():
+    """Two portraits, enlarged to 512x512, with each damage of the benchmark, and without."""
+    restorer, rng = open_exported(ROOT / 'weights/face_photo.pth', 'cpu'), np.random.default_rng(0)
+    for head in HEADS:
+        truth = np.asarray(cv2.resize(head, (512, 512), interpolation=cv2.INTER_CUBIC), np.uint8)
+        for name, how in DAMAGES.items():
+            if how[0] <= 512:  # of larger faces the benchmark pastes the change into the photograph
+                lq = damage(truth, how, rng)
+                before, after = (score_image('', i, truth).psnr for i in (lq, restorer.restore(lq)))
+                assert after > min(before - 0.1, 35), (name, before, after)
+
+
+def blurred_portraits() -> Iterator[Image8]:
+    """50 crops of 512x512, strongly blurred."""
+    rng = np.random.default_rng(0)
+    for number in range(50):
+        head = HEADS[number % 2][:, :: rng.choice((-1, 1))]
+        side = round(len(head) * rng.uniform(0.8, 1))
+        top, left = rng.integers(len(head) - side + 1, size=2)
+        crop = cv2.resize(head[top : top + side, left : left + side], (512, 512))
+        yield np.asarray(cv2.GaussianBlur(crop, (0, 0), rng.uniform(4, 10)), np.uint8)
+
+
+@pytest.mark.parametrize(('name', 'is_clean'), [('face_gan', False), ('face_photo', True)])
+def test_a_net_for_photographs_leaves_no_lattice(name: str, is_clean: bool):
+    """In the mean spectrum no multiple of 1/8 cycle a pixel stands out of its ring."""
+    restorer = open_exported(ROOT / f'weights/{name}.pth', 'cpu')
+    window, spectrum = np.outer(np.hanning(512), np.hanning(512)), np.zeros((512, 512))
+    for crop in blurred_portraits():
+        lq = crop if is_clean else cv2.resize(crop, (128, 128), interpolation=cv2.INTER_AREA)
+        grey = restorer.restore(lq).astype(float).mean(2)
+        spectrum += np.abs(np.fft.fft2((grey - grey.mean()) * window))
+    lines = np.fft.fftfreq(512) * 512
+    radius = np.hypot(lines[:, None], lines)
+    peaks = [
+        spectrum[y, x] / np.median(spectrum[np.abs(radius - radius[y, x]) < 8])
+        for y in range(0, 512, 64)
+        for x in range(0, 512, 64)
+        if (y, x) != (0, 0)
+    ]
+    assert (max(peaks) <= 3) == is_clean, max(peaks)
 
 
 @pytest.mark.skipif(not FACES.is_dir(), reason='the challenge faces are not at ../shared/faces')

@@ -23,8 +23,8 @@ def parse_args() -> argparse.Namespace:
     add('--out', type=Path, metavar='DIR', help='for the results, with the sub-folders')
     add('--format', choices=['jpg', 'png', 'tif', 'webp'], help='of the results')
     add('--resume', action='store_true', help='leave out what was done with the same options')
-    weights = ROOT / 'weights/face_unet.pth'
-    add('--weights', type=Path, default=weights, help='by tools/export.py; default: face_unet.pth')
+    weights = ROOT / 'weights/face_photo.pth'
+    add('--weights', type=Path, default=weights, help='by tools/export.py; default: face_photo.pth')
     add('--config', help="the weights' config, for a net that is not facesr's own")
     add('--scale', type=int, choices=[1, 2, 4], default=2, help='of the result; default: 2')
     add(

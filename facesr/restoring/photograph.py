@@ -1,7 +1,8 @@
 """A photograph -> every face in it restored and put back where it was, in the enlarged photograph.
 
-The nets restore aligned faces of 128x128. So each face is turned and scaled to the training data's
-frame, restored, and turned and scaled back, with a soft mask that leaves no seam.
+The nets restore aligned faces, of 512x512 at their own size or of 128x128. So each face is turned
+and scaled to the training data's frame, restored, and turned and scaled back, with a soft mask that
+leaves no seam.
 """
 
 import math
@@ -87,14 +88,13 @@ class PhotographRestorer:
 
     def __init__(
         self,
-        weights: str | Path = WEIGHTS / 'face_unet.pth',
+        weights: str | Path = WEIGHTS / 'face_photo.pth',
         device: str | None = None,
         config: Config | None = None,
     ) -> None:
         """Open the faithful net: weights of ``tools/export.py``, or a checkpoint and its config."""
         self.detector = FaceDetector(device)
         self.net = Restorer(config, weights, device) if config else open_exported(weights, device)
-        self.lq_size = self.net.lq_size or LQ_SIZE
         self._device = device
 
     @cached_property
@@ -124,28 +124,30 @@ class PhotographRestorer:
         restored: list[Image8] = []
         for first in range(0, len(faces), BATCH):
             on_progress('faces', first, len(faces))
-            restored += self._restore_faces(photograph, faces[first : first + BATCH], options.look)
-        for index, face in enumerate(faces):  # of two, the smaller in front
-            sees_less = math.hypot(*face.to_frame(self.lq_size)[:, 0]) < 1
-            if sees_less and self.lq_size < FRAME_SIZE:
-                restored[index] = keep_detail(before[index], restored[index], self.lq_size)
-            paste_face(
-                canvas, before[index], restored[index], face, options.scale, options.strength
-            )
+            part = slice(first, first + BATCH)
+            restored += self._restore_faces(photograph, faces[part], before[part], options.look)
+        for old, new, face in zip(before, restored, faces, strict=True):  # the smaller in front
+            paste_face(canvas, old, new, face, options.scale, options.strength)
         on_progress('faces', len(faces), len(faces))
         if (photograph == photograph[..., :1]).all():
             canvas = np.asarray(cv2.cvtColor(canvas, cv2.COLOR_RGB2GRAY), np.uint8)
         return RestoredPhotograph(canvas, faces, before, restored, smaller)
 
-    def _restore_faces(self, photograph: Image8, faces: list[Face], look: float) -> list[Image8]:
+    def _restore_faces(
+        self, photograph: Image8, faces: list[Face], before: list[Image8], look: float
+    ) -> list[Image8]:
         """Restore faces by the nets that the look asks for: the mean of both, weighted by it."""
         blends = [np.zeros((FRAME_SIZE, FRAME_SIZE, 3), np.float32) for _ in faces]
         for name, weight in (('net', 1 - look), ('sharp', look)):
             if weight:
                 net: Restorer = getattr(self, name)
-                cut = [cut_face(photograph, face, net.lq_size or LQ_SIZE) for face in faces]
-                for blend, (restored, _) in zip(blends, net.restore_batch(cut), strict=True):
-                    blend += weight * np.atleast_3d(restored)
+                size = net.lq_size or LQ_SIZE
+                cut = [cut_face(photograph, face, size) for face in faces]
+                for index, (restored, _) in enumerate(net.restore_batch(cut)):
+                    image = np.broadcast_to(np.atleast_3d(restored), before[index].shape)
+                    if size < FRAME_SIZE and math.hypot(*faces[index].to_frame(size)[:, 0]) < 1:
+                        image = keep_detail(before[index], image, size)  # the net sees less
+                    blends[index] += weight * image
         return [np.rint(blend).astype(np.uint8) for blend in blends]
 
     def _enlarge(self, photograph: Image8, options: Options, on_progress: OnProgress) -> Image8:
