@@ -181,6 +181,7 @@ def work(args):
     with writing_results([args.path]):
         write_file(args.path, 'half of it')
         os.kill(os.getpid(), args.number)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it
 for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
     if child := os.fork():
         print(number, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) - 128, flush=True)
