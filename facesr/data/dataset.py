@@ -77,8 +77,8 @@ class FaceDataset(BaseDataset):
             side, scale = self.degradation.gt_size, self.degradation.scale
             size, roles, words = {'gt': side}, {'gt'}, "for 'gt' only, as inputs are made of it,"
             if gt_patch_size not in (None, *range(scale, side + 1, scale)):
-                words = f'a multiple of {scale}, at most {side}, expected'
-                raise UserError(f'gt_patch_size={gt_patch_size}: {words}')
+                wanted = f'a multiple of {scale}, at most {side}, expected'
+                raise UserError(f'gt_patch_size={gt_patch_size}: {wanted}')
         elif gt_patch_size is not None and gt_patch_size < 1:
             raise UserError(f'gt_patch_size={gt_patch_size}: at least 1 pixel expected, or None')
         if not data_prefix or data_prefix.keys() - roles:

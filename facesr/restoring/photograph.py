@@ -142,7 +142,9 @@ class PhotographRestorer:
             if weight:
                 net: Restorer = getattr(self, name)
                 size = net.lq_size or LQ_SIZE
-                cut = [cut_face(photograph, face, size) for face in faces]
+                cut = before
+                if size != FRAME_SIZE:
+                    cut = [cut_face(photograph, face, size) for face in faces]
                 for index, (restored, _) in enumerate(net.restore_batch(cut)):
                     image = np.broadcast_to(np.atleast_3d(restored), before[index].shape)
                     if size < FRAME_SIZE and math.hypot(*faces[index].to_frame(size)[:, 0]) < 1:
