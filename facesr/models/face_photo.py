@@ -12,6 +12,7 @@ CELL = 4  # pixels a side that the FaceUNet makes of one
 VALUES = 3 * CELL**2  # of a cell
 FIRST_GATE = -1.5  # before the sigmoid: a fifth of the input's own detail at first
 PERIOD = 8  # pixels of the lattice that is taken out
+MOST_COUNTED = 3  # times what is usual
 
 
 class Lattice(nn.Module):
@@ -19,7 +20,9 @@ class Lattice(nn.Module):
 
     A net that makes several pixels from one place gives each of the 8x8 places an error of its own;
     after adversarial training it can be seen. Found is, of each place, the mean over some 11x11
-    periods of what is finer than a period.
+    periods of what is finer than a period; then that over all periods of what is left. An edge is
+    finer too: it would be repeated every 8 pixels, so that only as much of it counts as three times
+    what is usual at its place.
     """
 
     taps: Tensor
@@ -35,7 +38,10 @@ class Lattice(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             x = x.float()
             places = pixel_unshuffle(x - self._average(x), PERIOD)
-            return pixel_shuffle(self._average(self._average(places)), PERIOD)
+            with torch.no_grad():
+                most = MOST_COUNTED * self._average(self._average(places.abs().sqrt())) ** 2
+            found = self._average(self._average(places.clamp(-most, most)))
+            return pixel_shuffle(found + (places - found).mean((2, 3), keepdim=True), PERIOD)
 
     def _average(self, x: Tensor) -> Tensor:
         """The mean of the 9x9 pixels around each; beyond the image, its border is continued."""
