@@ -31,7 +31,7 @@ def parse_args() -> argparse.Namespace:
         '--background',
         choices=['bicubic', 'net'],
         default='bicubic',
-        help='what enlarges the rest; net: weights/srresnet_24b.pth, slow on a CPU',
+        help='of the rest; net: restored by face_photo.pth too; default: bicubic',
     )
     add(
         '--strength',

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..images import Image8
 from .detector import Face, Matrix
+from .score import bicubic
 
 LQ_SIZE = 128
 # The mask: 1 inside, falling to 0 over this part of the way from the frame's centre to its border.
@@ -66,8 +67,20 @@ def _coarse(image: NDArray[np.float32], lq_size: int) -> NDArray[np.float32]:
     return np.asarray(cv2.resize(small, image.shape[1::-1], interpolation=cv2.INTER_CUBIC))
 
 
+def enlarge_part(photograph: Image8, rows: slice, columns: slice, scale: int) -> Image8:
+    """A part of the photograph enlarged by bicubic, the same as in all of it enlarged."""
+    parts, inner = [], []
+    for along in (rows, columns):
+        first = max(along.start // scale - 2, 0)  # what bicubic reads around it
+        parts.append(slice(first, -(-along.stop // scale) + 2))
+        inner.append(slice(along.start - first * scale, along.stop - first * scale))
+    part = photograph[tuple(parts)]
+    return bicubic(part, len(part) * scale, part.shape[1] * scale)[tuple(inner)]
+
+
 def paste_face(
     canvas: Image8,
+    photograph: Image8,
     before: Image8,
     restored: Image8,
     face: Face,
@@ -79,7 +92,7 @@ def paste_face(
     Detail of the photograph that is finer than the aligned face's pixels stays as far as restoring
     kept the finest detail of the face (:func:`measure_kept`): a face that was not changed stays
     exactly as it was, and noise goes. ``canvas`` is the photograph enlarged by ``scale``, (H, W,
-    3); all are uint8 RGB. Where the mask is 0, nothing changes.
+    3), by any method; all are uint8 RGB. Where the mask is 0, nothing changes.
     """
     size, kept = len(restored), measure_kept(before, restored)
     matrix = place_frame(face, scale, size)
@@ -88,16 +101,17 @@ def paste_face(
     left, top = np.clip(np.floor(corners.min(0)).astype(int), 0, (width, height))
     right, bottom = np.clip(np.ceil(corners.max(0)).astype(int) + 1, 0, (width, height))
     for upper in range(top, bottom, BAND) if left < right else ():
-        area = canvas[upper : min(upper + BAND, bottom), left:right]
+        rows, columns = slice(upper, min(upper + BAND, bottom)), slice(left, right)
+        area = canvas[rows, columns]
         moved = matrix - [[0, 0, left], [0, 0, upper]]
-        own = area.astype(np.float32)
+        own = enlarge_part(photograph, rows, columns, scale).astype(np.float32)
         seen, new, share = (
             warp(image.astype(np.float32), moved, area.shape[1], area.shape[0])
             for image in (before, restored, kept)
         )
         pasted = (new + share.clip(0, 1)[..., None] * (own - seen)).clip(0, 255)
         mask = warp_mask(size, moved, area.shape[1], area.shape[0])[..., None]
-        area[:] = np.rint(own + strength * mask * (pasted - own))
+        area[:] = np.rint(area + strength * mask * (pasted - area))
 
 
 def measure_kept(before: Image8, restored: Image8) -> NDArray[np.float32]:

@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
+from itertools import product
 from pathlib import Path
 
 import cv2
 import numpy as np
 from mmengine.config import Config
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
@@ -25,7 +27,14 @@ from ..drawing import draw_panel
 from ..errors import UserError, describe_refusal
 from ..files import is_made_of, write_whole, writing_results
 from ..images import Image8, write_png
-from .alignment import LQ_SIZE, cut_face, keep_detail, measure_sharpness, paste_face
+from .alignment import (
+    LQ_SIZE,
+    cut_face,
+    enlarge_part,
+    keep_detail,
+    measure_sharpness,
+    paste_face,
+)
 from .detector import FRAME_SIZE, Face, FaceDetector
 from .formats import (
     RESTORED,
@@ -34,11 +43,13 @@ from .formats import (
     result_suffix,
     write_photograph,
 )
-from .restorer import OnProgress, Restorer, open_exported
+from .restorer import Restorer, open_exported
 from .score import bicubic
 
 BATCH = 8  # faces that go through the net together
+TILE, OVERLAP = 512, 64  # of a background, pixels of the result; tiles fade into each other
 MOST_PIXELS = 200_000_000  # of a result: 0.6 GB, and as much again while it is written
+OnProgress = Callable[[str, int, int], None]  # what is done, how many of how many
 WEIGHTS = Path(__file__).parents[2] / 'weights'
 if not WEIGHTS.is_dir():  # installed from a wheel, which setup.cfg says it is in
     WEIGHTS = Path(sysconfig.get_path('data'), 'share/facesr/weights')
@@ -49,7 +60,7 @@ class Options:
     """How a photograph is restored."""
 
     scale: int = 2  # 1, 2 or 4 times the photograph's sides
-    background: str = 'bicubic'  # what enlarges the rest; ``net``: the 24-block SRResNet
+    background: str = 'bicubic'  # what the rest is; ``net``: restored by the faithful net, too
     only_largest: bool = False  # restore only the largest face
     min_face: int = 24  # the smallest width in pixels of the photograph, without hair and ears
     strength: float = 1.0  # 1 replaces a face, 0 leaves it; between, both are blended
@@ -104,7 +115,10 @@ class PhotographRestorer:
 
     @cached_property
     def _background(self) -> Restorer:
-        return open_exported(WEIGHTS / 'srresnet_24b.pth', self._device)
+        """The faithful net without its map of the face: for tiles, which are no faces."""
+        net = open_exported(WEIGHTS / 'face_photo.pth', self._device)
+        net.generator.unet.face_map, net.whole, net.tile = None, False, TILE
+        return net
 
     def restore(
         self,
@@ -116,7 +130,9 @@ class PhotographRestorer:
 
         ``on_progress`` is told of ``'background'`` (tiles, by a net) and ``'faces'``.
         """
-        canvas = self._enlarge(photograph, options, on_progress)
+        canvas = self._enlarge(photograph, options.scale)
+        if options.background == 'net':
+            self._restore_background(canvas, photograph, options.scale, on_progress)
         faces = self.detector.find_turned(photograph, options.min_face)
         faces = faces[:1] if options.only_largest else faces
         smaller = () if faces else self.detector.find_turned(photograph, 1)
@@ -127,7 +143,7 @@ class PhotographRestorer:
             part = slice(first, first + BATCH)
             restored += self._restore_faces(photograph, faces[part], before[part], options.look)
         for old, new, face in zip(before, restored, faces, strict=True):  # the smaller in front
-            paste_face(canvas, old, new, face, options.scale, options.strength)
+            paste_face(canvas, photograph, old, new, face, options.scale, options.strength)
         on_progress('faces', len(faces), len(faces))
         if (photograph == photograph[..., :1]).all():
             canvas = np.asarray(cv2.cvtColor(canvas, cv2.COLOR_RGB2GRAY), np.uint8)
@@ -152,17 +168,36 @@ class PhotographRestorer:
                     blends[index] += weight * image
         return [np.rint(blend).astype(np.uint8) for blend in blends]
 
-    def _enlarge(self, photograph: Image8, options: Options, on_progress: OnProgress) -> Image8:
-        height, width = (length * options.scale for length in photograph.shape[:2])
+    def _enlarge(self, photograph: Image8, scale: int) -> Image8:
+        height, width = (length * scale for length in photograph.shape[:2])
         if height * width > MOST_PIXELS:
             raise UserError(
                 f'{photograph.shape[1]}x{photograph.shape[0]} pixels are too many: enlarged, they '
                 f'are {height * width / 1e6:.0f} million, {MOST_PIXELS / 1e6:.0f} million is the '
                 'limit; take a smaller scale, or shrink it before'
             )
-        if options.background == 'bicubic':
-            return bicubic(photograph, height, width)
-        return self._background.enlarge(photograph, options.scale, on_progress)
+        return bicubic(photograph, height, width)
+
+    def _restore_background(
+        self, canvas: Image8, photograph: Image8, scale: int, on_progress: OnProgress
+    ) -> None:
+        """Restore the enlarged photograph in tiles that fade into each other."""
+        tops, lefts = (
+            range(0, max(side - OVERLAP, 1), TILE - OVERLAP) for side in canvas.shape[:2]
+        )
+        for number, (top, left) in enumerate(product(tops, lefts)):
+            on_progress('background', number, len(tops) * len(lefts))
+            area = canvas[top : top + TILE, left : left + TILE]
+            height, width = area.shape[:2]
+            part = slice(top, top + height), slice(left, left + width)
+            restored = self._background.restore(enlarge_part(photograph, *part, scale))
+            share = _fade_in(top, height)[:, None, None] * _fade_in(left, width)[:, None]
+            area[:] = np.rint(area + share * (restored - area.astype(np.float32)))
+
+
+def _fade_in(start: int, length: int) -> NDArray[np.float64]:
+    """The share of a tile along a side: 0 to 1 over what the tile before has too, if any."""
+    return ((np.arange(length) + 0.5) / OVERLAP).clip(0, 1) if start else np.ones(length)
 
 
 def restore_photographs(

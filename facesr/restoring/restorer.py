@@ -4,7 +4,7 @@ MMagic's test loop wants one size per data set, gives float images, and dies on 
 not fit into memory. Here images are restored in batches of one size, or in tiles if need be.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import CancelledError
 from contextlib import nullcontext
 from itertools import product
@@ -12,7 +12,6 @@ from pathlib import Path
 from threading import Event, Lock
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from mmagic.registry import MODELS
@@ -37,14 +36,11 @@ PRECISIONS = {'float32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.fl
 MOST_PIXELS = 192 * 192
 ONE_AT_A_TIME = 160 * 160
 CPU_TILE = 128  # pixels a side, without its margins
-GPU_TILE = 512  # of a photograph's background
 # Pixels around a tile. With 16 the 24 blocks' result differs from the untiled one in 1 of 100,000
 # values, by one level; with 24 in none.
 TILE_MARGIN = 32
 SMALLEST_TILE = 32
 SMALLEST_INPUT = 32  # pixels a side of an aligned face
-
-OnProgress = Callable[[str, int, int], None]  # what is done, how many of how many
 
 
 class Restorer:
@@ -157,49 +153,24 @@ class Restorer:
             raise UserError(f'a {width}x{height} image does not fit into memory ({reason})')
         return self.restore_batch(lqs, tile)
 
-    @torch.inference_mode()
-    def enlarge(self, photograph: Image8, scale: int, on_progress: OnProgress) -> Image8:
-        """Restore a photograph of any size, (H, W, 3), to ``scale`` times its sides.
-
-        In tiles, each shrunk to the scale at once: what the net enlarges more is never held.
-        """
-        tile = CPU_TILE if self.device.type == 'cpu' else GPU_TILE
-        return self._restore_tiled(photograph, tile, scale, on_progress)
-
-    def _restore_tiled(
-        self,
-        lq: Image8,
-        tile: int,
-        target: int | None = None,
-        on_progress: OnProgress = lambda what, done, tiles: None,
-    ) -> Image8:
-        """Restore tiles with a margin, which is cut off again, so that no seams show.
-
-        ``target`` is the result's scale, the net's or smaller.
-        """
+    def _restore_tiled(self, lq: Image8, tile: int) -> Image8:
+        """Restore tiles with a margin, which is cut off again, so that no seams show."""
         height, width = lq.shape[:2]
         result = np.empty((0, 0, 3), np.uint8)
         # All of one size, so that each takes the memory that the one before has left.
         rows, columns = (min(tile + 2 * TILE_MARGIN, side) for side in (height, width))
-        places = list(product(range(0, height, tile), range(0, width, tile)))
-        for number, (top, left) in enumerate(places):
-            on_progress('background', number, len(places))
+        for top, left in product(range(0, height, tile), range(0, width, tile)):
             outer_top = min(max(top - TILE_MARGIN, 0), height - rows)
             outer_left = min(max(left - TILE_MARGIN, 0), width - columns)
             outer = lq[outer_top : outer_top + rows, outer_left : outer_left + columns]
             [restored] = self._forward(outer[None])
-            own = len(restored) // len(outer)
-            scale = target or own
+            scale = len(restored) // len(outer)
             if not result.size:
                 sides = height * scale, width * scale
                 result = np.empty((*sides, *restored.shape[2:]), np.uint8)
             area = result[top * scale : (top + tile) * scale, left * scale : (left + tile) * scale]
-            rows_own, columns_own = (length * own // scale for length in area.shape[:2])
-            inner = restored[(top - outer_top) * own :, (left - outer_left) * own :]
-            inner = inner[:rows_own, :columns_own]
-            if scale != own:
-                inner = cv2.resize(inner, area.shape[1::-1], interpolation=cv2.INTER_AREA)
-            area[:] = inner
+            inner = restored[(top - outer_top) * scale :, (left - outer_left) * scale :]
+            area[:] = inner[: area.shape[0], : area.shape[1]]
         return result
 
     def _forward(self, lq: Image8) -> Image8:

@@ -40,9 +40,9 @@ def test_a_face_cut_out_and_put_back_is_in_its_place(truth: np.ndarray, scale: i
     face = Face(np.column_stack([points.real, points.imag]), side / 2, 1.0)
     canvas = bicubic(truth, 800 * scale, 1200 * scale)
     before, cut = canvas.copy(), cut_face(truth, face, 512)
-    paste_face(canvas, cut, cut, face, scale)
+    paste_face(canvas, truth, cut, cut, face, scale)
     np.testing.assert_array_equal(canvas, before)
-    paste_face(canvas, cut, cut // 2 + 40, face, scale)
+    paste_face(canvas, truth, cut, cut // 2 + 40, face, scale)
     mask = warp_mask(512, place_frame(face, scale, 512), 1200 * scale, 800 * scale)
     inside = mask > 0.9
     assert psnr(canvas[inside], before[inside] // 2 + 40) > 33
@@ -53,10 +53,10 @@ def test_a_face_beyond_the_border(truth: np.ndarray):
     face = Face(FRAME - 300, 256, 1.0)
     canvas = truth.copy()
     white, black = np.full((512, 512, 3), 255, np.uint8), np.zeros((512, 512, 3), np.uint8)
-    paste_face(canvas, white, black, face, 1)
+    paste_face(canvas, truth, white, black, face, 1)
     assert (canvas[:100, :100] == 0).all() and (canvas[215:] == truth[215:]).all()
     far = truth.copy()
-    paste_face(far, white, black, Face(FRAME - 2000, 256, 1.0), 2)
+    paste_face(far, truth, white, black, Face(FRAME - 2000, 256, 1.0), 1)
     np.testing.assert_array_equal(far, truth)
 
 
@@ -67,11 +67,11 @@ def test_noise_goes_where_the_net_removed_it_and_detail_stays_where_not(truth: n
     noisy = np.clip(truth + noise, 0, 255).astype(np.uint8)
     mask = warp_mask(512, place_frame(face, 1, 512), 1200, 800) > 0.9
     canvas = noisy.copy()
-    paste_face(canvas, cut_face(noisy, face, 512), cut_face(truth, face, 512), face, 1)
+    paste_face(canvas, noisy, cut_face(noisy, face, 512), cut_face(truth, face, 512), face, 1)
     assert psnr(canvas[mask], truth[mask]) > psnr(noisy[mask], truth[mask]) + 9
 
     sharp, cut = truth.copy(), cut_face(truth, face, 512)
-    paste_face(sharp, cut, (cut * 0.9 + 20).astype(np.uint8), face, 1)
+    paste_face(sharp, truth, cut, (cut * 0.9 + 20).astype(np.uint8), face, 1)
     assert psnr(sharp[mask], (truth * 0.9 + 20)[mask]) > 38
 
 
