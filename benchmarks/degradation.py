@@ -1,4 +1,4 @@
-"""The degradation: the device's way against MMagic's transforms, how difficult, and how fast?"""
+"""The degradation: the device's way against the loader's, how difficult, and how fast?"""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from mmagic.datasets.transforms import RandomBlur
-from mmagic.registry import DATASETS
 from mmengine.config import Config
 from numpy.random import RandomState
 from numpy.typing import NDArray
@@ -20,7 +18,6 @@ from rich.progress import track
 from torch import Tensor, nn
 from torch.utils.data import default_collate
 
-from facesr.data.dataset import BlindFaceDataset
 from facesr.degradation.base import Degradation, build_degradation
 from facesr.degradation.first_order import FirstOrderDegradation
 from facesr.degradation.noise import BatchNoise
@@ -45,15 +42,14 @@ def time_degradation(
     Returns:
         ``agreement``: see :func:`measure_agreement`, of the same values without noise; how
         difficult each way is: mean and quartiles of bicubic's PSNR in dB over images and draws;
-        ``seconds`` per image: MMagic's transforms and the loader's way on one core each, and one
-        batch on the device.
+        ``seconds`` per image: the loader's way on one core, and one batch on the device.
     """
     place = find_device(device)
     dataset, size = config.train_dataloader.dataset, config.train_dataloader.batch_size
     degradation = build_degradation(dataset.degradation)
     paths = list(list_images(gt or Path(dataset.data_root, dataset.data_prefix.gt)).values())
     quiet, agreeing = without_noise(degradation), []
-    scores: dict[str, list[Tensor]] = {"MMagic's transforms": [], f'a batch on {place}': []}
+    scores: dict[str, list[Tensor]] = {"the loader's way": [], f'a batch on {place}': []}
     for first in track(range(0, len(paths[:images]), size), 'comparing', transient=True):
         faces = [read_image(path) for path in paths[first : first + size]]
         agreeing.append(degrade_both(quiet, faces, place, first))
@@ -90,30 +86,6 @@ def without_noise(degradation: Degradation) -> Degradation:
     )
 
 
-def degrade_by_mmagic(degradation: Degradation, image: Image8, values: Any, seed: int) -> Image8:
-    """As the loader's way, with MMagic's blur also in the first order."""
-    if not isinstance(degradation, FirstOrderDegradation):
-        return degradation.degrade(image, values, seed)
-    kernel = dict(
-        kernel_size=[degradation.kernel_size],
-        kernel_list=['aniso'],  # of equal sigmas, an isotropic kernel
-        kernel_prob=[1],
-        sigma_x=[values.sigma_x] * 2,
-        sigma_y=[values.sigma_y] * 2,
-        rotate_angle=[values.angle] * 2,
-    )
-    blurred = RandomBlur(kernel, keys=['img'])({'img': image})['img']
-    return degradation.degrade_blurred(blurred, values, seed)
-
-
-@DATASETS.register_module()
-class StockFaceDataset(BlindFaceDataset):
-    """``BlindFaceDataset`` that degrades only by MMagic's transforms, in the loader's processes."""
-
-    def degrade(self, gt: Image8, values: Any, noise_seed: int) -> Image8:
-        return degrade_by_mmagic(self.degradation, gt, values, noise_seed)
-
-
 def degrade_batch(
     module: nn.Module,
     degradation: Degradation,
@@ -135,7 +107,7 @@ def degrade_both(
     device: torch.device | str = 'cpu',
     seed: int = 0,
 ) -> tuple[Images, Images]:
-    """Degrade images by MMagic's transforms and on a device, with the same values.
+    """Degrade images one by one, as the loader does, and on a device, with the same values.
 
     ``seed`` is of the first of the images, (S, S, 3) uint8 RGB each; the next has the next number.
 
@@ -144,7 +116,7 @@ def degrade_both(
     """
     values = [degradation.sample(RandomState(seed + index)) for index in range(len(images))]
     stock = [
-        degrade_by_mmagic(degradation, image, drawn, seed + index)
+        degradation.degrade(image, drawn, seed + index)
         for index, (image, drawn) in enumerate(zip(images, values, strict=True))
     ]
     module = degradation.make_batch().to(device)
@@ -187,21 +159,19 @@ def time_ways(
     module = degradation.make_batch().to(device)
     cv2.setNumThreads(0)  # as in a loader's process
 
-    def one_by_one(way: Callable[..., Image8]) -> None:
+    def one_by_one() -> None:
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         for seed, image in enumerate(images):
-            way(image, degradation.sample(RandomState(seed)), seed)
+            degradation.degrade_by_seed(image, seed)
         torch.set_num_threads(threads)
 
     def on_device() -> None:
         values = [degradation.sample(RandomState(seed)) for seed in range(len(images))]
         degrade_batch(module, degradation, images, values)
 
-    stock = partial(degrade_by_mmagic, degradation)
     sides: dict[str, Callable[[], None]] = {
-        "MMagic's transforms, one core": partial(one_by_one, stock),
-        "the loader's way, one core": partial(one_by_one, degradation.degrade),
+        "the loader's way, one core": one_by_one,
         f'a batch on {device}': on_device,
     }
     timers = {name: partial(time_call, side, len(images)) for name, side in sides.items()}

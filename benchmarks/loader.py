@@ -1,4 +1,4 @@
-"""What a training image costs the loader: MMagic's way against the cached faces for the device."""
+"""What a training image costs the loader: degraded there, or cached pixels for the device."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from mmengine.config import Config
 
 from facesr.data.loader import collate_faces
 
-from .degradation import StockFaceDataset
 from .measure import Figures, run_benchmark, take_turns, time_call
 
 BATCHES = 4  # in a round
@@ -39,9 +38,7 @@ def time_loader(config: Config, rounds: int) -> Figures:
         return partial(time_call, load, images)
 
     sides = {
-        'decode, degrade and pack by MMagic': loader(
-            type=StockFaceDataset.__name__, degrade_on='loader', cache_dir=None
-        ),
+        'decoded, degraded and packed': loader(degrade_on='loader', cache_dir=None),
         'cached pixels, degraded and packed': loader(degrade_on='loader'),
         'cached pixels for the device': loader(degrade_on='device'),
     }

@@ -23,7 +23,6 @@ from facesr.nets import unwrap, use_tf32
 from facesr.training.loop import ResumableTrainLoop
 from facesr.training.train import pin_batches
 
-from .degradation import StockFaceDataset
 from .measure import Figures, format_spread, run_benchmark, synchronise
 
 #: On a GPU, where timing the parts makes it wait, the total is of iterations of its own.
@@ -107,9 +106,7 @@ def as_stock(config: Config) -> Config:
     """The same training with MMagic's own parts: float32, degraded in the loader."""
     stock: Config = copy.deepcopy(config)
     stock.train_cfg.tf32 = True  # PyTorch's default
-    stock.train_dataloader.dataset.update(
-        type=StockFaceDataset.__name__, degrade_on='loader', cache_dir=None
-    )
+    stock.train_dataloader.dataset.update(degrade_on='loader', cache_dir=None)
     stock.train_dataloader.pop('worker_init_fn', None)
     stock.default_hooks = {
         name: {**config.default_hooks[name], 'type': hook} for name, hook in STOCK_HOOKS.items()

@@ -270,7 +270,7 @@ class BlindFaceDataset(FaceDataset):
             inputs = degradation.prepare(values)
             seed = torch.tensor(noise_seed)
             return FaceBatch(torch.from_numpy(gt), inputs, crop, seed, degradation, length)
-        pair = {'img': self.degrade(gt, values, noise_seed), 'gt': gt}
+        pair = {'img': degradation.degrade(gt, values, noise_seed), 'gt': gt}
         return self.pack_images(info, crop_pair(pair, scale, (top, left), length // scale, flip))
 
     def read_gt(self, index: int, rng: RandomState) -> Image8:
@@ -282,7 +282,3 @@ class BlindFaceDataset(FaceDataset):
             top, left = (rng.randint(length - side + 1) for length in gt.shape[:2])
             gt = np.ascontiguousarray(gt[top : top + side, left : left + side])
         return gt
-
-    def degrade(self, gt: Image8, values: Any, noise_seed: int) -> Image8:
-        """Degrade one image in the loader's process."""
-        return self.degradation.degrade(gt, values, noise_seed)

@@ -1,8 +1,26 @@
-"""Blurring in PyTorch as ``cv2.filter2D`` does it: a batch of images, each with its own kernel."""
+"""Blurring with a given kernel: an image by MMagic, a batch as ``cv2.filter2D`` does it."""
 
+import numpy as np
 import torch
+from mmagic.datasets.transforms import RandomBlur
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
+
+Kernel = NDArray[np.float64]
+
+
+class FixedBlur(RandomBlur):
+    """MMagic's ``RandomBlur`` with a kernel that was drawn before, (K, K)."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        super().__init__({}, ['img'])
+        # Without the zeros around it: OpenCV computes small kernels otherwise.
+        border = int(min(np.argmax(kernel.any(axis)) for axis in (0, 1)))
+        self.kernel = kernel[border : len(kernel) - border, border : len(kernel) - border]
+
+    def get_kernel(self, num_kernels: int) -> list[Kernel]:
+        return [self.kernel] * num_kernels
 
 
 class BatchBlur(nn.Module):

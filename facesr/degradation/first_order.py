@@ -23,7 +23,7 @@ from .base import (
     pair,
     setting,
 )
-from .blur import BatchBlur
+from .blur import BatchBlur, FixedBlur
 from .jpeg import JPEG
 from .noise import BatchNoise
 from .resize import METHODS, BatchResize, Taps, opencv_taps
@@ -92,16 +92,15 @@ class FirstOrderDegradation(Degradation):
             enlarge=enlarge,
         )
 
-    def kernel(self, values: FirstOrderValues) -> NDArray[np.float32]:
+    def kernel(self, values: FirstOrderValues) -> NDArray[np.float64]:
         """MMagic's kernel of the blur."""
         sigmas = values.sigma_x, values.sigma_y, values.angle
-        kernel = bivariate_gaussian(self.kernel_size, *sigmas, is_isotropic=False)
-        return np.asarray(kernel, np.float32)
+        return np.asarray(bivariate_gaussian(self.kernel_size, *sigmas, is_isotropic=False))
 
     def prepare(self, values: FirstOrderValues) -> FirstOrderInput:
         shrink, enlarge = self.resizes
         return FirstOrderInput(
-            kernel=self.kernel(values),
+            kernel=self.kernel(values).astype(np.float32),
             length=values.length,
             shrink=shrink.pad(opencv_taps(self.gt_size, values.length, values.shrink)),
             noise=values.noise,
@@ -117,19 +116,7 @@ class FirstOrderDegradation(Degradation):
         return shrink, BatchResize(self.gt_size, 1, fixed=True)
 
     def degrade(self, image: Image8, values: FirstOrderValues, noise_seed: int) -> Image8:
-        """Blur with PyTorch, then apply MMagic's transforms.
-
-        OpenCV's Fourier transform makes MMagic's blur two thirds of the time; PyTorch's takes half
-        as long on a CPU with AVX512, a third longer with AVX2 (``docs/benchmarks.md``).
-        """
-        blur = BatchBlur(self.gt_size, self.kernel_size)
-        kernel = torch.from_numpy(self.kernel(values))
-        [blurred] = blur(torch.from_numpy(image).permute(2, 0, 1)[None], kernel[None])
-        pixels = blurred.permute(1, 2, 0).to(torch.uint8).contiguous().numpy()
-        return self.degrade_blurred(pixels, values, noise_seed)
-
-    def degrade_blurred(self, image: Image8, values: FirstOrderValues, noise_seed: int) -> Image8:
-        """What follows the blur, by MMagic's transforms.
+        """Apply MMagic's transforms.
 
         JPEG is handed RGB as if it were BGR, so red and blue change places in its YCbCr: the
         published runs trained with this property.
@@ -141,6 +128,7 @@ class FirstOrderDegradation(Degradation):
             gaussian_gray_noise_prob=0,
         )
         transforms = (
+            FixedBlur(self.kernel(values)),
             _resize(values.length, METHODS[values.shrink]),
             RandomNoise(noise, keys=['img']),
             RandomJPEGCompression(dict(quality=[values.quality] * 2), keys=['img']),

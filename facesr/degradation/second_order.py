@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from mmagic.datasets.transforms import RandomBlur, RandomNoise, UnsharpMasking, blur_kernels
+from mmagic.datasets.transforms import RandomNoise, UnsharpMasking, blur_kernels
 from mmagic.registry import TRANSFORMS
 from numpy.random import RandomState
 from numpy.typing import NDArray
@@ -36,12 +36,11 @@ from .base import (
     seeded,
     setting,
 )
-from .blur import BatchBlur
+from .blur import BatchBlur, FixedBlur, Kernel
 from .jpeg import JPEG
 from .noise import BatchNoise, PoissonNoise, poisson_noise
 from .resize import HALVES_UP, METHODS, BatchResize, Taps, pytorch_taps
 
-Kernel = NDArray[np.float64]
 #: MMagic's kernels by name, without iso or aniso: the function, and the setting of its exponent.
 _KINDS: dict[str, tuple[Callable[..., Kernel], str | None]] = {
     '': (blur_kernels.bivariate_gaussian, None),
@@ -274,19 +273,6 @@ def _as_is(results: dict[str, Any]) -> dict[str, Any]:
 
 def _blur(kernel: Kernel) -> Any:
     return FixedBlur(kernel) if np.count_nonzero(kernel) > 1 else _as_is
-
-
-class FixedBlur(RandomBlur):
-    """MMagic's ``RandomBlur`` with a kernel that was drawn before, (K, K)."""
-
-    def __init__(self, kernel: Kernel) -> None:
-        super().__init__({}, ['img'])
-        # Without the zeros around it: OpenCV computes small kernels otherwise.
-        border = int(min(np.argmax(kernel.any(axis)) for axis in (0, 1)))
-        self.kernel = kernel[border : len(kernel) - border, border : len(kernel) - border]
-
-    def get_kernel(self, num_kernels: int) -> list[Kernel]:
-        return [self.kernel] * num_kernels
 
 
 def _compress(results: dict[str, Any], quality: int) -> dict[str, Any]:
