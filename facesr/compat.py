@@ -117,19 +117,13 @@ def _format_configs_once() -> None:
     """MMEngine formats a config with yapf six times a run and at every checkpoint: 0.5 s each."""
     from mmengine.config import config as module
 
-    if hasattr(module.FormatCode, 'cache_clear'):
-        return
     stock = module.FormatCode
 
     @lru_cache(maxsize=4)
-    def format_text(text: str, style: tuple[tuple[str, Any], ...]) -> Any:
+    def format_once(text: str, style: tuple[tuple[str, Any], ...]) -> Any:
         return stock(text, style_config=dict(style))
 
-    def format_code(text: str, style_config: dict[str, Any]) -> Any:
-        return format_text(text, tuple(style_config.items()))
-
-    format_code.cache_clear = format_text.cache_clear  # type: ignore[attr-defined]
-    module.FormatCode = format_code
+    module.FormatCode = lambda text, style_config: format_once(text, (*style_config.items(),))
 
 
 def install() -> None:
