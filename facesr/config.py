@@ -122,14 +122,6 @@ ALLOWED: dict[str, tuple[str, Callable[[Any], bool]]] = {
     r'log_level': _one_of(
         "'DEBUG', 'INFO', 'WARNING' or 'ERROR' expected", 'DEBUG', 'INFO', 'WARNING', 'ERROR'
     ),
-    r'model\.size_multiple': (
-        'a whole number, at least 1, expected',
-        lambda value: value is None or _is_whole(value, 1),
-    ),
-    r'load_from': (
-        "a checkpoint's path expected",
-        lambda value: value is None or isinstance(value, str),
-    ),
 }
 
 #: What a value of the command line must be, by the type of the one that it replaces.

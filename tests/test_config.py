@@ -49,7 +49,6 @@ CONFIG = ROOT / 'configs/srresnet_24b.py'
         ('train_dataloader.dataset.data_root=5', 'data_root=5: a text expected'),
         ('param_scheduler.0.periods=60', 'periods=60: a list expected'),
         ('param_scheduler.0.by_epoch=True', 'CosineRestartLR counts epochs; set by_epoch=False'),
-        ('load_from=5', "load_from=5: a checkpoint's path expected"),
         ('log_level=debug', "log_level='debug': 'DEBUG', 'INFO', 'WARNING' or 'ERROR' expected"),
         ('val_cfg.type=ValLoop', "val_cfg.type='ValLoop': 'MultiValLoop' expected"),
         ('val_evaluator.metrics.1.type=BatchPSNR', 'val_evaluator: two BatchPSNR; give one a'),
