@@ -59,8 +59,8 @@ class FacePhotoNet(BaseModule):
     finer than that, ``x - u``, a weight for each value is taken back, and a correction is added:
     ``u + weight * (x - u) + correction``. Both come from the 96 values of a cell of ``u`` and ``x -
     u``, by a block at a quarter of the input's size. So a sharp face can stay as it is, and a
-    damaged one costs little more than in the FaceUNet. What the net changes of the input is without
-    its :class:`Lattice`.
+    damaged one costs little more than in the FaceUNet. Once trained, what the net changes of the
+    input is without its :class:`Lattice`.
 
     ``channels`` are the block's features.
     """
@@ -95,4 +95,6 @@ class FacePhotoNet(BaseModule):
             for each in (gate.sigmoid() * detail, correction)
         )
         change = u + kept + correction - x
+        if self.training:  # else nothing would keep the lattice small, nor its remains
+            return x + change
         return torch.add(x, change - self.lattice(change))
