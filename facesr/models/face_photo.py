@@ -95,6 +95,6 @@ class FacePhotoNet(BaseModule):
             for each in (gate.sigmoid() * detail, correction)
         )
         change = u + kept + correction - x
-        if self.training:  # else nothing would keep the lattice small, nor its remains
-            return x + change
-        return torch.add(x, change - self.lattice(change))
+        if not self.training:  # there nothing else would keep it small, nor what is left of it
+            change = change - self.lattice(change)
+        return torch.add(x, change)
