@@ -1,4 +1,4 @@
-"""Timings of this project against the stock MMagic way: ``python -m benchmarks.loader CONFIG``."""
+"""Timings of this project against the stock way: ``python -m benchmarks.training CONFIG``."""
 
 import sys
 from pathlib import Path

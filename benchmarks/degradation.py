@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -115,13 +115,13 @@ def degrade_both(
         (N, s, s, 3) uint8 each.
     """
     values = [degradation.sample(RandomState(seed + index)) for index in range(len(images))]
-    stock = [
+    by_loader = [
         degradation.degrade(image, drawn, seed + index)
         for index, (image, drawn) in enumerate(zip(images, values, strict=True))
     ]
     module = degradation.make_batch().to(device)
-    ours = degrade_batch(module, degradation, images, values, seed)
-    return np.stack(stock), ours.cpu().numpy()
+    by_device = degrade_batch(module, degradation, images, values, seed)
+    return np.stack(by_loader), by_device.cpu().numpy()
 
 
 def score_bicubic(lq: Images, gt: Images) -> Tensor:
@@ -170,11 +170,8 @@ def time_ways(
         values = [degradation.sample(RandomState(seed)) for seed in range(len(images))]
         degrade_batch(module, degradation, images, values)
 
-    sides: dict[str, Callable[[], None]] = {
-        "the loader's way, one core": one_by_one,
-        f'a batch on {device}': on_device,
-    }
-    timers = {name: partial(time_call, side, len(images)) for name, side in sides.items()}
+    ways = {"the loader's way, one core": one_by_one, f'a batch on {device}': on_device}
+    timers = {name: partial(time_call, way, len(images)) for name, way in ways.items()}
     return take_turns(timers, rounds)
 
 

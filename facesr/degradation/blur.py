@@ -1,4 +1,4 @@
-"""Blurring with a given kernel: an image by MMagic, a batch as ``cv2.filter2D`` does it."""
+"""Blurring with a given kernel: one image by MMagic; a batch in PyTorch, as OpenCV does it."""
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ class FixedBlur(RandomBlur):
 
     def __init__(self, kernel: Kernel) -> None:
         super().__init__({}, ['img'])
-        # Without the zeros around it: OpenCV computes small kernels otherwise.
+        # Without the zeros around it, for which OpenCV would take its Fourier transform.
         border = int(min(np.argmax(kernel.any(axis)) for axis in (0, 1)))
         self.kernel = kernel[border : len(kernel) - border, border : len(kernel) - border]
 

@@ -23,7 +23,7 @@ from .base import (
     pair,
     setting,
 )
-from .blur import BatchBlur, FixedBlur
+from .blur import BatchBlur, FixedBlur, Kernel
 from .jpeg import JPEG
 from .noise import BatchNoise
 from .resize import METHODS, BatchResize, Taps, opencv_taps
@@ -92,7 +92,7 @@ class FirstOrderDegradation(Degradation):
             enlarge=enlarge,
         )
 
-    def kernel(self, values: FirstOrderValues) -> NDArray[np.float64]:
+    def kernel(self, values: FirstOrderValues) -> Kernel:
         """MMagic's kernel of the blur."""
         sigmas = values.sigma_x, values.sigma_y, values.angle
         return np.asarray(bivariate_gaussian(self.kernel_size, *sigmas, is_isotropic=False))
@@ -116,7 +116,7 @@ class FirstOrderDegradation(Degradation):
         return shrink, BatchResize(self.gt_size, 1, fixed=True)
 
     def degrade(self, image: Image8, values: FirstOrderValues, noise_seed: int) -> Image8:
-        """Apply MMagic's transforms.
+        """Apply MMagic's transforms with the values drawn before.
 
         JPEG is handed RGB as if it were BGR, so red and blue change places in its YCbCr: the
         published runs trained with this property.

@@ -109,9 +109,10 @@ def paste_face(
             warp(image.astype(np.float32), moved, area.shape[1], area.shape[0])
             for image in (before, restored, kept)
         )
-        pasted = (new + share.clip(0, 1)[..., None] * (own - seen)).clip(0, 255)
+        new = (new + share.clip(0, 1)[..., None] * (own - seen)).clip(0, 255)
+        pasted = own + strength * (new - own)
         mask = warp_mask(size, moved, area.shape[1], area.shape[0])[..., None]
-        area[:] = np.rint(area + strength * mask * (pasted - area))
+        area[:] = np.rint(area + mask * (pasted - area))
 
 
 def measure_kept(before: Image8, restored: Image8) -> NDArray[np.float32]:

@@ -48,11 +48,13 @@ from .score import bicubic
 
 BATCH = 8  # faces that go through the net together
 TILE, OVERLAP = 512, 64  # of a background, pixels of the result; tiles fade into each other
+STEP = TILE - OVERLAP
 MOST_PIXELS = 200_000_000  # of a result: 0.6 GB, and as much again while it is written
 OnProgress = Callable[[str, int, int], None]  # what is done, how many of how many
 WEIGHTS = Path(__file__).parents[2] / 'weights'
 if not WEIGHTS.is_dir():  # installed from a wheel, which setup.cfg says it is in
     WEIGHTS = Path(sysconfig.get_path('data'), 'share/facesr/weights')
+FACE_PHOTO = WEIGHTS / 'face_photo.pth'
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Options:
     """How a photograph is restored."""
 
     scale: int = 2  # 1, 2 or 4 times the photograph's sides
-    background: str = 'bicubic'  # what the rest is; ``net``: restored by the faithful net, too
+    background: str = 'bicubic'  # how the rest is enlarged; ``net``: and restored by FACE_PHOTO
     only_largest: bool = False  # restore only the largest face
     min_face: int = 24  # the smallest width in pixels of the photograph, without hair and ears
     strength: float = 1.0  # 1 replaces a face, 0 leaves it; between, both are blended
@@ -91,7 +93,7 @@ class RestoredPhotograph:
         if self.smaller:
             least = math.floor(min(face.width for face in self.smaller))
             more = f'; --min-face {least} would find {len(self.smaller)}'
-        return f'no face found, only enlarged{more}'
+        return f'no face found{more}'
 
 
 class PhotographRestorer:
@@ -99,7 +101,7 @@ class PhotographRestorer:
 
     def __init__(
         self,
-        weights: str | Path = WEIGHTS / 'face_photo.pth',
+        weights: str | Path = FACE_PHOTO,
         device: str | None = None,
         config: Config | None = None,
     ) -> None:
@@ -115,8 +117,8 @@ class PhotographRestorer:
 
     @cached_property
     def _background(self) -> Restorer:
-        """The faithful net without its map of the face: for tiles, which are no faces."""
-        net = open_exported(WEIGHTS / 'face_photo.pth', self._device)
+        """The net of photographs without its map of the face: for tiles, which are no faces."""
+        net = open_exported(FACE_PHOTO, self._device)
         net.generator.unet.face_map, net.whole, net.tile = None, False, TILE
         return net
 
@@ -130,7 +132,7 @@ class PhotographRestorer:
 
         ``on_progress`` is told of ``'background'`` (tiles, by a net) and ``'faces'``.
         """
-        canvas = self._enlarge(photograph, options.scale)
+        canvas = _enlarge(photograph, options.scale)
         if options.background == 'net':
             self._restore_background(canvas, photograph, options.scale, on_progress)
         faces = self.detector.find_turned(photograph, options.min_face)
@@ -168,36 +170,41 @@ class PhotographRestorer:
                     blends[index] += weight * image
         return [np.rint(blend).astype(np.uint8) for blend in blends]
 
-    def _enlarge(self, photograph: Image8, scale: int) -> Image8:
-        height, width = (length * scale for length in photograph.shape[:2])
-        if height * width > MOST_PIXELS:
-            raise UserError(
-                f'{photograph.shape[1]}x{photograph.shape[0]} pixels are too many: enlarged, they '
-                f'are {height * width / 1e6:.0f} million, {MOST_PIXELS / 1e6:.0f} million is the '
-                'limit; take a smaller scale, or shrink it before'
-            )
-        return bicubic(photograph, height, width)
-
     def _restore_background(
         self, canvas: Image8, photograph: Image8, scale: int, on_progress: OnProgress
     ) -> None:
         """Restore the enlarged photograph in tiles that fade into each other."""
+        net = self._background
         tops, lefts = (
-            range(0, max(side - OVERLAP, 1), TILE - OVERLAP) for side in canvas.shape[:2]
+            [min(start, max(side - TILE, 0)) for start in range(0, max(side - OVERLAP, 1), STEP)]
+            for side in canvas.shape[:2]
         )
         for number, (top, left) in enumerate(product(tops, lefts)):
             on_progress('background', number, len(tops) * len(lefts))
             area = canvas[top : top + TILE, left : left + TILE]
-            height, width = area.shape[:2]
-            part = slice(top, top + height), slice(left, left + width)
-            restored = self._background.restore(enlarge_part(photograph, *part, scale))
-            share = _fade_in(top, height)[:, None, None] * _fade_in(left, width)[:, None]
+            part = slice(top, top + len(area)), slice(left, left + area.shape[1])
+            restored = net.restore(enlarge_part(photograph, *part, scale))
+            rows, columns = map(_fade_in, part)
+            share = rows[:, None, None] * columns[:, None]
             area[:] = np.rint(area + share * (restored - area.astype(np.float32)))
 
 
-def _fade_in(start: int, length: int) -> NDArray[np.float64]:
+def _enlarge(photograph: Image8, scale: int) -> Image8:
+    """Enlarge by bicubic; a UserError if that gives too many pixels."""
+    height, width = (length * scale for length in photograph.shape[:2])
+    if height * width > MOST_PIXELS:
+        raise UserError(
+            f'{photograph.shape[1]}x{photograph.shape[0]} pixels are too many: enlarged, they '
+            f'are {height * width / 1e6:.0f} million, {MOST_PIXELS / 1e6:.0f} million is the '
+            'limit; take a smaller scale, or shrink it before'
+        )
+    return bicubic(photograph, height, width)
+
+
+def _fade_in(side: slice) -> NDArray[np.float64]:
     """The share of a tile along a side: 0 to 1 over what the tile before has too, if any."""
-    return ((np.arange(length) + 0.5) / OVERLAP).clip(0, 1) if start else np.ones(length)
+    share = np.arange(0.5, side.stop - side.start) / OVERLAP
+    return share.clip(0, 1) if side.start else np.ones_like(share)
 
 
 def restore_photographs(
@@ -231,6 +238,7 @@ def restore_photographs(
         raise UserError(f'--faces {faces}: holds photographs or results; choose another folder')
 
     weights = restorer.net.files + (restorer.sharp.files if options.look else [])
+    weights += [FACE_PHOTO] if options.background == 'net' else []
 
     def made_of(path: Path) -> str:
         stats = [file.stat() for file in (path, *weights)]

@@ -1,4 +1,4 @@
-"""The complete degradation against MMagic's transforms, with the same values."""
+"""The complete degradation: of a batch as of single images, with the same values."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ from facesr.errors import UserError
 COUNT = 12
 
 
-def test_gives_the_levels_of_the_stock_transforms(degradation: Degradation):
+def test_a_batch_has_the_levels_of_single_images(degradation: Degradation):
     portrait = data.astronaut()
     degradation = without_noise(degradation)  # its numbers differ
     images = [np.roll(portrait, 37 * index, axis=1) for index in range(COUNT)]
