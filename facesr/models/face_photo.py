@@ -12,7 +12,8 @@ CELL = 4  # pixels a side that the FaceUNet makes of one
 VALUES = 3 * CELL**2  # of a cell
 FIRST_GATE = -1.5  # before the sigmoid: a fifth of the input's own detail at first
 PERIOD = 8  # pixels of the lattice that is taken out
-MOST_COUNTED = 3  # times what is usual
+EDGE = 12  # times the usual value at a place
+TINY = 1e-6
 
 
 class Lattice(nn.Module):
@@ -20,9 +21,9 @@ class Lattice(nn.Module):
 
     A net that makes several pixels from one place gives each of the 8x8 places an error of its own;
     after adversarial training it can be seen. Found is, of each place, the mean over some 11x11
-    periods of what is finer than a period; then that over all periods of what is left. An edge is
-    finer too: it would be repeated every 8 pixels, so that only as much of it counts as three times
-    what is usual at its place.
+    periods of what is finer than a period. An edge is finer, too, and would be repeated every 8
+    pixels beside it: a period with a value of over :data:`EDGE` times the usual one at its place
+    counts less, by the square of the excess.
     """
 
     taps: Tensor
@@ -38,15 +39,18 @@ class Lattice(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             x = x.float()
             places = pixel_unshuffle(x - self._average(x), PERIOD)
-            with torch.no_grad():
-                most = MOST_COUNTED * self._average(self._average(places.abs().sqrt())) ** 2
-            found = self._average(self._average(places.clamp(-most, most)))
-            return pixel_shuffle(found + (places - found).mean((2, 3), keepdim=True), PERIOD)
+            usual = self._mean(places.abs().sqrt()) ** 2
+            excess = (places.abs() / (EDGE * usual + TINY)).amax(1, keepdim=True)
+            weights = 1 / excess.clamp(min=1) ** 2
+            return pixel_shuffle(self._mean(places * weights) / self._mean(weights), PERIOD)
+
+    def _mean(self, periods: Tensor) -> Tensor:
+        return self._average(self._average(periods))
 
     def _average(self, x: Tensor) -> Tensor:
         """The mean of the 9x9 pixels around each; beyond the image, its border is continued."""
         channels, reach = x.shape[1], PERIOD // 2
-        row = self.taps.expand(channels, 1, 1, -1)
+        row = self.taps.float().expand(channels, 1, 1, -1)
         rows = conv2d(pad(x, [reach] * 4, 'replicate'), row, groups=channels)
         return conv2d(rows, row.mT, groups=channels)
 
@@ -59,7 +63,7 @@ class FacePhotoNet(BaseModule):
     finer than that, ``x - u``, a weight for each value is taken back, and a correction is added:
     ``u + weight * (x - u) + correction``. Both come from the 96 values of a cell of ``u`` and ``x -
     u``, by a block at a quarter of the input's size. So a sharp face can stay as it is, and a
-    damaged one costs little more than in the FaceUNet. Once trained, what the net changes of the
+    damaged one costs little more than in the FaceUNet. In evaluation, what the net changes of the
     input is without its :class:`Lattice`.
 
     ``channels`` are the block's features.
@@ -95,6 +99,6 @@ class FacePhotoNet(BaseModule):
             for each in (gate.sigmoid() * detail, correction)
         )
         change = u + kept + correction - x
-        if not self.training:  # there nothing else would keep it small, nor what is left of it
+        if not self.training:  # taken out there too, it would be hidden from the loss, and grow
             change = change - self.lattice(change)
         return torch.add(x, change)

@@ -62,4 +62,4 @@ def test_an_edge_is_not_repeated():
     """One across the face, such as a black border's, is no lattice."""
     line = torch.zeros(1, 3, 512, 512)
     line[:, :, 400:402] = 50
-    assert Lattice()(line).abs().max() < 1
+    assert Lattice()(line).abs().max() < 0.3
