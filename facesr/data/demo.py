@@ -51,7 +51,7 @@ def make_demo_set(root: str | Path, degradation: Degradation, overwrite: bool = 
     portraits = [
         [folder / f'astronaut_{seed:02d}.png' for folder in pairs] for seed in range(PORTRAITS)
     ]
-    targets = [*photographs.values(), *chain(*portraits)]
+    targets = chain(photographs.values(), *portraits)
     with writing_results(targets, overwrite=overwrite, folders=[train, *pairs]):
         for name, path in track(photographs.items(), 'photographs'):
             write_png(path, _pad(getattr(data, name)()))

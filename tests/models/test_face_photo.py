@@ -54,7 +54,7 @@ def test_a_lattice_is_found_and_nothing_else():
     find = Lattice()
     inside = (..., slice(64, -64), slice(64, -64))
     expected = (pattern - tile.mean((2, 3), keepdim=True))[inside]
-    torch.testing.assert_close(find(pattern + ramp)[inside], expected, atol=0.02, rtol=0)
+    torch.testing.assert_close(find(pattern + ramp)[inside], expected, atol=0.01, rtol=0)
     assert find(face).std() < 0.03 * face.std()
 
 

@@ -56,7 +56,7 @@ def test_a_face_beyond_the_border(truth: np.ndarray):
     paste_face(canvas, truth, white, black, face, 1)
     assert (canvas[:100, :100] == 0).all() and (canvas[215:] == truth[215:]).all()
     far = truth.copy()
-    paste_face(far, truth, white, black, Face(FRAME - 2000, 256, 1.0), 1)
+    paste_face(far, truth, white, black, Face(FRAME - 2000, 256, 1.0), 2)
     np.testing.assert_array_equal(far, truth)
 
 
