@@ -80,7 +80,9 @@ def blurred_portraits() -> Iterator[Image8]:
         yield np.asarray(cv2.GaussianBlur(crop, (0, 0), rng.uniform(4, 10)), np.uint8)
 
 
-@pytest.mark.parametrize(('name', 'is_clean'), [('face_gan', False), ('face_photo', True)])
+@pytest.mark.parametrize(
+    ('name', 'is_clean'), [('face_gan', False), ('face_photo', True), ('face_photo_gan', True)]
+)
 def test_a_net_for_photographs_leaves_no_lattice(name: str, is_clean: bool):
     """In the mean spectrum no multiple of 1/8 cycle a pixel stands out of its ring."""
     restorer = open_exported(ROOT / f'weights/{name}.pth', 'cpu')

@@ -11,8 +11,6 @@ from pathlib import Path
 
 from _cli import add_overwrite, add_photograph_options, count, run
 
-ROOT = Path(__file__).resolve().parents[1]
-
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -23,8 +21,7 @@ def parse_args() -> argparse.Namespace:
     add('--out', type=Path, metavar='DIR', help='for the results, with the sub-folders')
     add('--format', choices=['jpg', 'png', 'tif', 'webp'], help='of the results')
     add('--resume', action='store_true', help='leave out what was done with the same options')
-    weights = ROOT / 'weights/face_photo.pth'
-    add('--weights', type=Path, default=weights, help='by tools/export.py; default: face_photo.pth')
+    add('--weights', type=Path, help='by tools/export.py; default: face_photo.pth')
     add('--config', help="the weights' config, for a net that is not facesr's own")
     add('--scale', type=int, choices=[1, 2, 4], default=2, help='of the result; default: 2')
     add(
@@ -39,7 +36,11 @@ def parse_args() -> argparse.Namespace:
         default=1.0,
         help='0: faces as they were, to 1: restored; default: 1',
     )
-    add('--look', type=float, default=0.0, help='0: faithful, to 1: sharp, guessed; default: 0')
+    add(
+        '--look',
+        type=float,
+        help='0: faithful, to 1: sharp, guessed; default: 0.5, with --weights 0',
+    )
     add('--faces', type=Path, metavar='DIR', help='also each face, before and after, side by side')
     add_overwrite(parser)
     add('--serve', action='store_true', help='a page in the browser instead of PHOTO ...')
@@ -57,13 +58,20 @@ def parse_args() -> argparse.Namespace:
 
 def main(args: argparse.Namespace) -> None:
     from facesr.config import load_config
-    from facesr.restoring.photograph import Options, PhotographRestorer, restore_photographs
+    from facesr.restoring.photograph import (
+        FACE_PHOTO,
+        Options,
+        PhotographRestorer,
+        restore_photographs,
+    )
     from facesr.restoring.serve import serve
 
+    if args.look is None:  # the sharp net knows nothing of what weights were fine-tuned for
+        args.look = 0.0 if args.weights else Options.look
     names = ('scale', 'background', 'only_largest', 'min_face', 'strength', 'look')
     options = Options(**{name: getattr(args, name) for name in names})
     config = load_config(args.config) if args.config else None
-    restorer = PhotographRestorer(args.weights, args.device, config)
+    restorer = PhotographRestorer(args.weights or FACE_PHOTO, args.device, config)
     if args.serve:
         try:
             serve(restorer, options, args.host or '127.0.0.1', args.port or 7860)

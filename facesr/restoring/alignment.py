@@ -16,7 +16,7 @@ from .score import bicubic
 LQ_SIZE = 128
 # The mask: 1 inside, falling to 0 over this part of the way from the frame's centre to its border.
 FEATHER = 0.3
-DETAIL_WINDOW = 33  # pixels of an aligned face that keep_detail judges together
+DETAIL_WINDOW = 33  # pixels of an aligned face whose finest detail is judged together
 BAND = 1024  # rows that are pasted together, which bounds the memory
 WARP_MARGIN = 4  # pixels around what a warp reads, for its interpolation
 
@@ -37,34 +37,6 @@ def measure_sharpness(face: Image8) -> float:
     """
     grey = cv2.cvtColor(face, cv2.COLOR_RGB2GRAY)[96:448, 96:416]
     return float(cv2.Laplacian(grey, cv2.CV_32F).var())
-
-
-def keep_detail(face: Image8, restored: Image8, lq_size: int = LQ_SIZE) -> Image8:
-    """Take the photograph back where it is sharper than what the net saw of a large face.
-
-    The net sees ``lq_size`` pixels a side; what is finer may be detail, blur or noise. So the
-    photograph's weight is, around each pixel, the share of the net's fine detail that it has too
-    (squared: a blurred photograph keeps nothing), times the share of their difference that is not
-    noise, as in a Wiener filter.
-    """
-    photo, net = face.astype(np.float32), restored.astype(np.float32)
-    fine, net_fine = (image - _coarse(image, lq_size) for image in (photo, net))
-
-    def average(product: NDArray[np.float32]) -> NDArray[np.float32]:
-        mean = cv2.blur(product.mean(axis=2), (DETAIL_WINDOW, DETAIL_WINDOW))
-        return np.asarray(mean[..., None], np.float32)
-
-    sharpness = (average(fine * net_fine) / (average(net_fine**2) + 1e-3)).clip(0, 1)
-    noise = (1.4826 * np.median(np.abs(fine))) ** 2  # the median is of no edges
-    difference = average((fine - net_fine) ** 2) + 1e-3
-    weight = sharpness**2 * (1 - noise / difference).clip(0, 1)
-    return np.asarray(np.rint(net + weight * (photo - net)), np.uint8)
-
-
-def _coarse(image: NDArray[np.float32], lq_size: int) -> NDArray[np.float32]:
-    """What is left of an image that the net sees."""
-    small = cv2.resize(image, (lq_size, lq_size), interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.resize(small, image.shape[1::-1], interpolation=cv2.INTER_CUBIC))
 
 
 def enlarge_part(photograph: Image8, rows: slice, columns: slice, scale: int) -> Image8:

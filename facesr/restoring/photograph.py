@@ -1,7 +1,7 @@
 """A photograph -> every face in it restored and put back where it was, in the enlarged photograph.
 
-The nets restore aligned faces, of 512x512 at their own size or of 128x128. So each face is turned
-and scaled to the training data's frame, restored, and turned and scaled back, with a soft mask that
+The nets restore aligned faces of 512x512 pixels, at their own size. So each face is turned and
+scaled to the training data's frame, restored, and turned and scaled back, with a soft mask that
 leaves no seam.
 """
 
@@ -31,7 +31,6 @@ from .alignment import (
     LQ_SIZE,
     cut_face,
     enlarge_part,
-    keep_detail,
     measure_sharpness,
     paste_face,
 )
@@ -66,7 +65,7 @@ class Options:
     only_largest: bool = False  # restore only the largest face
     min_face: int = 24  # the smallest width in pixels of the photograph, without hair and ears
     strength: float = 1.0  # 1 replaces a face, 0 leaves it; between, both are blended
-    look: float = 0.0  # 0: the faithful net's face, 1: the sharp net's; between, both are blended
+    look: float = 0.5  # 0: the faithful net's face, 1: the sharp net's; between, both are blended
 
     def __post_init__(self) -> None:
         for name in ('strength', 'look'):
@@ -108,12 +107,17 @@ class PhotographRestorer:
         """Open the faithful net: weights of ``tools/export.py``, or a checkpoint and its config."""
         self.detector = FaceDetector(device)
         self.net = Restorer(config, weights, device) if config else open_exported(weights, device)
+        if (side := len(self.net.restore(np.zeros((64, 64, 3), np.uint8)))) != 64:
+            raise UserError(
+                f'{weights}: enlarges faces {side / 64:g} times, as the challenge wants it; a net '
+                f'for photographs keeps their size: {FACE_PHOTO}, or one fine-tuned from it'
+            )
         self._device = device
 
     @cached_property
     def sharp(self) -> Restorer:
         """The net of the sharp look."""
-        return open_exported(WEIGHTS / 'face_gan.pth', self._device)
+        return open_exported(WEIGHTS / 'face_photo_gan.pth', self._device)
 
     @cached_property
     def _background(self) -> Restorer:
@@ -142,8 +146,7 @@ class PhotographRestorer:
         restored: list[Image8] = []
         for first in range(0, len(faces), BATCH):
             on_progress('faces', first, len(faces))
-            part = slice(first, first + BATCH)
-            restored += self._restore_faces(photograph, faces[part], before[part], options.look)
+            restored += self._restore_faces(before[first : first + BATCH], options.look)
         for old, new, face in zip(before, restored, faces, strict=True):  # the smaller in front
             paste_face(canvas, photograph, old, new, face, options.scale, options.strength)
         on_progress('faces', len(faces), len(faces))
@@ -151,23 +154,14 @@ class PhotographRestorer:
             canvas = np.asarray(cv2.cvtColor(canvas, cv2.COLOR_RGB2GRAY), np.uint8)
         return RestoredPhotograph(canvas, faces, before, restored, smaller)
 
-    def _restore_faces(
-        self, photograph: Image8, faces: list[Face], before: list[Image8], look: float
-    ) -> list[Image8]:
+    def _restore_faces(self, faces: list[Image8], look: float) -> list[Image8]:
         """Restore faces by the nets that the look asks for: the mean of both, weighted by it."""
-        blends = [np.zeros((FRAME_SIZE, FRAME_SIZE, 3), np.float32) for _ in faces]
+        blends = [np.zeros(face.shape, np.float32) for face in faces]
         for name, weight in (('net', 1 - look), ('sharp', look)):
             if weight:
                 net: Restorer = getattr(self, name)
-                size = net.lq_size or LQ_SIZE
-                cut = before
-                if size != FRAME_SIZE:
-                    cut = [cut_face(photograph, face, size) for face in faces]
-                for index, (restored, _) in enumerate(net.restore_batch(cut)):
-                    image = np.broadcast_to(np.atleast_3d(restored), before[index].shape)
-                    if size < FRAME_SIZE and math.hypot(*faces[index].to_frame(size)[:, 0]) < 1:
-                        image = keep_detail(before[index], image, size)  # the net sees less
-                    blends[index] += weight * image
+                for blend, (restored, _) in zip(blends, net.restore_batch(faces), strict=True):
+                    blend += weight * np.atleast_3d(restored)
         return [np.rint(blend).astype(np.uint8) for blend in blends]
 
     def _restore_background(

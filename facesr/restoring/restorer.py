@@ -21,7 +21,7 @@ from torch.nn import Module
 from torch.nn.functional import pad
 
 from ..checkpoint import load_generator, read_checkpoint
-from ..config import entry, leaves
+from ..config import leaves
 from ..degradation.preprocessor import to_grey
 from ..errors import UserError
 from ..images import Image8
@@ -91,9 +91,6 @@ class Restorer:
         self.name = type(self.generator).__name__
         self.whole = getattr(self.generator, 'whole_images', False)
         self.multiple = multiple_of(self.generator, config.model.get('size_multiple'))
-        degradation = 'train_dataloader.dataset.degradation'
-        #: Side of the inputs that it was trained on, in pixels, if it is known.
-        self.lq_size: int | None = entry(config, f'{degradation}.lq_size')
         if tile is not None and self.whole:
             raise UserError(f'--tile {tile}: {self.name} needs the whole face; leave --tile out')
         for module in self.generator.modules():
@@ -233,9 +230,7 @@ def open_exported(weights: str | Path, device: str | None = None) -> Restorer:
     scaling['type'] = 'FacePreprocessor'
     model = dict(generator=settings, data_preprocessor=scaling)
     model['size_multiple'] = meta.get('size_multiple')
-    dataset = dict(degradation=dict(lq_size=meta.get('lq_size')))
-    config = Config(dict(model=model, train_dataloader=dict(dataset=dataset)))
-    return Restorer(config, weights, device)
+    return Restorer(Config(dict(model=model)), weights, device)
 
 
 def refused(error: Exception) -> UserError:

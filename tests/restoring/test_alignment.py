@@ -3,14 +3,7 @@ import numpy as np
 import pytest
 from skimage import data
 
-from facesr.restoring.alignment import (
-    cut_face,
-    keep_detail,
-    paste_face,
-    place_frame,
-    warp,
-    warp_mask,
-)
+from facesr.restoring.alignment import cut_face, paste_face, place_frame, warp, warp_mask
 from facesr.restoring.detector import FRAME, Face
 from facesr.restoring.score import bicubic
 
@@ -73,16 +66,3 @@ def test_noise_goes_where_the_net_removed_it_and_detail_stays_where_not(truth: n
     sharp, cut = truth.copy(), cut_face(truth, face, 512)
     paste_face(sharp, truth, cut, (cut * 0.9 + 20).astype(np.uint8), face, 1)
     assert psnr(sharp[mask], (truth * 0.9 + 20)[mask]) > 38
-
-
-def test_a_sharp_photograph_keeps_what_the_net_cannot_see():
-    """Not so one that is blurred, or has more noise than detail."""
-    truth = data.astronaut()
-    net = cv2.GaussianBlur(truth, (0, 0), 2)
-    noise = np.random.default_rng(0).normal(0, 40, truth.shape)
-    noisy = np.clip(truth + noise, 0, 255).astype(np.uint8)
-    blurred = cv2.GaussianBlur(truth, (0, 0), 8)
-    assert psnr(keep_detail(truth, net), truth) > psnr(net, truth) + 3
-    assert psnr(keep_detail(noisy, net), truth) > psnr(net, truth) - 0.1
-    assert psnr(keep_detail(blurred, net), truth) > psnr(net, truth) - 0.1
-    np.testing.assert_array_equal(keep_detail(net, net), net)

@@ -160,13 +160,15 @@ def test_restore(tool_here, faces: Path, tmp_path: Path):
     before, after = (read_image(tmp_path / f'{name}.png') for name in ('me', 'me_restored'))
     assert before.shape == after.shape and 0 < np.abs(after.astype(int) - before).mean() < 5
     options = [*options, '--out', tmp_path / 'out', '--faces', tmp_path / 'faces']
-    sharper = ['--weights', ROOT / 'weights/face_gan.pth']
-    result = tool_here('restore', photograph, *options, *sharper)
+    result = tool_here('restore', photograph, *options, '--look', '1')
     assert result.returncode == 0, result.stderr
     assert (read_image(tmp_path / 'out/me.png') != after).any()
     assert read_image(tmp_path / 'faces/me.png').shape[1] == 2 * 512
     result = tool_here('restore', photograph, '--strength', '2')
     assert result.stderr.strip() == 'error: --strength 2.0: a number from 0 to 1 expected'
+    result = tool_here('restore', photograph, '--weights', ROOT / 'weights/face_gan.pth')
+    assert 'enlarges faces 4 times, as the challenge wants it; a net for' in result.stderr
+    assert 'weights/face_photo.pth, or one fine-tuned from it' in result.stderr
 
 
 def test_a_signal_ends_a_tool_as_an_error_does(tmp_path: Path):
