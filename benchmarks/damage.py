@@ -23,7 +23,7 @@ from facesr.files import writing_results
 from facesr.images import Image8, list_images, read_image
 from facesr.restoring.alignment import measure_sharpness, warp_mask
 from facesr.restoring.metrics import LPIPS
-from facesr.restoring.photograph import FACE_PHOTO, Options, PhotographRestorer
+from facesr.restoring.photograph import Options, PhotographRestorer
 
 from .measure import Figures, format_machine, write_json
 
@@ -136,8 +136,8 @@ def parse_args() -> Namespace:
     parser = ArgumentParser(f'python -m benchmarks.{Path(sys.argv[0]).stem}', description=__doc__)
     add = parser.add_argument
     add('--faces', type=Path, required=True, metavar='DIR', help='512x512 ground truths')
-    add('--weights', type=Path, default=FACE_PHOTO, help='of the net')
-    add('--look', type=float, default=Options.look, help='as of tools/restore.py')
+    add('--weights', type=Path, help='of the net; default: face_photo.pth')
+    add('--look', type=float, help='as of tools/restore.py')
     add('--images', type=count, default=40, metavar='N', help='of each damage; default: 40')
     add('--seed', type=int, default=0, help='of the noise; default: 0')
     add('--device', help='cuda or cpu; default: a CUDA GPU if there is one')

@@ -58,20 +58,13 @@ def parse_args() -> argparse.Namespace:
 
 def main(args: argparse.Namespace) -> None:
     from facesr.config import load_config
-    from facesr.restoring.photograph import (
-        FACE_PHOTO,
-        Options,
-        PhotographRestorer,
-        restore_photographs,
-    )
+    from facesr.restoring.photograph import Options, PhotographRestorer, restore_photographs
     from facesr.restoring.serve import serve
 
-    if args.look is None:  # the sharp net knows nothing of what weights were fine-tuned for
-        args.look = 0.0 if args.weights else Options.look
     names = ('scale', 'background', 'only_largest', 'min_face', 'strength', 'look')
     options = Options(**{name: getattr(args, name) for name in names})
     config = load_config(args.config) if args.config else None
-    restorer = PhotographRestorer(args.weights or FACE_PHOTO, args.device, config)
+    restorer = PhotographRestorer(args.weights, args.device, config)
     if args.serve:
         try:
             serve(restorer, options, args.host or '127.0.0.1', args.port or 7860)

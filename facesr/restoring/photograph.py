@@ -9,7 +9,7 @@ import math
 import sysconfig
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from itertools import product
@@ -65,11 +65,13 @@ class Options:
     only_largest: bool = False  # restore only the largest face
     min_face: int = 24  # the smallest width in pixels of the photograph, without hair and ears
     strength: float = 1.0  # 1 replaces a face, 0 leaves it; between, both are blended
-    look: float = 0.5  # 0: the faithful net's face, 1: the sharp net's; between, both are blended
+    #: 0: the faithful net's face, 1: the sharp net's; between, both are blended. None: 0.5; with
+    #: weights of one's own 0, for the sharp net knows nothing of what they were trained for.
+    look: float | None = None
 
     def __post_init__(self) -> None:
         for name in ('strength', 'look'):
-            if not 0 <= (value := getattr(self, name)) <= 1:
+            if not 0 <= (value := getattr(self, name) or 0) <= 1:
                 raise UserError(f'--{name} {value}: a number from 0 to 1 expected')
 
 
@@ -100,11 +102,16 @@ class PhotographRestorer:
 
     def __init__(
         self,
-        weights: str | Path = FACE_PHOTO,
+        weights: str | Path | None = None,
         device: str | None = None,
         config: Config | None = None,
     ) -> None:
-        """Open the faithful net: weights of ``tools/export.py``, or a checkpoint and its config."""
+        """Open the faithful net: weights of ``tools/export.py``, or a checkpoint and its config.
+
+        By default :data:`FACE_PHOTO`.
+        """
+        self._look = 0.5 if weights is None else 0.0
+        weights = weights or FACE_PHOTO
         self.detector = FaceDetector(device)
         self.net = Restorer(config, weights, device) if config else open_exported(weights, device)
         if (side := len(self.net.restore(np.zeros((64, 64, 3), np.uint8)))) != 64:
@@ -113,6 +120,10 @@ class PhotographRestorer:
                 f'for photographs keeps their size: {FACE_PHOTO}, or one fine-tuned from it'
             )
         self._device = device
+
+    def complete(self, options: Options) -> Options:
+        """Options with the look that is meant."""
+        return options if options.look is not None else replace(options, look=self._look)
 
     @cached_property
     def sharp(self) -> Restorer:
@@ -136,6 +147,7 @@ class PhotographRestorer:
 
         ``on_progress`` is told of ``'background'`` (tiles, by a net) and ``'faces'``.
         """
+        options = self.complete(options)
         canvas = _enlarge(photograph, options.scale)
         if options.background == 'net':
             self._restore_background(canvas, photograph, options.scale, on_progress)
@@ -146,7 +158,7 @@ class PhotographRestorer:
         restored: list[Image8] = []
         for first in range(0, len(faces), BATCH):
             on_progress('faces', first, len(faces))
-            restored += self._restore_faces(before[first : first + BATCH], options.look)
+            restored += self._restore_faces(before[first : first + BATCH], options.look or 0)
         for old, new, face in zip(before, restored, faces, strict=True):  # the smaller in front
             paste_face(canvas, photograph, old, new, face, options.scale, options.strength)
         on_progress('faces', len(faces), len(faces))
@@ -218,6 +230,7 @@ def restore_photographs(
     results', such as ``.png``. ``faces`` is a folder for each face before and after, side by side.
     ``resume`` leaves out what was done with the same options. No photograph is ever replaced.
     """
+    options = restorer.complete(options)
     names = _list(photographs, [out, faces])
     inputs = {path.resolve() for path in names}
     targets: dict[Path, Path] = {}

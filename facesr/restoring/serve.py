@@ -80,7 +80,7 @@ def serve(
         )
         from gradio.themes import Default
 
-        page = _build(restorer, options, Path(folder))
+        page = _build(restorer, restorer.complete(options), Path(folder))
         try:
             _, url, _ = page.launch(
                 server_name=host,

@@ -13,6 +13,7 @@ from facesr.images import read_image, write_png
 from facesr.restoring.alignment import place_frame, warp_mask
 from facesr.restoring.detector import Face
 from facesr.restoring.photograph import (
+    FACE_PHOTO,
     TO_TRAIN_ON,
     Options,
     PhotographRestorer,
@@ -93,6 +94,9 @@ def test_the_look_blends_a_faithful_and_a_sharp_face(restorer, truth, degraded):
     inside = masks(results[0].faces, 2, 1200, 800)[1] > 0.5
     exact = [psnr(result.image[inside], truth[inside]) for result in results]
     assert exact[0] > exact[2]
+    # By default half of both; the sharp net knows nothing of weights of one's own.
+    for own, like in ((restorer, results[1]), (PhotographRestorer(FACE_PHOTO, 'cpu'), results[0])):
+        np.testing.assert_array_equal(own.restore(degraded).image, like.image)
 
 
 @pytest.mark.parametrize('scale', [1, 4])
