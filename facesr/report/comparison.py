@@ -3,8 +3,7 @@
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 from typing import Self
@@ -14,9 +13,7 @@ import numpy as np
 from ..drawing import draw_text, resize
 from ..errors import UserError
 from ..images import Image8, find_images, read_image
-from ..models.features import LPIPS_NETS
 from ..restoring.folder import PANEL_ROWS, Manifest, spread
-from ..restoring.metrics import LPIPS
 from ..restoring.score import SCORES, ImageScore, Scoring, bicubic, read_csv, score_image
 from .run import Run
 
@@ -180,18 +177,16 @@ def draw_group(
     folders |= {caption: found.folder for caption, found in group.sets.items()}
     files = {caption: find_images(folder)[0] for caption, folder in folders.items()}
     truths = _find_truths(group.gt, group.scoring) if group.gt else {}
-    sets = {} if truths else group.sets
-    tables = {caption: _read_scores(found.folder) for caption, found in sets.items()}
-    scoring = replace(group.scoring, lpips=_open_lpips(group) if truths else None)
+    tables = {caption: _read_scores(found.folder) for caption, found in group.sets.items()}
     panels = {}
     for stem in stems:
         images = {caption: read_image(paths[stem]) for caption, paths in files.items()}
         scores = {caption: values.get(stem, '') for caption, values in tables.items()}
         if truths:
             truth = read_image(truths[stem])
-            images |= {'ground truth': truth, 'bicubic': bicubic(images['input'], *truth.shape[:2])}
-            for caption in ('bicubic', *group.sets):
-                scores[caption] = _describe(score_image(stem, images[caption], truth, scoring))
+            enlarged = bicubic(images['input'], *truth.shape[:2])
+            images |= {'ground truth': truth, 'bicubic': enlarged}
+            scores['bicubic'] = _describe(score_image(stem, enlarged, truth, group.scoring))
         panels[stem] = draw_columns(images, scores, crops)
     return panels
 
@@ -227,18 +222,8 @@ def _find_truths(folder: Path, scoring: Scoring) -> dict[str, Path]:
     return truths | {f'{stem}{scoring.suffix}': path for stem, path in truths.items()}
 
 
-def _open_lpips(group: Group) -> LPIPS | None:
-    """The LPIPS that a set of the group was scored by, if its weights are here."""
-    scored = {name for found in group.sets.values() for name in found.manifest.scores}
-    for net in LPIPS_NETS:
-        if f'lpips_{net}' in scored:
-            with suppress(UserError):
-                return LPIPS(net)
-    return None
-
-
 def _read_scores(folder: Path) -> dict[str, str]:
-    """The scores by stem from the table that tools/test.py wrote: NIQE takes long to compute."""
+    """The scores by stem from the table that tools/test.py wrote."""
     path = folder.with_name(f'{folder.name}.csv')
     scores = read_csv(path) if path.is_file() else []
     return {Path(score.name).stem: _describe(score) for score in scores}
