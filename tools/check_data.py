@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from _cli import run
 
@@ -15,15 +16,18 @@ def parse_args() -> argparse.Namespace:
 
 
 def main(args: argparse.Namespace) -> None:
-    from facesr.config import load_config
-    from facesr.data.check import check_data
+    from facesr.config import entry, load_config
+    from facesr.data.check import OPTIONAL, check_data
     from facesr.degradation.base import degradation_of
 
-    sizes = {}
+    how: dict[str, Any] = {}
     if args.config:
-        degradation = degradation_of(load_config(args.config))
-        sizes = dict(gt_size=degradation.gt_size, lq_size=degradation.lq_size)
-    counts, problems = check_data(args.root, **sizes)
+        config = load_config(args.config)
+        degradation = degradation_of(config)
+        how = dict(gt_size=degradation.gt_size, lq_size=degradation.lq_size)
+        if entry(config, 'val_dataloader.dataset.degradation'):  # it makes its inputs
+            how['optional'] = OPTIONAL | {'val/LQ'}
+    counts, problems = check_data(args.root, **how)
     for name, count in counts.items():
         print(f'{args.root / name}: {count} images')
     for problem in problems:

@@ -1,5 +1,6 @@
 """All problems of a data set, found before anyone trains on it."""
 
+from collections.abc import Set
 from pathlib import Path
 
 from rich.progress import track
@@ -14,11 +15,14 @@ OPTIONAL = frozenset({'test/LQ', 'test_real/LQ'})
 
 
 def check_data(
-    root: str | Path, gt_size: int = 512, lq_size: int = 128
+    root: str | Path,
+    gt_size: int = 512,
+    lq_size: int = 128,
+    optional: Set[str] = OPTIONAL,
 ) -> tuple[dict[str, int], list[str]]:
     """Check a data set: every file decodes, has its size, and each input has its ground truth.
 
-    The sizes are in pixels a side; real photographs have any.
+    The sizes are in pixels a side; real photographs have any. ``optional`` folders may be missing.
 
     Returns:
         The number of images by folder, and a line for each problem, with the file's name.
@@ -28,7 +32,7 @@ def check_data(
     problems: list[str] = []
     listed: dict[str, list[Path]] = {}
     for name in FOLDERS:
-        if name in OPTIONAL and not (root / name).exists():
+        if name in optional and not (root / name).exists():
             continue
         try:
             folder = root / name

@@ -42,3 +42,10 @@ def test_a_config_has_the_sizes(faces: Path, tool_here):
     assert f'{faces}/val/LQ/00000.png: 128x128 pixels, 64x64 expected' in done.stdout
     assert 'val/GT/00000.png' not in done.stdout and done.returncode == 1
     assert tool_here('check_data', faces).stdout.endswith('all well\n')
+
+
+def test_a_config_that_makes_its_inputs_needs_none(faces: Path, tmp_path: Path, tool_here):
+    root = shutil.copytree(faces, tmp_path / 'faces', ignore=shutil.ignore_patterns('LQ'))
+    done = tool_here('check_data', root, '--config', ROOT / 'configs/face_photo.py')
+    assert done.stdout.endswith('all well\n'), done.stdout
+    assert f'{root}/val/LQ: no such folder' in tool_here('check_data', root).stdout
