@@ -11,8 +11,8 @@ degradation_photo = dict(
     first_pass=dict(
         blur_prob=0.45,
         blur_sigma=(0.3, 5),  # pixels of 512
-        resize_prob=dict(up=0, down=0.65, keep=0.35),
-        resize_scale=(0.08, 1),  # 0.08: a face of 24 pixels between hair and ears
+        resize_prob=dict(up=0, down=0.75, keep=0.25),
+        resize_scale=(0.08, 0.8),  # 0.08: a face of 24 pixels between hair and ears
         noise_prob=0.45,
         noise_sigma=(1, 25),  # of Gaussian noise, levels of 255
         poisson_scale=(0.05, 1.5),  # 1: an image's own counts
@@ -36,7 +36,8 @@ degradation_photo = dict(
     sinc_prob=0.05,  # a blur is a sinc filter instead: it rings
     beta_gaussian=(0.5, 4),  # exponents of the generalized kernels, below 1 or above, 1/2 each
     beta_plateau=(1, 2),
-    resize_methods=('area', 'bilinear', 'bicubic'),  # each as probable
+    resize_methods=['area'],  # as a camera shrinks: nothing is skipped
+    enlarge_methods=('bilinear', 'bicubic'),  # each as probable
     poisson_prob=0.4,  # noise is Poisson's instead of Gaussian
     grey_prob=0.4,  # noise is the same in all channels
     final_sinc_prob=0.05,

@@ -108,7 +108,7 @@ class PassSettings:
     blur_prob: float = setting(PROBABILITY)
     blur_sigma: tuple[float, float] = setting(pair(0.01))  # of kernels, pixels, along either axis
     resize_prob: Mapping[str, float] = setting(_shares(['up', 'down', 'keep']))
-    # Down to, up to; of gt_size, in the second pass of lq_size.
+    # Down to, up to, or both below 1; of gt_size, in the second pass of lq_size.
     resize_scale: tuple[float, float] = setting(pair(0))
     noise_prob: float = setting(PROBABILITY)  # of noise, Gaussian or Poisson
     noise_sigma: tuple[float, float] = setting(pair(0))  # of Gaussian noise, levels of 255
@@ -145,6 +145,9 @@ class SecondOrderDegradation(Degradation):
     jpeg_first_prob: float = setting(PROBABILITY)
     # Whether the ground truth is sharpened first, as Real-ESRGAN's is; it costs PSNR.
     gt_usm: bool = False
+    # Of a resizing that enlarges; empty: resize_methods. Only area shrinks as a camera does, the
+    # others skip pixels.
+    enlarge_methods: Sequence[str] = setting((METHOD_NAMES[0], {*METHODS}.issuperset), ())
     first: PassSettings = field(init=False)
     second: PassSettings = field(init=False)
 
@@ -165,32 +168,42 @@ class SecondOrderDegradation(Degradation):
 
     def sample(self, rng: RandomState) -> SecondOrderValues:
         """Draw the values for one image."""
+        first = self._sample_pass(rng, self.first, self.gt_size, self.gt_size)
+        second = self._sample_pass(rng, self.second, self.lq_size, first.length)
         return SecondOrderValues(
-            first=self._sample_pass(rng, self.first, self.gt_size),
-            second=self._sample_pass(rng, self.second, self.lq_size),
+            first=first,
+            second=second,
             kernel=self._sample_kernel(rng, self.final_sinc_prob),
-            method=METHODS.index(rng.choice(self.resize_methods)),
+            method=self._sample_method(rng, second.length, self.lq_size),
             jpeg_first=rng.random_sample() < self.jpeg_first_prob,
         )
 
-    def _sample_pass(self, rng: RandomState, settings: PassSettings, size: int) -> PassValues:
+    def _sample_pass(
+        self, rng: RandomState, settings: PassSettings, size: int, before: int
+    ) -> PassValues:
+        """Draw the values of a pass over ``before`` pixels a side; scales are of ``size``."""
         least, most = settings.resize_scale
-        bounds = {'up': (1, most), 'down': (least, 1), 'keep': (1, 1)}
+        bounds = {'up': (1, most), 'down': (least, min(most, 1)), 'keep': (1, 1)}
         change = rng.choice([*settings.resize_prob], p=[*settings.resize_prob.values()])
         scale = rng.uniform(*bounds[change])
+        length = int(size * scale)
         is_noisy = rng.random_sample() < settings.noise_prob
         is_poisson = rng.random_sample() < self.poisson_prob
         return PassValues(
             kernel=self._sample_kernel(rng, settings.blur_prob, settings.blur_sigma),
             scale=scale,
-            length=int(size * scale),
-            method=METHODS.index(rng.choice(self.resize_methods)),
+            length=length,
+            method=self._sample_method(rng, before, length),
             sigma=rng.uniform(*settings.noise_sigma) * (is_noisy and not is_poisson),
             shot=rng.uniform(*settings.poisson_scale) * (is_noisy and is_poisson),
             grey=rng.random_sample() < self.grey_prob,
             quality=round(rng.uniform(*settings.jpeg_quality))
             * (rng.random_sample() < settings.jpeg_prob),
         )
+
+    def _sample_method(self, rng: RandomState, before: int, after: int) -> int:
+        methods = self.enlarge_methods if after > before else ()
+        return METHODS.index(rng.choice(methods or self.resize_methods))
 
     def _sample_kernel(
         self, rng: RandomState, prob: float, sigmas: tuple[float, float] | None = None
@@ -230,7 +243,7 @@ class SecondOrderDegradation(Degradation):
     def resizes(self) -> list[BatchResize]:
         """The batch's three."""
         (least, most), (then_least, then_most) = (
-            [int(size * scale) for scale in settings.resize_scale]
+            [int(size * limit(1, *settings.resize_scale)) for limit in (min, max)]
             for size, settings in ((self.gt_size, self.first), (self.lq_size, self.second))
         )
         ratios = self.gt_size / least, most / then_least, then_most / self.lq_size

@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -17,6 +18,7 @@ from facesr.degradation.base import build_degradation
 from facesr.degradation.noise import BatchNoise, PoissonNoise, poisson_noise
 from facesr.degradation.second_order import SecondOrderDegradation
 from facesr.errors import UserError
+from facesr.restoring.score import bicubic
 
 SETTINGS = load_config(
     ROOT / 'configs/face_unet_2024.py'
@@ -98,6 +100,20 @@ def test_without_any_step_the_picture_is_only_resized(lq_size: int):
         assert np.abs(lq[0] - means).max() <= 1
     if factor == 1:
         assert (lq[0] == portrait).all()
+
+
+def test_a_picture_may_be_shrunk_and_enlarged_by_different_methods():
+    quarter = dict(NOTHING, resize_prob=dict(down=1), resize_scale=(0.25, 0.25))
+    degradation = make(
+        **with_pass('first_pass', **quarter),
+        **with_pass('second_pass', **NOTHING),
+        **dict(resize_methods=['area'], enlarge_methods=['bicubic']),
+        **dict(final_sinc_prob=0, lq_size=512),
+    )
+    portrait = data.astronaut()
+    small = cv2.resize(portrait, (128, 128), interpolation=cv2.INTER_AREA)
+    for lq in degrade_both(degradation, [portrait]):
+        assert np.abs(lq[0].astype(int) - bicubic(small, 512, 512)).max() <= 3
 
 
 def test_noise_and_jpeg_may_come_before_an_enlargement():
