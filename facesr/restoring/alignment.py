@@ -66,8 +66,9 @@ def paste_face(
     exactly as it was, and noise goes. ``canvas`` is the photograph enlarged by ``scale``, (H, W,
     3), by any method; all are uint8 RGB. Where the mask is 0, nothing changes.
     """
-    size, kept = len(restored), measure_kept(before, restored)
+    size = len(restored)
     matrix = place_frame(face, scale, size)
+    kept = measure_kept(before, restored, max(math.hypot(*matrix[:, 0]) / scale, 1))
     corners = _transform([(0, 0), (size, 0), (0, size), (size, size)], matrix)
     height, width = canvas.shape[:2]
     left, top = np.clip(np.floor(corners.min(0)).astype(int), 0, (width, height))
@@ -87,10 +88,13 @@ def paste_face(
         area[:] = np.rint(area + mask * (pasted - area))
 
 
-def measure_kept(before: Image8, restored: Image8) -> NDArray[np.float32]:
-    """The share of a face's finest detail, around each pixel, that is in the restored one: 0-1.
+def measure_kept(before: Image8, restored: Image8, zoom: float) -> NDArray[np.float32]:
+    """The share of the photograph's detail to keep around each pixel of a face: 0-1.
 
-    Of (S, S, 3) -> (S, S): the regression of what a blur of a pixel takes from either.
+    Of (S, S, 3) -> (S, S): the regression of what a blur of a pixel takes from either face, as if
+    there were ``zoom**2`` times the noise. For the photograph's pixels are ``zoom`` times as fine:
+    there white noise has ``zoom**2`` times the power, the picture about the same in each octave
+    (Field, *Relations between the statistics of natural images ...*, 1987).
     """
     photo, net = (
         image - cv2.GaussianBlur(image, (0, 0), 1)
@@ -100,7 +104,8 @@ def measure_kept(before: Image8, restored: Image8) -> NDArray[np.float32]:
     def average(product: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(cv2.blur(product.mean(axis=2), (DETAIL_WINDOW, DETAIL_WINDOW)))
 
-    return ((average(photo * net) + 1) / (average(photo**2) + 1)).clip(0, 1)
+    kept = ((average(photo * net) + 1) / (average(photo**2) + 1)).clip(0, 1)
+    return np.asarray(kept / (kept + (1 - kept) * zoom**2), np.float32)
 
 
 def place_frame(face: Face, scale: int, size: int) -> Matrix:
