@@ -1,7 +1,7 @@
 # A net for faces of photographs, 512x512 in and out, 2,235,760 parameters. It starts from the
 # FaceUNet; a sharp face can stay as it is. tools/restore.py restores by it.
-# Cost: two quiet CPU cores train 9,000 faces an hour. PSNR of 200 validation pairs, as damaged
-# here: 31.60 dB after 27,200 faces, 3.8 hours (weights/README.md).
+# Cost: two quiet CPU cores with AVX512-BF16 train 24,000 faces an hour, with AVX2 9,000. PSNR of
+# 198 validation faces, as damaged here: 31.24 dB after 48,000 faces (weights/README.md).
 #   torchrun --nproc-per-node=2 tools/train.py configs/face_photo.py --launcher pytorch \
 #       --cfg-options train_dataloader.batch_size=4
 _base_ = ['face_unet.py', '_base_/degradation_photo.py']

@@ -1,7 +1,7 @@
 # The trained net for photographs against a discriminator, as face_gan.py: for the eye; the sharp
 # end of tools/restore.py --look.
-# Cost: 2,300 iterations of 4 faces in 65 minutes of two cores with AVX512-BF16. 198 validation
-# faces, as damaged here: 31.19 dB, LPIPS 0.177 (before: 31.47 dB, 0.218; weights/README.md).
+# Cost: 2,000 iterations of 4 faces in an hour of two cores with AVX512-BF16. 198 validation
+# faces, as damaged here: 30.94 dB, LPIPS 0.199 (before: 31.24 dB, 0.246; weights/README.md).
 #   python tools/fetch_features.py lpips
 #   torchrun --nproc-per-node=2 tools/train.py configs/face_photo_gan.py --launcher pytorch \
 #       --cfg-options train_dataloader.batch_size=2
