@@ -145,7 +145,9 @@ def largest_steps(images: Sequence[Image8], faces: Sequence[Face]) -> list[int]:
     ]
 
 
-def measure(folder: Path, photographs: int, seed: int, device: str | None) -> Figures:
+def measure(
+    folder: Path, photographs: int, seed: int, device: str | None, look: float | None = None
+) -> Figures:
     """Compose, restore and score photographs.
 
     Returns:
@@ -165,7 +167,7 @@ def measure(folder: Path, photographs: int, seed: int, device: str | None) -> Fi
     for _ in track(range(photographs), 'photographs'):
         truth, photograph, pasted = compose(faces, rng)
         start = time.perf_counter()
-        result = restorer.restore(photograph, Options(scale=SCALE))
+        result = restorer.restore(photograph, Options(scale=SCALE, look=look))
         seconds['restored'].append(time.perf_counter() - start)
         start = time.perf_counter()
         restorer.detector.find(photograph)
@@ -265,7 +267,7 @@ def main(args: Namespace) -> None:
             print(measure_frame(args.measure_frame, args.device))
             return
         print(format_machine())
-        figures = measure(args.faces, args.photographs, args.seed, args.device)
+        figures = measure(args.faces, args.photographs, args.seed, args.device, args.look)
         print(format_table(figures))
         if args.json is not None:
             write_json(args.json, args, figures)
@@ -284,6 +286,7 @@ def parse_args() -> Namespace:
     way.add_argument('--picture', type=Path, metavar='FILE', help="for the README's picture")
     add = parser.add_argument
     add('--photographs', type=count, default=20, metavar='N', help='default: 20')
+    add('--look', type=float, help='as of tools/restore.py')
     add('--seed', type=int, default=0, help='of backgrounds, places and degradations; default: 0')
     add('--device', help='cuda or cpu; default: a CUDA GPU if there is one')
     add('--json', type=Path, metavar='FILE', help='also write the figures there')

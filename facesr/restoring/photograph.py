@@ -27,21 +27,9 @@ from ..drawing import draw_panel
 from ..errors import UserError, describe_refusal
 from ..files import is_made_of, write_whole, writing_results
 from ..images import Image8, write_png
-from .alignment import (
-    LQ_SIZE,
-    cut_face,
-    enlarge_part,
-    measure_sharpness,
-    paste_face,
-)
+from .alignment import LQ_SIZE, cut_face, enlarge_part, measure_sharpness, paste_face
 from .detector import FRAME_SIZE, Face, FaceDetector
-from .formats import (
-    RESTORED,
-    list_photographs,
-    read_photograph,
-    result_suffix,
-    write_photograph,
-)
+from .formats import RESTORED, list_photographs, read_photograph, result_suffix, write_photograph
 from .restorer import Restorer, open_exported
 from .score import bicubic
 
